@@ -1,0 +1,55 @@
+//! Time: the only file that asks the machine what time it is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::model::Millis;
+
+/// Tells billing and usage windows what time it is. Time-outs use [`instant`] instead, which no test moves.
+pub trait Clock: Send + Sync + 'static {
+    /// Milliseconds since the epoch.
+    fn now(&self) -> Millis;
+}
+
+/// A clock that everyone can hold.
+pub type SharedClock = Arc<dyn Clock>;
+
+/// The machine's clock.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Millis {
+        // A clock before 1970 is a broken machine; it is read as 1970.
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+/// A clock that stands still until it is moved.
+#[derive(Debug)]
+pub struct TestClock(AtomicI64);
+
+impl TestClock {
+    /// Stands at `start`.
+    pub const fn at(start: Millis) -> Self {
+        Self(AtomicI64::new(start.0))
+    }
+
+    /// Moves to `to`.
+    pub fn set(&self, to: Millis) {
+        self.0.store(to.0, Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Millis {
+        Millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Monotonic time, for time-outs and durations.
+pub fn instant() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,232 @@
+//! The configuration, parsed once into types that cannot be wrong.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::Method;
+use ipnet::IpNet;
+use secrecy::SecretString;
+
+use crate::model::{Host, Origin, Plan};
+
+/// Everything an operator can set.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[listen]`
+    pub listen: Listen,
+    /// `[admin]`
+    pub admin: Admin,
+    /// `[tenancy]`
+    pub tenancy: Tenancy,
+    /// `[upstream]`
+    pub upstream: Upstream,
+    /// `[tls]`
+    pub tls: Tls,
+    /// `[store]`
+    pub store: Store,
+    /// `[metering]`
+    pub metering: Metering,
+    /// `[log]`
+    pub log: Log,
+    /// `[limits]`
+    pub limits: Protection,
+    /// `[plans.*]`, by name; never empty.
+    pub plans: BTreeMap<String, Plan>,
+    /// `[billing]`
+    pub billing: Billing,
+    /// `[features]`
+    pub features: Features,
+    /// `[dev]`
+    pub dev: Dev,
+    /// `[[route]]`, first match wins.
+    pub routes: Vec<Route>,
+}
+
+/// Where connections come in.
+#[derive(Debug, Clone)]
+pub struct Listen {
+    /// Plaintext.
+    pub http: SocketAddr,
+    /// TLS.
+    pub https: SocketAddr,
+    /// The admin API.
+    pub admin: SocketAddr,
+    /// Threads of the data plane, at least 1 (0 in the file has become the number of cores).
+    pub workers: usize,
+    /// Peers whose forwarding fields are continued.
+    pub trusted_proxies: Vec<IpNet>,
+    /// PROXY v1/v2 is expected from `trusted_proxies`.
+    pub proxy_protocol: bool,
+    /// What redirects point to; `None` = the port of `https`.
+    pub public_https_port: Option<u16>,
+    /// How long requests in flight may take to finish once a stop was asked for (`drain_timeout`).
+    pub drain_timeout: Duration,
+}
+
+/// Who may use the admin API.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    /// The bearer token; `None` = loopback peers only.
+    pub token: Option<SecretString>,
+}
+
+/// How requests find their tenant.
+#[derive(Debug, Clone)]
+pub struct Tenancy {
+    /// Tenants live one label below it.
+    pub base_domain: Host,
+    /// Hosts on which a field or a key names the tenant.
+    pub api_hosts: Vec<Host>,
+    /// Whether `X-Tenant-Id` alone is enough on an api host.
+    pub header_auth: HeaderAuth,
+    /// Where `header_auth = "none"` applies.
+    pub trusted_networks: Vec<IpNet>,
+    /// Path prefix of the tenant API, such as `/api`; `None` turns it off.
+    pub tenant_api: Option<String>,
+    /// Tenants may have domains of their own.
+    pub custom_domains: bool,
+}
+
+/// What `X-Tenant-Id` needs beside it on an api host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeaderAuth {
+    /// One of that tenant's API keys.
+    Key,
+    /// Nothing, from `trusted_networks`; elsewhere as `Key`.
+    None,
+}
+
+/// The app.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// Where requests of tenants without an upstream of their own go; at least one.
+    pub default: Vec<Origin>,
+    /// For a TCP (and TLS) connection to stand.
+    pub connect_timeout: Duration,
+    /// From the request sent to the response head.
+    pub response_timeout: Duration,
+    /// How long an unused connection is kept.
+    pub idle_timeout: Duration,
+    /// Extra roots (PEM file) for https upstreams.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// TLS to clients.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// Where certificates come from.
+    pub mode: TlsMode,
+    /// PEM chain for the base domain and its wildcard.
+    pub cert: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    /// `<domain>.crt` and `<domain>.key` pairs, watched.
+    pub cert_dir: Option<PathBuf>,
+}
+
+/// Where certificates come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsMode {
+    /// No TLS: the http listener proxies.
+    Off,
+    /// PEM files.
+    Files,
+}
+
+/// Where state lives.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// Directory of the embedded database.
+    pub path: PathBuf,
+}
+
+/// Where usage is counted.
+#[derive(Debug, Clone)]
+pub struct Metering {
+    /// Directory of the journal.
+    pub journal: PathBuf,
+}
+
+/// What is written where.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// Shape of the log on stderr.
+    pub format: LogFormat,
+    /// Where access records go.
+    pub access: AccessLog,
+}
+
+/// Shape of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people on a terminal, JSON elsewhere.
+    Auto,
+    /// JSON lines.
+    Json,
+}
+
+/// Where access records go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccessLog {
+    /// Standard output.
+    Stdout,
+    /// Nowhere.
+    Off,
+    /// Appended to a file.
+    File(PathBuf),
+}
+
+/// `[limits]`: protection of the gateway itself, before any plan.
+#[derive(Debug, Clone)]
+pub struct Protection {
+    /// Octets of a request head.
+    pub max_header_bytes: usize,
+    /// Fields of a request head.
+    pub max_headers: usize,
+    /// Octets of a request body.
+    pub max_body: u64,
+    /// For a whole request head (and the TLS handshake) to arrive.
+    pub header_timeout: Duration,
+    /// Between requests, and for a client that takes or sends nothing.
+    pub idle_timeout: Duration,
+    /// Over all workers.
+    pub max_connections: usize,
+}
+
+/// Billing.
+#[derive(Debug, Clone)]
+pub struct Billing {
+    /// ISO 4217 code of every price.
+    pub currency: String,
+    /// Length of a trial in days.
+    pub trial_days: u32,
+}
+
+/// Switches over the whole deployment.
+#[derive(Debug, Clone)]
+pub struct Features {
+    /// Off: the flag `sso` counts as off for every tenant.
+    pub sso: bool,
+}
+
+/// For development only.
+#[derive(Debug, Clone)]
+pub struct Dev {
+    /// `POST /admin/clock` moves time.
+    pub test_clock: bool,
+}
+
+/// A policy for paths of the tenants' app.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Path, on the normalised request path; a trailing `*` matches any rest.
+    pub path: String,
+    /// Methods it applies to; empty is all.
+    pub methods: Vec<Method>,
+    /// A flag the tenant must have on.
+    pub feature: Option<String>,
+    /// Roles of which a verified user or key needs one; empty asks for none.
+    pub roles: Vec<String>,
+}

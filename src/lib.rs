@@ -1,0 +1,52 @@
+//! Gatehouse puts tenants in front of an app that has none.
+//!
+//! # Layers
+//!
+//! A file imports its own folder and lower layers only; `tests/layers.rs` reads every `use crate::…` and fails on an arrow
+//! that runs up or across.
+//!
+//! ```text
+//! 0 model, clock, shutdown                   pure data and time; no I/O in model
+//! 1 config, observe                          parsed once, into types that cannot be wrong; logs and metrics
+//! 2 store                                    the only folder that names the database
+//! 3 limits metering access tls upstream      one noun each; they return decisions as data
+//! 4 tenancy                                  puts them together per tenant
+//! 5 proxy, admin, jobs                       the request path; the HTTP API; what runs by the clock
+//! 6 app, cli                                 builds, starts and drains things
+//! 7 main
+//! ```
+//!
+//! # The life of a request
+//!
+//! [`proxy`] runs on one thread per core, each with its own listeners and its own upstream connections. A request passes
+//! accept → admit → resolve → authorize → throttle → reserve → forward → settle; each stage is one file. Up to `reserve`
+//! nothing waits: the stages read snapshots ([`tenancy::Directory`]) and add to atomics in a memory-mapped journal
+//! ([`metering`]). The control plane ([`admin`], [`jobs`]) has a small runtime of its own; it commits to the
+//! [`store`] first and then publishes into the directory.
+//!
+//! # What always holds
+//!
+//! 1. The tenant comes from the authority of the request; nothing else a client sends can override it.
+//! 2. admitted = metered + given back + aborted + in flight, through `kill -9` as well.
+//! 3. A quota of N is never exceeded, and a call is refused only while N places are taken.
+//! 4. The request path makes no store, DNS or control-plane call.
+//! 5. A change to one tenant touches only that tenant.
+//! 6. Every refusal has a code, an owner, a counter and a log line.
+
+pub mod access;
+pub mod admin;
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod jobs;
+pub mod limits;
+pub mod metering;
+pub mod model;
+pub mod observe;
+pub mod proxy;
+pub mod shutdown;
+pub mod store;
+pub mod tenancy;
+pub mod tls;
+pub mod upstream;

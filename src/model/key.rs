@@ -1,0 +1,35 @@
+//! API keys as they are stored: never the secret, only its hash.
+
+use serde::{Deserialize, Serialize};
+
+use super::{KeyId, Millis, TenantId};
+
+/// SHA-256 of a key's whole text.
+pub type KeyHash = [u8; 32];
+
+/// One API key of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiKey {
+    /// Its name in lists and in the audit log.
+    pub id: KeyId,
+    /// The tenant it belongs to.
+    pub tenant_id: TenantId,
+    /// What its owner calls it.
+    pub name: String,
+    /// The first characters of the secret, to recognise it by.
+    pub prefix: String,
+    /// Lower-case hexadecimal SHA-256 of the secret.
+    pub hash: String,
+    /// Roles that a request with this key has.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// What the key may be used for, for the app to interpret.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// When it was made.
+    pub created_at: Millis,
+    /// From when on it is refused.
+    #[serde(default)]
+    pub expires_at: Option<Millis>,
+}

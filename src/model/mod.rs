@@ -1,0 +1,21 @@
+//! Pure data: what a tenant, a plan, a day and a price are. No I/O, no async, no locks.
+
+pub mod domain;
+pub mod id;
+pub mod key;
+pub mod money;
+pub mod origin;
+pub mod period;
+pub mod plan;
+pub mod tenant;
+pub mod usage;
+
+pub use domain::{Host, Slug};
+pub use id::{AuditId, KeyId, TenantId};
+pub use key::{ApiKey, KeyHash};
+pub use money::Money;
+pub use origin::Origin;
+pub use period::{Day, Millis, Month};
+pub use plan::{BillingCycle, Limits, Overage, Plan, Rate};
+pub use tenant::{Branding, Status, Tenant, TenantConfig};
+pub use usage::{Totals, Usage};

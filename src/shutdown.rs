@@ -1,0 +1,45 @@
+//! The drain: one token that says "stop taking new work", and the tasks that are waited for.
+
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+/// Held by everything that must end before the process does.
+#[derive(Debug, Clone, Default)]
+pub struct Shutdown {
+    token: CancellationToken,
+    tracker: TaskTracker,
+}
+
+impl Shutdown {
+    /// Says that no new work is taken.
+    pub fn begin(&self) {
+        self.token.cancel();
+        self.tracker.close();
+    }
+
+    /// True once [`begin`](Self::begin) was called.
+    pub fn has_begun(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    /// Waits for [`begin`](Self::begin).
+    pub fn begun(&self) -> WaitForCancellationFuture<'_> {
+        self.token.cancelled()
+    }
+
+    /// A guard: [`drained`](Self::drained) waits until it is dropped.
+    pub fn hold(&self) -> TaskTrackerToken {
+        self.tracker.token()
+    }
+
+    /// How many guards are held.
+    pub fn held(&self) -> usize {
+        self.tracker.len()
+    }
+
+    /// Waits until the drain has begun and every guard is dropped.
+    pub async fn drained(&self) {
+        self.tracker.wait().await;
+    }
+}

@@ -1,0 +1,229 @@
+//! The store: what survives, behind one trait that fits an embedded tree and a SQL database alike.
+//!
+//! A [`Tx`] is data, not code: preconditions, puts, deletes, numbers and audit rows that happen together or not at all.
+//! When [`Store::commit`] has answered, the commit is on disk.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::model::{AuditId, Day, Millis, TenantId, Totals};
+
+/// The kinds of records; each is a key space of its own, ordered by id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Table {
+    /// By tenant id.
+    Tenants,
+    /// Slug → tenant id; a put with an `Absent` precondition claims it.
+    Slugs,
+    /// Custom domain → tenant id; claimed like a slug.
+    Domains,
+    /// `<tenant id>/<key id>`.
+    Keys,
+    /// Answers kept for `Idempotency-Key`.
+    Idempotency,
+    /// `<tenant id>/…`: usage that the app reported.
+    Reported,
+    /// Written by [`Tx::audit`] only: audit rows by id.
+    Audit,
+    /// `<tenant id>/<audit id>`: the audit rows of one tenant.
+    AuditByTenant,
+    /// Small settings of the deployment.
+    Settings,
+}
+
+/// Names one record.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Key {
+    /// Its kind.
+    pub table: Table,
+    /// Its name within the kind: 1 to 512 bytes of printable ASCII.
+    pub id: String,
+}
+
+impl Key {
+    /// Names a record.
+    pub fn new(table: Table, id: impl Into<String>) -> Self {
+        Self { table, id: id.into() }
+    }
+}
+
+/// The number of the commit that last wrote a record; grows with every commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Version(pub u64);
+
+/// A record as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its name.
+    pub key: Key,
+    /// The commit that wrote it.
+    pub version: Version,
+    /// Its content, at most 1 MiB.
+    pub value: Vec<u8>,
+}
+
+/// What must hold for a commit to happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Precondition {
+    /// No such record.
+    Absent(Key),
+    /// The record was last written by this commit.
+    Unchanged(Key, Version),
+}
+
+/// One row of the audit log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditRow {
+    /// Sorts by time.
+    pub id: AuditId,
+    /// When.
+    pub time: Millis,
+    /// Who: `admin`, `loopback`, `system`, …
+    pub actor: String,
+    /// What, such as `tenant.created`.
+    pub action: String,
+    /// To whom.
+    pub tenant_id: Option<TenantId>,
+    /// What it was, where that helps; never a secret.
+    pub before: Option<Value>,
+    /// What it became.
+    pub after: Option<Value>,
+    /// The request that did it.
+    pub request_id: Option<String>,
+}
+
+/// What happens together or not at all.
+#[derive(Debug, Clone, Default)]
+pub struct Tx {
+    /// All must hold.
+    pub preconditions: Vec<Precondition>,
+    /// Records to write, after the deletes.
+    pub puts: Vec<(Key, Vec<u8>)>,
+    /// Records to remove; absent ones are fine.
+    pub deletes: Vec<Key>,
+    /// Sequences (by name) to draw the next number from, without gaps: the answer is in [`Committed::numbers`], same order.
+    pub numbers: Vec<String>,
+    /// Audit rows.
+    pub audit: Vec<AuditRow>,
+}
+
+/// A commit that is on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// The version its records now have.
+    pub version: Version,
+    /// The numbers drawn; each sequence begins at 1.
+    pub numbers: Vec<u64>,
+}
+
+/// Cumulative counters of one writer, tenant and day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageRow {
+    /// The journal incarnation that counted.
+    pub writer: u64,
+    /// Whose usage.
+    pub tenant: TenantId,
+    /// Of which UTC day.
+    pub day: Day,
+    /// Since the incarnation began; never smaller than what is stored.
+    pub totals: Totals,
+}
+
+/// A page of a table, in the order of ids.
+#[derive(Debug, Clone)]
+pub struct Scan {
+    /// Which table.
+    pub table: Table,
+    /// Only ids that begin with this.
+    pub prefix: String,
+    /// Only ids beyond this one: after it, or before it where `newest_first`.
+    pub after: Option<String>,
+    /// From the last id to the first.
+    pub newest_first: bool,
+    /// At most so many records.
+    pub limit: usize,
+}
+
+/// One thing that changed, for those who follow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// The commit.
+    pub version: Version,
+    /// The record that was put or deleted.
+    pub key: Key,
+}
+
+/// Everything, for a backup.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Schema version of the data.
+    pub schema: u32,
+    /// Every record (audit rows included).
+    pub records: Vec<Record>,
+    /// Every usage row.
+    pub usage: Vec<UsageRow>,
+    /// The last number drawn from each sequence.
+    pub numbers: Vec<(String, u64)>,
+}
+
+/// Why the store did not do it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// A precondition did not hold; nothing was written.
+    #[error("{0:?} was changed by someone else meanwhile")]
+    Conflict(Key),
+    /// A key, value or table that the store cannot take.
+    #[error("the store cannot hold this: {0}")]
+    Refused(String),
+    /// What is on disk is not what was written.
+    #[error("{0}")]
+    Damaged(String),
+    /// Someone else has it open.
+    #[error("{0}")]
+    Locked(String),
+    /// Made by a newer or unknown version.
+    #[error("{0}")]
+    Schema(String),
+    /// The database or its disk failed; the text says what to do.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+}
+
+/// What every database must do; `store::conformance` holds each implementation to it.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Does all of `tx` or nothing; durable when it answers.
+    async fn commit(&self, tx: Tx) -> Result<Committed, StoreError>;
+
+    /// One record.
+    async fn get(&self, key: &Key) -> Result<Option<Record>, StoreError>;
+
+    /// A page of records.
+    async fn scan(&self, scan: Scan) -> Result<Vec<Record>, StoreError>;
+
+    /// Sets cumulative counters; rows not above what is stored change nothing. Durable when it answers.
+    async fn add_usage(&self, rows: Vec<UsageRow>) -> Result<(), StoreError>;
+
+    /// The rows of one tenant over `days` (end excluded), one for each writer and day.
+    async fn usage(&self, tenant: TenantId, days: Range<Day>) -> Result<Vec<UsageRow>, StoreError>;
+
+    /// Takes or renews a lease: true where `holder` has it for `ttl` from `now`.
+    async fn lease(&self, name: &str, holder: &str, now: Millis, ttl: Duration) -> Result<bool, StoreError>;
+
+    /// What changed after `since`, oldest first, at most `limit`; the embedded store keeps the last 10,000 changes.
+    async fn changes(&self, since: Version, limit: usize) -> Result<Vec<Changed>, StoreError>;
+
+    /// The version of the newest commit.
+    async fn version(&self) -> Result<Version, StoreError>;
+
+    /// Everything, as of one moment.
+    async fn export(&self) -> Result<Snapshot, StoreError>;
+
+    /// Fills an empty store; refuses one that is not.
+    async fn import(&self, snapshot: Snapshot) -> Result<(), StoreError>;
+}

@@ -1,0 +1,11 @@
+//! Upstreams: addresses published by the control plane, connections pooled by each worker.
+
+mod connection;
+mod pool;
+mod resolve;
+mod target;
+
+pub use connection::{Progress, SendError};
+pub use pool::{Pool, PoolSettings};
+pub use resolve::Resolver;
+pub use target::{Target, TargetError};
