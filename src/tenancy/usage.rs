@@ -1,8 +1,11 @@
-//! Usage reads (stub).
+//! Usage reads: live sums of what the store has and what this process has counted since.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use crate::metering::Journal;
 use crate::model::{Day, Millis, Month, TenantId, Totals, Usage};
 use crate::store::{Store, StoreError};
-use std::sync::Arc;
 
 /// One day of a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,23 +18,47 @@ pub struct DayUsage {
 
 /// Live usage: what the store has of other writers, and this process's journal.
 pub struct UsageReader {
-    /// Durable rows.
-    pub store: Arc<dyn Store>,
-    /// What this process counts.
-    pub journal: Arc<Journal>,
+    store: Arc<dyn Store>,
+    journal: Arc<Journal>,
 }
 
 impl UsageReader {
-    /// A tenant's month; `now` decides what today is.
-    pub async fn month(&self, _tenant: TenantId, _month: Month, _now: Millis) -> Result<Usage, StoreError> {
-        todo!()
+    /// Reads from both.
+    pub fn new(store: Arc<dyn Store>, journal: Arc<Journal>) -> Self {
+        Self { store, journal }
     }
+
+    /// A tenant's month; `now` decides what today is. A call is in it from the moment its response head was passed on.
+    pub async fn month(&self, tenant: TenantId, month: Month, now: Millis) -> Result<Usage, StoreError> {
+        let today = now.day();
+        let mut usage = Usage::default();
+        for day in self.days(tenant, month).await? {
+            usage.month.add(&day.totals);
+        }
+        for day in self.days(tenant, today.month()).await?.iter().filter(|usage| usage.day == today) {
+            usage.today = day.totals;
+        }
+        Ok(usage)
+    }
+
     /// The days of a month that have any usage, oldest first.
-    pub async fn days(&self, _tenant: TenantId, _month: Month) -> Result<Vec<DayUsage>, StoreError> {
-        todo!()
-    }
-    /// Sets (`value`) or changes (`delta`) reported storage, users or projects: not in this build's contract yet.
-    pub fn journal(&self) -> &Arc<Journal> {
-        &self.journal
+    pub async fn days(&self, tenant: TenantId, month: Month) -> Result<Vec<DayUsage>, StoreError> {
+        let stored = self.store.usage(tenant, month.first()..month.end()).await?;
+        let mut days: BTreeMap<Day, Totals> = BTreeMap::new();
+        let mut day = month.first();
+        while day < month.end() {
+            if let Some(live) = self.journal.totals(tenant, day) {
+                days.insert(day, live);
+            }
+            day = day.next();
+        }
+        let live: Vec<Day> = days.keys().copied().collect();
+        for row in stored {
+            // This process's own row is what was folded of the slot that has just been read, or of a slot retired since.
+            if row.writer != self.journal.incarnation() || !live.contains(&row.day) {
+                days.entry(row.day).or_default().add(&row.totals);
+            }
+        }
+        Ok(days.into_iter().map(|(day, totals)| DayUsage { day, totals }).collect())
     }
 }
