@@ -131,7 +131,7 @@ fn starts_with_spelling_of(name: &str, start: &str) -> bool {
 /// Whether a field says who is behind the peer. With `only_odd`, proper spellings are not counted.
 fn is_forwarding(name: &str, only_odd: bool) -> bool {
     let found = starts_with_spelling_of(name, "x-forwarded-") || FORWARDING.iter().any(|known| is_spelling_of(name, known));
-    found && !(only_odd && !name.contains(['_', '.']))
+    found && (!only_odd || name.contains(['_', '.']))
 }
 
 fn is_hop_by_hop(name: &str) -> bool {

@@ -12,8 +12,12 @@ type Step = Result<State, &'static str>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    Size { digits: u8 },
-    Extension { octets: u16 },
+    Size {
+        digits: u8,
+    },
+    Extension {
+        octets: u16,
+    },
     SizeLf,
     Data,
     DataCr,

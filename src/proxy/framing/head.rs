@@ -83,7 +83,7 @@ fn judge_unfinished(seen: &[u8], limits: &FramingLimits) -> Judged {
     }
     match outcome {
         Err(Error::TooManyHeaders) => Judged::Bad(Violation::HeadersTooLarge),
-        Err(error) => Judged::Bad(Violation::BadRequest(explain(error, sound, &request))),
+        Err(error) => Judged::Bad(Violation::BadRequest(explain(error, &request))),
         Ok(_) if bare.is_some() => bad("a line ends without CR"),
         Ok(_) if seen.len() < limits.max_head => Judged::Partial,
         Ok(_) if request.version.is_none() => Judged::Bad(Violation::UriTooLong),
@@ -107,11 +107,11 @@ fn target_octets(seen: &[u8], request: &Request<'_, '_>) -> usize {
     }
 }
 
-fn explain(error: Error, seen: &[u8], request: &Request<'_, '_>) -> &'static str {
+fn explain(error: Error, request: &Request<'_, '_>) -> &'static str {
     match error {
         Error::HeaderName => "bad field name, space before a colon or folded line",
         Error::HeaderValue => "bad octet in a field value",
-        Error::Version if seen.starts_with(b"PRI * HTTP/2.0") => "HTTP/2 on an HTTP/1.1 connection",
+        Error::Version if (request.method, request.path) == (Some("PRI"), Some("*")) => "HTTP/2 on an HTTP/1.1 connection",
         Error::Version => "the HTTP version is not 1.0 or 1.1",
         Error::NewLine => "bad line end",
         Error::Token if request.method.is_none() => "bad method",
@@ -144,11 +144,7 @@ fn read_fields<'b>(headers: &[Header<'b>]) -> Result<Fields<'b>, &'static str> {
     let mut fields = Fields::default();
     for Header { name, value } in headers {
         match name.len() {
-            4 if name.eq_ignore_ascii_case("host") => {
-                if fields.host.replace(value).is_some() {
-                    return Err("more than one Host");
-                }
-            }
+            4 if name.eq_ignore_ascii_case("host") && fields.host.replace(value).is_some() => return Err("more than one Host"),
             7 if name.eq_ignore_ascii_case("upgrade") => fields.websocket |= has_token(value, b"websocket"),
             10 if name.eq_ignore_ascii_case("connection") => fields.connection_upgrade |= has_token(value, b"upgrade"),
             14 if name.eq_ignore_ascii_case("content-length") => {
@@ -195,7 +191,11 @@ fn check_routing(method: &str, target: &str, is_http_11: bool, fields: &Fields<'
     }
     match target.as_bytes() {
         [b'/', rest @ ..] if method != "CONNECT" => {
-            if rest.iter().all(|octet| is_usual(*octet)) || Uri::try_from(target).is_ok() { Ok(()) } else { Err("bad request target") }
+            if rest.iter().all(|octet| is_usual(*octet)) || Uri::try_from(target).is_ok() {
+                Ok(())
+            } else {
+                Err("bad request target")
+            }
         }
         b"*" if method == "OPTIONS" => Ok(()),
         _ => check_uri(method, target, fields.host),
@@ -205,7 +205,10 @@ fn check_routing(method: &str, target: &str, is_http_11: bool, fields: &Fields<'
 /// Octets that [`Uri`] takes in a path and in a query.
 const fn is_usual(octet: u8) -> bool {
     octet.is_ascii_alphanumeric()
-        || matches!(octet, b'/' | b'-' | b'_' | b'.' | b'~' | b'%' | b'?' | b'=' | b'&' | b'+' | b',' | b';' | b':' | b'@' | b'!' | b'$' | b'*')
+        || matches!(
+            octet,
+            b'/' | b'-' | b'_' | b'.' | b'~' | b'%' | b'?' | b'=' | b'&' | b'+' | b',' | b';' | b':' | b'@' | b'!' | b'$' | b'*'
+        )
 }
 
 /// A field value that can name a host and a port; empty ones cannot.

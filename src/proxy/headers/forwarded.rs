@@ -136,11 +136,7 @@ fn is_traceparent(value: &[u8]) -> bool {
     }
     let (version, trace, parent, flags) = (&value[..2], &value[3..35], &value[36..52], &value[53..55]);
     let length_is_good = if version == b"00" { value.len() == 55 } else { value.get(55).is_none_or(|next| *next == b'-') };
-    length_is_good
-        && [version, trace, parent, flags].into_iter().all(is_hex)
-        && version != b"ff"
-        && !is_zero(trace)
-        && !is_zero(parent)
+    length_is_good && [version, trace, parent, flags].into_iter().all(is_hex) && version != b"ff" && !is_zero(trace) && !is_zero(parent)
 }
 
 /// Sampled, as the upstream's own tracer decides for a trace without parent by its default.
