@@ -1,1 +1,4 @@
 //! The request path.
+
+pub mod framing;
+pub mod headers;

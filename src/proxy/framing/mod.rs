@@ -1,0 +1,229 @@
+//! The framing guard: an I/O wrapper under hyper's HTTP/1 server that lets only unambiguous requests pass.
+//!
+//! hyper accepts requests on which two servers may disagree (both lengths given, several Hosts, bare line feeds) and hides
+//! some of the evidence. The guard looks at the octets before hyper does. What it promises:
+//!
+//! - hyper sees only whole, checked heads; octets of good requests reach it unchanged and in order, however they were split.
+//! - In place of a bad head hyper gets a harmless one that asks to close, and nothing after it; [`FramingState::violation_of`]
+//!   tells the handler why. Good requests sent before it are still answered first.
+//! - A bad chunked body ends in a read error ([`io::ErrorKind::InvalidData`]) after the good octets before it.
+//! - A head that comes in one read costs one parse and no copy; an idle connection holds no buffer.
+
+mod body;
+mod head;
+mod scan;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use scan::{Scanner, Standing};
+pub use state::{FramingState, Phase};
+
+/// Why a request head was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Violation {
+    /// 400: the head is malformed or ambiguous; the text says how.
+    BadRequest(&'static str),
+    /// 414: the request line is too long.
+    UriTooLong,
+    /// 431: too many fields, or too many octets of them.
+    HeadersTooLarge,
+}
+
+impl Violation {
+    /// A short text for the problem document.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::BadRequest(reason) => reason,
+            Self::UriTooLong => "the request line is too long",
+            Self::HeadersTooLarge => "the request header fields are too large",
+        }
+    }
+}
+
+/// How large a head may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FramingLimits {
+    /// Octets of a whole head, with the request line and the empty line at its end; of a trailer section, too.
+    pub max_head: usize,
+    /// Fields of a head, and of a trailer section; values over 256 count as 256.
+    pub max_headers: usize,
+    /// Octets of the request target.
+    pub max_target: usize,
+}
+
+/// What hyper gets in place of a bad head.
+const SYNTHETIC_HEAD: &[u8] = b"GET / HTTP/1.1\r\nhost: invalid\r\nconnection: close\r\n\r\n";
+/// How much is read at a time while a part of a head is held back.
+const HOLD_STEP: usize = 2048;
+/// How much of what a client sent in vain is thrown away when the connection closes.
+const MAX_DRAIN: usize = 256 * 1024;
+
+/// An HTTP/1 connection whose requests are checked as they are read; what is written passes untouched.
+#[derive(Debug)]
+pub struct Guarded<IO> {
+    io: IO,
+    state: Arc<FramingState>,
+    scanner: Scanner,
+    /// Octets that could not be passed on at once: `held[emitted..approved]` may be, the rest is a part of a head.
+    held: Vec<u8>,
+    emitted: usize,
+    approved: usize,
+}
+
+impl<IO> Guarded<IO> {
+    /// Guards `io`; the handler of the same connection reads `state`.
+    pub const fn new(io: IO, state: Arc<FramingState>, limits: FramingLimits) -> Self {
+        Self { io, state, scanner: Scanner::new(limits), held: Vec::new(), emitted: 0, approved: 0 }
+    }
+
+    /// The connection underneath.
+    pub const fn get_ref(&self) -> &IO {
+        &self.io
+    }
+
+    /// Gives back the connection and the octets that were read from it but not handed on.
+    pub fn into_inner(mut self) -> (IO, Vec<u8>) {
+        self.held.drain(..self.emitted);
+        (self.io, self.held)
+    }
+
+    fn emit(&mut self, buf: &mut ReadBuf<'_>) {
+        let count = buf.remaining().min(self.approved - self.emitted);
+        buf.put_slice(&self.held[self.emitted..self.emitted + count]);
+        self.emitted += count;
+        if self.emitted < self.approved {
+            return;
+        }
+        if self.approved == self.held.len() {
+            self.held = Vec::new();
+        } else {
+            self.held.drain(..self.approved);
+        }
+        (self.emitted, self.approved) = (0, 0);
+    }
+
+    /// Takes in what the scanner did not approve: a part of a head, or what stands for a bad one.
+    fn hold(&mut self, rest: &[u8]) {
+        match self.scanner.standing() {
+            Standing::Refused => {
+                self.held.extend_from_slice(SYNTHETIC_HEAD);
+                self.approved = self.held.len();
+            }
+            Standing::Broken(_) => {}
+            Standing::Sound | Standing::Upgraded => self.held.extend_from_slice(rest),
+        }
+    }
+}
+
+impl<IO: AsyncRead + Unpin> Guarded<IO> {
+    /// Reads more of a head that is held back; `false` at the end of the stream.
+    fn poll_extend(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let before = self.held.len();
+        self.held.resize(before + HOLD_STEP, 0);
+        let mut room = ReadBuf::new(&mut self.held[before..]);
+        let outcome = Pin::new(&mut self.io).poll_read(cx, &mut room);
+        let count = room.filled().len();
+        self.held.truncate(before + count);
+        ready!(outcome)?;
+        if count == 0 {
+            return Poll::Ready(Ok(false));
+        }
+        self.approved += self.scanner.scan(&self.held[self.approved..], &self.state);
+        match self.scanner.standing() {
+            Standing::Refused | Standing::Broken(_) => {
+                self.held.truncate(self.approved);
+                self.hold(&[]);
+            }
+            Standing::Sound | Standing::Upgraded => {}
+        }
+        Poll::Ready(Ok(true))
+    }
+
+    /// Reads into hyper's own buffer and looks at the octets there; `false` when none of them may pass yet.
+    fn poll_direct(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+        let fresh = &buf.filled()[before..];
+        if fresh.is_empty() || self.scanner.standing() == Standing::Upgraded {
+            return Poll::Ready(Ok(true));
+        }
+        let approved = self.scanner.scan(fresh, &self.state);
+        if approved < fresh.len() {
+            self.hold(&fresh[approved..]);
+            buf.set_filled(before + approved);
+        }
+        Poll::Ready(Ok(approved > 0))
+    }
+}
+
+impl<IO: AsyncRead + Unpin> AsyncRead for Guarded<IO> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            if this.emitted < this.approved {
+                this.emit(buf);
+                return Poll::Ready(Ok(()));
+            }
+            match this.scanner.standing() {
+                // Not the end of the stream: hyper drops an answer that is under way when it reads that. The head in place
+                // of the bad one makes it close by itself.
+                Standing::Refused => return Poll::Pending,
+                Standing::Broken(reason) => return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, reason))),
+                Standing::Sound | Standing::Upgraded => {}
+            }
+            if this.held.is_empty() {
+                if ready!(this.poll_direct(cx, buf))? {
+                    return Poll::Ready(Ok(()));
+                }
+            } else if !ready!(this.poll_extend(cx))? {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<IO> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+    }
+
+    /// Shuts down, then throws away what has already come in: closing a socket with unread octets resets the connection,
+    /// and the client would lose the last answer. It does not wait for more.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
+        let mut scratch = [const { MaybeUninit::uninit() }; 4096];
+        for _ in 0..MAX_DRAIN / scratch.len() {
+            let mut sink = ReadBuf::uninit(&mut scratch);
+            match Pin::new(&mut this.io).poll_read(cx, &mut sink) {
+                Poll::Ready(Ok(())) if !sink.filled().is_empty() => {}
+                _ => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+}

@@ -1,0 +1,125 @@
+//! What the guard, the handler and the accept task of one HTTP/1 connection know together.
+//!
+//! The guard and the handler run in one task; the accept task only polls [`FramingState::phase`], where a value that is a
+//! moment old does no harm. So all loads and stores are relaxed.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
+
+use super::Violation;
+
+/// What a connection is doing; times are milliseconds since it was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Between two requests.
+    Idle {
+        /// When the last response ended.
+        since_ms: u64,
+    },
+    /// Waiting for the rest of a head, or for the connection's first head.
+    ReadingHead {
+        /// When the head's first octet came, or the last response ended if that was later; 0 for the first head.
+        since_ms: u64,
+    },
+    /// A request was handed on and its response has not ended.
+    InRequest,
+}
+
+/// No head has asked for a WebSocket.
+const NEVER: u64 = u64::MAX;
+
+/// The state of one connection.
+#[derive(Debug)]
+pub struct FramingState {
+    started: Instant,
+    /// 0, or one more than the time when the head that is held back began.
+    head_began: AtomicU64,
+    /// Heads handed on, the one in place of a bad head included.
+    heads: AtomicU64,
+    done: AtomicU64,
+    done_at: AtomicU64,
+    upgrade: AtomicU64,
+    violation: OnceLock<(u64, Violation)>,
+}
+
+impl FramingState {
+    /// For a connection that was accepted at `started` ([`crate::clock::instant`]).
+    pub const fn new(started: Instant) -> Self {
+        Self {
+            started,
+            head_began: AtomicU64::new(0),
+            heads: AtomicU64::new(0),
+            done: AtomicU64::new(0),
+            done_at: AtomicU64::new(0),
+            upgrade: AtomicU64::new(NEVER),
+            violation: OnceLock::new(),
+        }
+    }
+
+    /// What the connection is doing.
+    pub fn phase(&self) -> Phase {
+        let heads = self.heads.load(Relaxed);
+        if heads > self.done.load(Relaxed) {
+            return Phase::InRequest;
+        }
+        let done_at = self.done_at.load(Relaxed);
+        match self.head_began.load(Relaxed) {
+            _ if heads == 0 => Phase::ReadingHead { since_ms: 0 },
+            0 => Phase::Idle { since_ms: done_at },
+            began => Phase::ReadingHead { since_ms: done_at.max(began - 1) },
+        }
+    }
+
+    /// Milliseconds since the connection was started.
+    pub fn elapsed_ms(&self) -> u64 {
+        self.ms_at(crate::clock::instant())
+    }
+
+    /// The response to one request has ended; to be called once for each request, also for the one in place of a bad head.
+    pub fn request_done(&self) {
+        self.request_done_at(crate::clock::instant());
+    }
+
+    /// As [`Self::request_done`], for a caller that knows the time.
+    pub fn request_done_at(&self, now: Instant) {
+        self.done_at.store(self.ms_at(now), Relaxed);
+        self.done.fetch_add(1, Relaxed);
+    }
+
+    /// Why the connection's request number `request_index` (from 0) is refused, if it is.
+    pub fn violation_of(&self, request_index: u64) -> Option<Violation> {
+        self.violation.get().filter(|(index, _)| *index == request_index).map(|(_, violation)| *violation)
+    }
+
+    /// Whether request number `request_index` asked for a WebSocket. Nothing after its head is looked at, so every answer
+    /// to it but 101 has to say `Connection: close`.
+    pub fn upgraded_at(&self, request_index: u64) -> bool {
+        self.upgrade.load(Relaxed) == request_index
+    }
+
+    pub(super) fn head_held_back(&self) {
+        if self.head_began.load(Relaxed) == 0 {
+            self.head_began.store(self.elapsed_ms() + 1, Relaxed);
+        }
+    }
+
+    pub(super) fn head_passed(&self, upgrade: bool) {
+        let index = self.heads.load(Relaxed);
+        if upgrade {
+            self.upgrade.store(index, Relaxed);
+        }
+        self.heads.store(index + 1, Relaxed);
+        self.head_began.store(0, Relaxed);
+    }
+
+    pub(super) fn head_refused(&self, violation: Violation) {
+        // Only the first can be stored; the guard hands on nothing after it, so there is no second.
+        let _ = self.violation.set((self.heads.load(Relaxed), violation));
+        self.head_passed(false);
+    }
+
+    fn ms_at(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.started).as_millis()).unwrap_or(u64::MAX - 1)
+    }
+}
