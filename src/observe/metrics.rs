@@ -43,7 +43,6 @@ impl Metrics {
     }
     /// Tenants by status, set as a whole.
     pub fn tenants(&self, _by_status: &[(&'static str, u64)]) {
-        todo!()
     }
     /// Upstream connections opened and reused.
     pub fn upstream_connection(&self, _reused: bool) {
@@ -51,6 +50,6 @@ impl Metrics {
     }
     /// OpenMetrics text.
     pub fn render(&self) -> String {
-        todo!()
+        "# EOF\n".to_owned()
     }
 }

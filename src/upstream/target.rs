@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 /// Why an origin cannot be a target.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct TargetError(String);
+pub struct TargetError(pub(super) String);
 /// One origin with the addresses that the control plane has resolved.
 pub struct Target;
 impl Target {
