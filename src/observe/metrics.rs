@@ -42,8 +42,7 @@ impl Metrics {
         todo!()
     }
     /// Tenants by status, set as a whole.
-    pub fn tenants(&self, _by_status: &[(&'static str, u64)]) {
-    }
+    pub fn tenants(&self, _by_status: &[(&'static str, u64)]) {}
     /// Upstream connections opened and reused.
     pub fn upstream_connection(&self, _reused: bool) {
         todo!()

@@ -49,7 +49,8 @@ pub fn create_tenant(new: &NewTenant, config: &Config, cause: &Cause) -> Result<
     let name = keep(rules::name(&new.name), &mut errors);
     let slug = keep(rules::slug(&new.slug, config), &mut errors);
     let plan = keep(rules::plan(&new.plan, config), &mut errors);
-    let custom_domain = keep(new.custom_domain.as_deref().map(|text| rules::domain(text, "/customDomain", config)).transpose(), &mut errors);
+    let custom_domain =
+        keep(new.custom_domain.as_deref().map(|text| rules::domain(text, "/customDomain", config)).transpose(), &mut errors);
     let patch = new.config.clone().unwrap_or_else(|| json!({}));
     let settings = keep_all(rules::config_patch(&TenantConfig::default(), &patch, "/config", config), &mut errors);
     let metadata = keep(new.metadata.as_ref().map_or_else(|| Ok(Map::new()), |given| rules::metadata(&Map::new(), given)), &mut errors);

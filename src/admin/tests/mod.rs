@@ -1,0 +1,1 @@
+//! Tests of the admin API, through its router and over real sockets.
