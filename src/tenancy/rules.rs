@@ -180,8 +180,11 @@ pub(super) fn unknown_member(name: &str, pointer: &str, known: &[&str]) -> Field
 
 /// `, did you mean …?` where something known is close; else nothing.
 pub fn did_you_mean<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let close = |name: &'a str| (strsim::jaro_winkler(&text.to_lowercase(), &name.to_lowercase()), name);
-    let best = known.map(close).filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0));
+    let text = text.to_lowercase();
+    let distance = |name: &'a str| (strsim::osa_distance(&text, &name.to_lowercase()), name);
+    // One slip in a short word, more in a longer one.
+    let close = known.map(distance).filter(|(slips, name)| *slips <= (name.len() / 3).max(1));
+    let best = close.min_by_key(|(slips, _)| *slips);
     best.map_or_else(String::new, |(_, name)| format!(", did you mean `{name}`?"))
 }
 
