@@ -1,1 +1,172 @@
-//! The admin API.
+//! The admin API: the router as a table, and what wraps every request.
+//!
+//! From the outside in: a request gets its id, a panic becomes a 500, [`auth`] lets it in or not, a handler answers. Every
+//! error is a [`Problem`](error::Problem) that is rendered where the id is known. The OpenAPI document is made from the
+//! same table as the router.
+
+mod actions;
+mod audit;
+mod auth;
+mod call;
+mod config;
+mod docs;
+mod domains;
+mod error;
+mod features;
+mod health;
+mod idempotency;
+mod keys;
+mod ops;
+mod plans;
+mod stats;
+mod subscription;
+mod tenant_api;
+mod tenants;
+#[cfg(test)]
+mod tests;
+mod usage;
+mod views;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use self::call::RequestId;
+use self::error::Problem;
+use crate::clock::SharedClock;
+use crate::config::Config;
+use crate::model::{Host, Tenant};
+use crate::observe::Metrics;
+use crate::tenancy::{Tenants, UsageReader, Versioned};
+
+/// What the admin API works with.
+pub struct AdminState {
+    /// Reads and changes tenants.
+    pub tenants: Arc<Tenants>,
+    /// Live usage.
+    pub usage: Arc<UsageReader>,
+    /// What `/metrics` shows.
+    pub metrics: Arc<Metrics>,
+    /// Billing time.
+    pub clock: SharedClock,
+    /// Token, plans and switches.
+    pub config: Arc<Config>,
+    /// False while the process drains or is not up yet.
+    pub ready: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// True where a certificate proves a custom domain.
+    pub proves: Arc<dyn Fn(&Host) -> bool + Send + Sync>,
+}
+
+/// The state as handlers get it.
+type App = Arc<AdminState>;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Gatehouse admin API",
+        description = "Tenants, plans, keys and usage. Times are epoch milliseconds, `{id}` is a tenant's id or slug, errors are `application/problem+json`."
+    ),
+    components(schemas(views::TenantView, views::ProblemView, views::KeyView))
+)]
+struct Document;
+
+/// Every path of the API, with its handlers.
+fn table() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(tenants::create, tenants::list))
+        .routes(routes!(tenants::read, tenants::update, tenants::delete))
+        .routes(routes!(subscription::replace))
+        .routes(routes!(actions::suspend))
+        .routes(routes!(actions::activate))
+        .routes(routes!(actions::cancel))
+        .routes(routes!(actions::restore))
+        .routes(routes!(usage::month))
+        .routes(routes!(usage::daily))
+        .routes(routes!(config::read, config::patch))
+        .routes(routes!(features::set, features::remove))
+        .routes(routes!(features::set_in_config, features::remove_in_config))
+        .routes(routes!(domains::list, domains::add))
+        .routes(routes!(domains::read, domains::remove))
+        .routes(routes!(domains::verify))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::revoke))
+        .routes(routes!(health::invoices))
+        .routes(routes!(health::read))
+        .routes(routes!(plans::list))
+        .routes(routes!(audit::list))
+        .routes(routes!(stats::read))
+        .routes(routes!(tenant_api::tenant))
+        .routes(routes!(tenant_api::usage))
+        .routes(routes!(ops::metrics))
+        .routes(routes!(ops::livez))
+        .routes(routes!(ops::readyz))
+        .routes(routes!(docs::openapi))
+        .routes(routes!(docs::page))
+}
+
+/// The API, to be served with `into_make_service_with_connect_info::<SocketAddr>()`: who the peer is decides who is let in.
+pub fn router(state: AdminState) -> Router {
+    let app: App = Arc::new(state);
+    let (router, _) = table().split_for_parts();
+    router
+        .fallback(async || Problem::of_status(StatusCode::NOT_FOUND))
+        .method_not_allowed_fallback(async || Problem::of_status(StatusCode::METHOD_NOT_ALLOWED))
+        .layer(from_fn_with_state(Arc::clone(&app), auth::guard))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(finish))
+        .with_state(app)
+}
+
+/// The API's OpenAPI 3.1 document.
+pub fn openapi_json() -> String {
+    docs::document().to_string()
+}
+
+impl AdminState {
+    /// The tenant of a path, or 404.
+    async fn find(&self, id: &str) -> Result<Versioned<Tenant>, Problem> {
+        self.tenants.get(id).await?.ok_or_else(|| Problem::tenant_not_found(id))
+    }
+}
+
+/// Gives every request an id, and every error its document.
+async fn finish(mut request: Request, next: Next) -> Response {
+    let id = uuid::Uuid::now_v7().simple().to_string();
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let mut response = next.run(request).await;
+    if let Some(problem) = problem_of(&response) {
+        let (parts, _) = response.into_parts();
+        response = problem.render(&id);
+        if let Some(allow) = parts.headers.get(http::header::ALLOW) {
+            response.headers_mut().insert(http::header::ALLOW, allow.clone());
+        }
+    }
+    // Hexadecimal digits are always a valid field value.
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    response.headers_mut().insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// What went wrong; an error that a library answered gets a problem of its own.
+fn problem_of(response: &Response) -> Option<Problem> {
+    let status = response.status();
+    let known = response.extensions().get::<Problem>().cloned();
+    known.or_else(|| (status.is_client_error() || status.is_server_error()).then(|| Problem::of_status(status)))
+}
+
+fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    tracing::error!(panic = text.unwrap_or("no text"), "an admin handler panicked");
+    Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR).into_response()
+}

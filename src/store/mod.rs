@@ -3,6 +3,9 @@
 //! A [`Tx`] is data, not code: preconditions, puts, deletes, numbers and audit rows that happen together or not at all.
 //! When [`Store::commit`] has answered, the commit is on disk.
 
+#[cfg(test)]
+pub mod memory;
+
 use std::ops::Range;
 use std::time::Duration;
 

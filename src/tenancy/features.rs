@@ -1,6 +1,10 @@
-//! features (stub).
+//! Feature flags as the app sees them: those that are on, for this tenant and in this deployment.
+
 use crate::model::Tenant;
-/// Enabled flags, sorted.
+
+/// Flags that are on, sorted. Where `sso` is false, the flag `sso` counts as off.
 pub fn enabled_features(tenant: &Tenant, sso: bool) -> Vec<String> {
-    tenant.config.features.iter().filter(|(name, on)| **on && (sso || *name != "sso")).map(|(name, _)| name.clone()).collect()
+    let on = |(name, on): (&String, &bool)| (*on && (sso || name != "sso")).then(|| name.clone());
+    // A BTreeMap is read in the order of its names.
+    tenant.config.features.iter().filter_map(on).collect()
 }

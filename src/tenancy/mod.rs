@@ -1,18 +1,29 @@
 //! Tenancy: puts limits, metering and upstreams together per tenant, and moves tenants through their life.
 
+mod change;
 mod directory;
 mod facts;
 mod features;
+mod idempotency;
+mod keys;
 mod lifecycle;
 mod provisioning;
+mod rules;
 mod runtime;
 mod tenants;
 mod usage;
 mod window;
 
+pub use change::{Cause, Change, FieldError, KeyChange, TenancyError, Versioned};
 pub use directory::{Directory, DirectorySettings, KeyHolder};
 pub use facts::{PlanMissing, Proof};
+pub use features::enabled_features;
+pub use idempotency::{KeptAnswer, attach_answer, kept_answer, purge_answers};
+pub use keys::{NewKey, issue_key, revoke_key};
+pub use lifecycle::{Move, move_tenant};
+pub use provisioning::{NewTenant, TenantPatch, change_plan, create_tenant, set_domain, set_feature, update_tenant};
+pub use rules::did_you_mean;
 pub use runtime::{Facts, TenantRuntime};
-pub use tenants::{Change, TenancyError, Tenants, Versioned};
+pub use tenants::{Filter, Page, Tenants};
 pub use usage::{DayUsage, UsageReader};
 pub use window::DayWindow;

@@ -1,23 +1,256 @@
-//! The control plane's service (stub, to be replaced).
-use crate::model::Tenant;
-use crate::store::{Tx, Version};
-/// A value with the version it was read at.
-#[derive(Debug, Clone)]
-pub struct Versioned<T> {
-    /// The value.
-    pub value: T,
-    /// Its version.
-    pub version: Version,
-}
-/// A move that is not committed yet.
-pub struct Change {
-    /// As it will be.
-    pub tenant: Tenant,
-    /// What is committed.
-    pub tx: Tx,
-}
-/// Why a tenant did not change.
-#[derive(Debug, thiserror::Error)]
-pub enum TenancyError {}
+//! The control plane's view of tenants: reads them, lists them, and applies changes: committed first, then published.
+
+use std::sync::Arc;
+
+use super::change::{decode, tenant_key};
+use super::keys::record_key;
+use super::{Change, Directory, FieldError, KeyChange, TenancyError, Versioned};
+use crate::clock::SharedClock;
+use crate::config::Config;
+use crate::model::{ApiKey, KeyId, Origin, Slug, Status, Tenant, TenantId};
+use crate::store::{Key, Precondition, Record, Scan, Store, StoreError, Table};
+use crate::upstream::Resolver;
+
+/// Records read at once while walking a table.
+const PAGE: usize = 500;
+
 /// Tenants as the control plane works on them.
-pub struct Tenants;
+pub struct Tenants {
+    /// Where they are kept.
+    pub store: Arc<dyn Store>,
+    /// Where they are shown.
+    pub directory: Arc<Directory>,
+    /// Plans, domains and switches.
+    pub config: Arc<Config>,
+    /// Billing time.
+    pub clock: SharedClock,
+    /// Says which upstreams are allowed.
+    pub resolver: Arc<Resolver>,
+}
+
+/// Which tenants are listed.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only this state; without it, all but deleted ones.
+    pub status: Option<Status>,
+    /// Only this plan.
+    pub plan: Option<String>,
+    /// Only those whose name, slug or domain contains this, whatever the case.
+    pub text: Option<String>,
+}
+
+/// A page of a list.
+#[derive(Debug)]
+pub struct Page<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// Where the next one begins; `None` on the last.
+    pub next: Option<String>,
+}
+
+impl Tenants {
+    /// Publishes every stored tenant and key; how many tenants there are. For the start.
+    pub async fn load(&self) -> Result<usize, TenancyError> {
+        let mut count = 0;
+        let mut tenants = Walk::over(Table::Tenants);
+        while let Some(records) = tenants.next(&*self.store).await? {
+            for record in records {
+                self.directory.publish(&decode::<Tenant>(&record.key, &record.value)?, record.version);
+                count += 1;
+            }
+        }
+        let mut keys = Walk::over(Table::Keys);
+        while let Some(records) = keys.next(&*self.store).await? {
+            for record in records {
+                self.directory.publish_key(decode(&record.key, &record.value)?);
+            }
+        }
+        Ok(count)
+    }
+
+    /// A tenant by id or slug; a deleted one by id only.
+    pub async fn get(&self, id_or_slug: &str) -> Result<Option<Versioned<Tenant>>, TenancyError> {
+        if let Ok(id) = id_or_slug.parse::<TenantId>() {
+            return self.by_id(id).await;
+        }
+        if Slug::parse(id_or_slug).is_err() {
+            return Ok(None);
+        }
+        let key = Key::new(Table::Slugs, id_or_slug);
+        let Some(record) = self.store.get(&key).await? else { return Ok(None) };
+        let id = String::from_utf8_lossy(&record.value).parse::<TenantId>();
+        let id = id.map_err(|error| TenancyError::Store(StoreError::Damaged(format!("slug {id_or_slug}: {error}"))))?;
+        // Between the two reads the slug may have moved on; then nobody has it.
+        Ok(self.by_id(id).await?.filter(|tenant| tenant.value.slug.as_str() == id_or_slug && tenant.value.status != Status::Deleted))
+    }
+
+    /// A tenant by id.
+    pub async fn by_id(&self, id: TenantId) -> Result<Option<Versioned<Tenant>>, TenancyError> {
+        self.store.get(&tenant_key(id)).await?.map(versioned).transpose()
+    }
+
+    /// A page of tenants, newest first. `cursor` is what the page before said.
+    pub async fn list(&self, filter: &Filter, cursor: Option<TenantId>, limit: usize) -> Result<Page<Versioned<Tenant>>, TenancyError> {
+        let mut walk = Walk { newest_first: true, after: cursor.map(|id| id.to_string()), ..Walk::over(Table::Tenants) };
+        let mut items: Vec<Versioned<Tenant>> = Vec::new();
+        while let Some(records) = walk.next(&*self.store).await? {
+            for record in records {
+                let tenant = versioned::<Tenant>(record)?;
+                if !filter.admits(&tenant.value) {
+                    continue;
+                }
+                if items.len() == limit {
+                    let next = items.last().map(|last| last.value.id.to_string());
+                    return Ok(Page { items, next });
+                }
+                items.push(tenant);
+            }
+        }
+        Ok(Page { items, next: None })
+    }
+
+    /// How many tenants are in each state.
+    pub async fn count(&self) -> Result<Vec<(Status, u64)>, TenancyError> {
+        let mut counts: Vec<(Status, u64)> = Status::ALL.into_iter().map(|status| (status, 0)).collect();
+        let mut walk = Walk::over(Table::Tenants);
+        while let Some(records) = walk.next(&*self.store).await? {
+            for record in records {
+                let status = decode::<Tenant>(&record.key, &record.value)?.status;
+                counts.iter_mut().filter(|(of, _)| *of == status).for_each(|(_, count)| *count += 1);
+            }
+        }
+        Ok(counts)
+    }
+
+    /// The keys of a tenant, oldest first.
+    pub async fn keys(&self, tenant: TenantId, cursor: Option<KeyId>, limit: usize) -> Result<Page<ApiKey>, TenancyError> {
+        let after = cursor.map(|id| record_key(tenant, id).id);
+        let scan = Scan { table: Table::Keys, prefix: format!("{tenant}/"), after, newest_first: false, limit: limit + 1 };
+        let records = self.store.scan(scan).await?;
+        let more = records.len() > limit;
+        let keys = records.iter().take(limit).map(|record| decode(&record.key, &record.value));
+        let items = keys.collect::<Result<Vec<ApiKey>, _>>()?;
+        let next = items.last().filter(|_| more).map(|key| key.id.to_string());
+        Ok(Page { items, next })
+    }
+
+    /// One key.
+    pub async fn key(&self, tenant: TenantId, key: KeyId) -> Result<Option<Versioned<ApiKey>>, TenancyError> {
+        self.store.get(&record_key(tenant, key)).await?.map(versioned).transpose()
+    }
+
+    /// Refuses upstreams that must not be reached: the gateway's own listeners, link-local addresses.
+    pub async fn check_upstream(&self, origins: &[Origin]) -> Result<(), TenancyError> {
+        for origin in origins {
+            if let Err(error) = self.resolver.check(origin).await {
+                return Err(TenancyError::Invalid(vec![FieldError::new("/upstream", "forbidden", error.to_string())]));
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits a change and then shows it to the data plane; both happen even where the caller goes away meanwhile.
+    pub async fn apply(&self, change: Change) -> Result<Versioned<Tenant>, TenancyError> {
+        if let (true, Some(version)) = (change.is_empty(), change.base) {
+            return Ok(Versioned { value: change.tenant, version });
+        }
+        self.check_free(&change).await?;
+        let (store, directory) = (Arc::clone(&self.store), Arc::clone(&self.directory));
+        let task = tokio::spawn(async move { commit(&*store, &directory, change).await });
+        task.await.map_err(|error| TenancyError::Store(StoreError::Unavailable(format!("the commit was cut off: {error}"))))?
+    }
+
+    /// Tells all names that are taken, before the commit would tell one.
+    async fn check_free(&self, change: &Change) -> Result<(), TenancyError> {
+        let mut errors = Vec::new();
+        for precondition in &change.tx.preconditions {
+            let Precondition::Absent(key) = precondition else { continue };
+            if let Some(error) = taken(key)
+                && self.store.get(key).await?.is_some()
+            {
+                errors.push(error);
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(TenancyError::Taken(errors)) }
+    }
+}
+
+async fn commit(store: &dyn Store, directory: &Directory, change: Change) -> Result<Versioned<Tenant>, TenancyError> {
+    let Change { tenant, base, tx, key } = change;
+    let rewritten = tx.puts.iter().any(|(key, _)| key.table == Table::Tenants);
+    let committed = store.commit(tx).await.map_err(|error| match &error {
+        StoreError::Conflict(key) => taken(key).map_or(TenancyError::Conflict, |error| TenancyError::Taken(vec![error])),
+        _ => TenancyError::Store(error),
+    })?;
+    let version = base.filter(|_| !rewritten).unwrap_or(committed.version);
+    if rewritten {
+        directory.publish(&tenant, version);
+    }
+    match key {
+        Some(KeyChange::Revoked(id)) => directory.revoke_key(tenant.id, id),
+        Some(KeyChange::Issued(key)) => {
+            let id = key.id;
+            directory.publish_key(key);
+            // It may have been listed and revoked between the commit and this line.
+            if store.get(&record_key(tenant.id, id)).await?.is_none() {
+                directory.revoke_key(tenant.id, id);
+            }
+        }
+        None => {}
+    }
+    Ok(Versioned { value: tenant, version })
+}
+
+/// What it means that this name is not free; `None` for what is not a name.
+fn taken(key: &Key) -> Option<FieldError> {
+    match key.table {
+        Table::Slugs => Some(FieldError::new("/slug", "slug_taken", format!("the slug `{}` belongs to another tenant", key.id))),
+        Table::Domains => {
+            Some(FieldError::new("/customDomain", "domain_taken", format!("the domain `{}` belongs to another tenant", key.id)))
+        }
+        _ => None,
+    }
+}
+
+impl Filter {
+    fn admits(&self, tenant: &Tenant) -> bool {
+        let status = self.status.map_or(tenant.status != Status::Deleted, |wanted| wanted == tenant.status);
+        let plan = self.plan.as_ref().is_none_or(|plan| *plan == tenant.plan);
+        let text = self.text.as_ref().is_none_or(|text| {
+            let text = text.to_lowercase();
+            let domain = tenant.custom_domain.as_ref().is_some_and(|domain| domain.as_str().contains(&text));
+            tenant.name.to_lowercase().contains(&text) || tenant.slug.as_str().contains(&text) || domain
+        });
+        status && plan && text
+    }
+}
+
+fn versioned<T: serde::de::DeserializeOwned>(record: Record) -> Result<Versioned<T>, TenancyError> {
+    Ok(Versioned { value: decode(&record.key, &record.value)?, version: record.version })
+}
+
+/// Walks a whole table, page by page.
+struct Walk {
+    table: Table,
+    after: Option<String>,
+    newest_first: bool,
+    ended: bool,
+}
+
+impl Walk {
+    const fn over(table: Table) -> Self {
+        Self { table, after: None, newest_first: false, ended: false }
+    }
+
+    async fn next(&mut self, store: &dyn Store) -> Result<Option<Vec<Record>>, TenancyError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let after = self.after.take();
+        let scan = Scan { table: self.table, prefix: String::new(), after, newest_first: self.newest_first, limit: PAGE };
+        let records = store.scan(scan).await?;
+        self.ended = records.len() < PAGE;
+        self.after = records.last().map(|record| record.key.id.clone());
+        Ok(Some(records))
+    }
+}

@@ -1,0 +1,217 @@
+//! An admin API over a store in memory, and a client that speaks to it as the seed's `curl` lines do.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tower::ServiceExt;
+
+use crate::admin::{AdminState, router};
+use crate::clock::TestClock;
+use crate::config::*;
+use crate::metering::Journal;
+use crate::model::{Host, Limits, Millis, Money, Origin, Overage, Plan};
+use crate::observe::Metrics;
+use crate::store::memory::Memory;
+use crate::tenancy::{Directory, DirectorySettings, Tenants, UsageReader};
+use crate::upstream::Resolver;
+
+/// 2026-11-24T12:00:00Z.
+pub const NOW: Millis = Millis(1_795_521_600_000);
+
+pub struct Admin {
+    pub router: Router,
+    pub tenants: Arc<Tenants>,
+    pub clock: Arc<TestClock>,
+    _journal: tempfile::TempDir,
+}
+
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub json: Value,
+    pub text: String,
+}
+
+impl Admin {
+    pub async fn start() -> Self {
+        Self::with(config()).await
+    }
+
+    pub async fn with(config: Config) -> Self {
+        let (config, clock) = (Arc::new(config), Arc::new(TestClock::at(NOW)));
+        let store = Arc::new(Memory::default());
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path(), &*store, NOW).await.unwrap();
+        let resolver = Arc::new(Resolver::new(vec![config.listen.admin], None).unwrap());
+        let directory = Directory::new(DirectorySettings {
+            base_domain: config.tenancy.base_domain.clone(),
+            custom_domains: config.tenancy.custom_domains,
+            plans: config.plans.clone(),
+            default_upstream: config.upstream.default.clone(),
+            resolver: resolver.clone(),
+            sso: config.features.sso,
+            proves: Arc::new(|domain| domain.as_str() == "proven.com"),
+            clock: clock.clone(),
+        });
+        let tenants = Arc::new(Tenants {
+            store: store.clone(),
+            directory: Arc::new(directory),
+            config: config.clone(),
+            clock: clock.clone(),
+            resolver,
+        });
+        let state = AdminState {
+            tenants: tenants.clone(),
+            usage: Arc::new(UsageReader::new(store, journal)),
+            metrics: Arc::new(Metrics::default()),
+            clock: clock.clone(),
+            config,
+            ready: Arc::new(|| true),
+            proves: Arc::new(|domain| domain.as_str() == "proven.com"),
+        };
+        Self { router: router(state), tenants, clock, _journal: dir }
+    }
+
+    pub async fn send(&self, mut request: Request<Body>) -> Answer {
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 50_000))));
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Answer { status: parts.status, headers: parts.headers, json, text }
+    }
+
+    pub async fn call(&self, method: &str, path: &str, body: Value, headers: &[(&str, &str)]) -> Answer {
+        let mut request = Request::builder().method(method).uri(path).header("host", "localhost:3000");
+        if method != "GET" {
+            request = request.header("content-type", "application/json");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        self.send(request.body(body).unwrap()).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.call("GET", path, Value::Null, &[]).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call("POST", path, body, &[]).await
+    }
+
+    /// Creates a tenant on the plan and answers its id.
+    pub async fn tenant(&self, slug: &str, plan: &str) -> String {
+        let body = serde_json::json!({"name": slug, "slug": slug, "plan": plan});
+        let answer = self.post("/admin/tenants", body).await.expect(201);
+        answer.json["id"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Answer {
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        assert!(self.headers.contains_key("x-request-id"));
+        if status >= 400 {
+            assert_eq!(self.headers["content-type"], "application/problem+json");
+            assert_eq!(self.json["requestId"], self.headers["x-request-id"].to_str().unwrap());
+            assert_eq!(self.json["status"], status);
+        }
+        self
+    }
+
+    #[track_caller]
+    pub fn code(self, code: &str) -> Self {
+        assert_eq!(self.json["code"], code, "{}", self.text);
+        self
+    }
+
+    #[track_caller]
+    pub fn pointers(self, pointers: &[&str]) -> Self {
+        let found: Vec<&str> = self.json["errors"].as_array().unwrap().iter().map(|error| error["pointer"].as_str().unwrap()).collect();
+        assert_eq!(found, pointers, "{}", self.text);
+        self
+    }
+}
+
+pub fn config() -> Config {
+    let seconds = Duration::from_secs;
+    let host = |name: &str| Host::parse(name).unwrap();
+    let gib = 1024 * 1024 * 1024;
+    let limits = |users, projects, storage: u64, calls, bandwidth: u64| Limits {
+        max_users: Some(users),
+        max_projects: Some(projects),
+        max_storage: Some(storage * gib),
+        max_api_calls: Some(calls),
+        max_bandwidth: Some(bandwidth * gib),
+    };
+    let plan = |name: &str, monthly: i64, limits: Limits| {
+        let prices = (Money(monthly), Money(monthly * 10));
+        let name = name.to_owned();
+        (
+            name.clone(),
+            Plan { name, price_monthly: prices.0, price_yearly: prices.1, limits, rate: None, concurrency: None, overage: Overage::Block },
+        )
+    };
+    Config {
+        listen: Listen {
+            http: ([127, 0, 0, 1], 8080).into(),
+            https: ([127, 0, 0, 1], 8443).into(),
+            admin: ([127, 0, 0, 1], 3000).into(),
+            workers: 1,
+            trusted_proxies: Vec::new(),
+            proxy_protocol: false,
+            public_https_port: None,
+            drain_timeout: seconds(1),
+        },
+        admin: crate::config::Admin { token: None },
+        tenancy: Tenancy {
+            base_domain: host("example.localhost"),
+            api_hosts: vec![host("gw.example.localhost"), host("api.example.com")],
+            header_auth: HeaderAuth::Key,
+            trusted_networks: Vec::new(),
+            tenant_api: Some("/api".to_owned()),
+            custom_domains: true,
+        },
+        upstream: Upstream {
+            default: vec![Origin::parse("http://127.0.0.1:9000").unwrap()],
+            connect_timeout: seconds(5),
+            response_timeout: seconds(60),
+            idle_timeout: seconds(60),
+            ca_file: None,
+        },
+        tls: Tls { mode: TlsMode::Off, cert: "c".into(), key: "k".into(), cert_dir: None },
+        store: Store { path: "data".into() },
+        metering: Metering { journal: "journal".into() },
+        log: Log { format: LogFormat::Json, access: AccessLog::Off },
+        limits: Protection {
+            max_header_bytes: 16384,
+            max_headers: 100,
+            max_body: 1 << 20,
+            header_timeout: seconds(10),
+            idle_timeout: seconds(60),
+            max_connections: 100,
+        },
+        plans: BTreeMap::from([
+            plan("free", 0, limits(3, 5, 1, 1000, 10)),
+            plan("pro", 9900, limits(50, 100, 100, 100_000, 1024)),
+            plan("enterprise", 49_900, Limits::default()),
+        ]),
+        billing: Billing { currency: "USD".to_owned(), trial_days: 14 },
+        features: Features { sso: false },
+        dev: Dev { test_clock: false },
+        routes: Vec::new(),
+    }
+}

@@ -1,0 +1,240 @@
+//! How things look in JSON: what seed clients read, with more members beside.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::AdminState;
+use crate::model::{ApiKey, BillingCycle, Host, KeyId, Limits, Millis, Plan, Status, Tenant, TenantConfig, TenantId};
+
+/// A tenant. Times are epoch milliseconds; a limit of `null` is unlimited.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Tenant)]
+pub struct TenantView {
+    /// For ever.
+    #[schema(value_type = String, example = "tenant_0193a5c8f3e07b2c9d1e4f5a6b7c8d9e")]
+    pub id: TenantId,
+    /// What people call it.
+    pub name: String,
+    /// Its label under the base domain.
+    pub slug: String,
+    /// `trial`, `active`, `past_due`, `suspended`, `canceled` or `deleted`.
+    #[schema(value_type = String, example = "trial")]
+    pub status: Status,
+    /// Why the last move was made.
+    pub status_reason: Option<String>,
+    /// Name of its plan.
+    pub plan: String,
+    /// `monthly` or `yearly`.
+    #[schema(value_type = String, example = "monthly")]
+    pub billing_cycle: BillingCycle,
+    /// Its own domain, verified or not.
+    #[schema(value_type = Option<String>)]
+    pub custom_domain: Option<Host>,
+    /// Its domains with their state.
+    pub domains: Vec<DomainView>,
+    /// Branding, features and settings.
+    #[schema(value_type = Object)]
+    pub config: TenantConfig,
+    /// What its plan allows; `null` where the plan is no longer in the configuration.
+    pub limits: Option<LimitsView>,
+    /// What the operator keeps with it.
+    #[schema(value_type = Object)]
+    pub metadata: Map<String, Value>,
+    /// One URL, a list, or `null` for the default upstream.
+    pub upstream: Option<OneOrMany>,
+    /// When it was made.
+    #[schema(value_type = i64)]
+    pub created_at: Millis,
+    /// When it last changed.
+    #[schema(value_type = i64)]
+    pub updated_at: Millis,
+    /// When its trial ends, or ended.
+    #[schema(value_type = Option<i64>)]
+    pub trial_ends_at: Option<Millis>,
+    /// When it was deleted.
+    #[schema(value_type = Option<i64>)]
+    pub deleted_at: Option<Millis>,
+}
+
+/// One text or several.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(untagged, expecting = "a URL or a list of URLs")]
+pub enum OneOrMany {
+    /// One.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    /// As a list.
+    pub fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(text) => vec![text],
+            Self::Many(texts) => texts,
+        }
+    }
+}
+
+/// What a plan allows; `null` is unlimited.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Limits)]
+pub struct LimitsView {
+    /// Users of the app.
+    pub max_users: Option<u64>,
+    /// Projects of the app.
+    pub max_projects: Option<u64>,
+    /// Bytes stored.
+    pub max_storage: Option<u64>,
+    /// API calls per UTC day.
+    pub max_api_calls: Option<u64>,
+    /// Response body bytes per UTC month.
+    pub max_bandwidth: Option<u64>,
+}
+
+/// A domain of a tenant.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Domain)]
+pub struct DomainView {
+    /// The name.
+    #[schema(value_type = String)]
+    pub domain: Host,
+    /// Whether a certificate proves it; only then requests to it find the tenant.
+    pub verified: bool,
+}
+
+/// An API key without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ApiKey)]
+pub struct KeyView {
+    /// Its name in lists and in the audit log.
+    #[schema(value_type = String)]
+    pub id: KeyId,
+    /// Whose it is.
+    #[schema(value_type = String)]
+    pub tenant_id: TenantId,
+    /// What its owner calls it.
+    pub name: String,
+    /// The first characters of the secret.
+    pub prefix: String,
+    /// Roles that a request with it has.
+    pub roles: Vec<String>,
+    /// What it may be used for.
+    pub scopes: Vec<String>,
+    /// When it was made.
+    #[schema(value_type = i64)]
+    pub created_at: Millis,
+    /// From when on it is refused.
+    #[schema(value_type = Option<i64>)]
+    pub expires_at: Option<Millis>,
+    /// The key itself, in the answer that made it and nowhere else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+}
+
+/// An error (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Problem)]
+pub struct ProblemView {
+    /// Names the kind.
+    pub r#type: String,
+    /// Short text.
+    pub title: String,
+    /// HTTP status.
+    pub status: u16,
+    /// What happened and what to do.
+    pub detail: String,
+    /// For programs.
+    pub code: String,
+    /// Short text.
+    pub error: String,
+    /// The request's id, as in `X-Request-Id`.
+    pub request_id: String,
+    /// With 409 and 422: `{pointer, code, detail}` for each wrong member.
+    #[schema(value_type = Option<Vec<Object>>)]
+    pub errors: Option<Vec<Value>>,
+}
+
+impl AdminState {
+    /// A tenant as JSON.
+    pub fn tenant_json(&self, tenant: &Tenant) -> Value {
+        let mut upstream: Vec<String> = tenant.upstream.iter().map(ToString::to_string).collect();
+        let view = TenantView {
+            id: tenant.id,
+            name: tenant.name.clone(),
+            slug: tenant.slug.to_string(),
+            status: tenant.status,
+            status_reason: tenant.status_reason.clone(),
+            plan: tenant.plan.clone(),
+            billing_cycle: tenant.billing_cycle,
+            custom_domain: tenant.custom_domain.clone(),
+            domains: self.domain_views(tenant),
+            config: tenant.config.clone(),
+            limits: self.plan_of(tenant).map(|plan| limits(&plan.limits)),
+            metadata: tenant.metadata.clone(),
+            upstream: match upstream.len() {
+                0 => None,
+                1 => upstream.pop().map(OneOrMany::One),
+                _ => Some(OneOrMany::Many(upstream)),
+            },
+            created_at: tenant.created_at,
+            updated_at: tenant.updated_at,
+            trial_ends_at: tenant.trial_ends_at,
+            deleted_at: tenant.deleted_at,
+        };
+        json_of(&view)
+    }
+
+    /// The tenant's domains with their state.
+    pub fn domain_views(&self, tenant: &Tenant) -> Vec<DomainView> {
+        let view = |domain: &Host| DomainView { domain: domain.clone(), verified: (self.proves)(domain) };
+        tenant.custom_domain.iter().map(view).collect()
+    }
+
+    /// The plan of a tenant, while the configuration has it.
+    pub fn plan_of(&self, tenant: &Tenant) -> Option<&Plan> {
+        self.config.plans.get(&tenant.plan)
+    }
+}
+
+/// Limits as JSON writes them.
+pub const fn limits(limits: &Limits) -> LimitsView {
+    LimitsView {
+        max_users: limits.max_users,
+        max_projects: limits.max_projects,
+        max_storage: limits.max_storage,
+        max_api_calls: limits.max_api_calls,
+        max_bandwidth: limits.max_bandwidth,
+    }
+}
+
+/// A key as JSON writes it.
+pub fn key_view(key: &ApiKey, secret: Option<String>) -> KeyView {
+    KeyView {
+        id: key.id,
+        tenant_id: key.tenant_id,
+        name: key.name.clone(),
+        prefix: key.prefix.clone(),
+        roles: key.roles.clone(),
+        scopes: key.scopes.clone(),
+        created_at: key.created_at,
+        expires_at: key.expires_at,
+        secret,
+    }
+}
+
+/// Any view as a JSON value; views hold text, numbers and maps with text keys, which cannot fail.
+pub fn json_of<T: Serialize>(view: &T) -> Value {
+    serde_json::to_value(view).unwrap_or(Value::Null)
+}
+
+/// `{"data": […], "nextCursor": …}`.
+pub fn page_json(data: Vec<Value>, next: Option<String>) -> Value {
+    serde_json::json!({"data": data, "nextCursor": next})
+}

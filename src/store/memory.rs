@@ -1,0 +1,148 @@
+//! A store in memory, for tests of the layers above: the same promises but durability.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{Changed, Committed, Key, Precondition, Record, Scan, Snapshot, Store, StoreError, Table, Tx, UsageRow, Version};
+use crate::model::{Day, Millis, TenantId};
+
+/// Everything in maps behind one lock.
+#[derive(Default)]
+pub struct Memory(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    version: u64,
+    records: BTreeMap<Key, Record>,
+    usage: BTreeMap<(u64, TenantId, Day), UsageRow>,
+    numbers: BTreeMap<String, u64>,
+    changes: Vec<Changed>,
+    leases: BTreeMap<String, (String, i64)>,
+}
+
+impl Memory {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn put(&mut self, key: Key, value: Vec<u8>) {
+        let version = Version(self.version);
+        self.changes.push(Changed { version, key: key.clone() });
+        self.records.insert(key.clone(), Record { key, version, value });
+    }
+}
+
+#[async_trait]
+impl Store for Memory {
+    async fn commit(&self, tx: Tx) -> Result<Committed, StoreError> {
+        // Lets concurrent callers interleave as they do before a real database.
+        tokio::task::yield_now().await;
+        let mut state = self.state();
+        for precondition in &tx.preconditions {
+            let (key, holds) = match precondition {
+                Precondition::Absent(key) => (key, !state.records.contains_key(key)),
+                Precondition::Unchanged(key, version) => (key, state.records.get(key).is_some_and(|record| record.version == *version)),
+            };
+            if !holds {
+                return Err(StoreError::Conflict(key.clone()));
+            }
+        }
+        state.version += 1;
+        for key in tx.deletes {
+            state.records.remove(&key);
+            let version = Version(state.version);
+            state.changes.push(Changed { version, key });
+        }
+        for (key, value) in tx.puts {
+            state.put(key, value);
+        }
+        for row in tx.audit {
+            let value = serde_json::to_vec(&row).map_err(|error| StoreError::Refused(error.to_string()))?;
+            if let Some(tenant) = row.tenant_id {
+                state.put(Key::new(Table::AuditByTenant, format!("{tenant}/{}", row.id)), value.clone());
+            }
+            state.put(Key::new(Table::Audit, row.id.to_string()), value);
+        }
+        let mut numbers = Vec::new();
+        for name in tx.numbers {
+            let number = state.numbers.entry(name).or_insert(0);
+            *number += 1;
+            numbers.push(*number);
+        }
+        Ok(Committed { version: Version(state.version), numbers })
+    }
+
+    async fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        Ok(self.state().records.get(key).cloned())
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<Vec<Record>, StoreError> {
+        let state = self.state();
+        let beyond = |id: &str| match &scan.after {
+            Some(after) if scan.newest_first => id < after.as_str(),
+            Some(after) => id > after.as_str(),
+            None => true,
+        };
+        let wanted = |key: &Key| key.table == scan.table && key.id.starts_with(&scan.prefix) && beyond(&key.id);
+        let mut found: Vec<Record> = state.records.values().filter(|record| wanted(&record.key)).cloned().collect();
+        if scan.newest_first {
+            found.reverse();
+        }
+        found.truncate(scan.limit);
+        Ok(found)
+    }
+
+    async fn add_usage(&self, rows: Vec<UsageRow>) -> Result<(), StoreError> {
+        let mut state = self.state();
+        for row in rows {
+            state.usage.insert((row.writer, row.tenant, row.day), row);
+        }
+        Ok(())
+    }
+
+    async fn usage(&self, tenant: TenantId, days: Range<Day>) -> Result<Vec<UsageRow>, StoreError> {
+        Ok(self.state().usage.values().filter(|row| row.tenant == tenant && days.contains(&row.day)).copied().collect())
+    }
+
+    async fn lease(&self, name: &str, holder: &str, now: Millis, ttl: Duration) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        let free = state.leases.get(name).is_none_or(|(by, until)| by == holder || *until <= now.0);
+        if free {
+            let until = now.0 + i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
+            state.leases.insert(name.to_owned(), (holder.to_owned(), until));
+        }
+        Ok(free)
+    }
+
+    async fn changes(&self, since: Version, limit: usize) -> Result<Vec<Changed>, StoreError> {
+        Ok(self.state().changes.iter().filter(|change| change.version > since).take(limit).cloned().collect())
+    }
+
+    async fn version(&self) -> Result<Version, StoreError> {
+        Ok(Version(self.state().version))
+    }
+
+    async fn export(&self) -> Result<Snapshot, StoreError> {
+        let state = self.state();
+        Ok(Snapshot {
+            schema: 1,
+            records: state.records.values().cloned().collect(),
+            usage: state.usage.values().copied().collect(),
+            numbers: state.numbers.iter().map(|(name, number)| (name.clone(), *number)).collect(),
+        })
+    }
+
+    async fn import(&self, snapshot: Snapshot) -> Result<(), StoreError> {
+        let mut state = self.state();
+        state.records = snapshot.records.into_iter().map(|record| (record.key.clone(), record)).collect();
+        state.usage = snapshot.usage.into_iter().map(|row| ((row.writer, row.tenant, row.day), row)).collect();
+        state.numbers = snapshot.numbers.into_iter().collect();
+        Ok(())
+    }
+}

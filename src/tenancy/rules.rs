@@ -1,0 +1,221 @@
+//! What a tenant's members must look like. Each rule answers with the error of one member, so that all are told at once.
+
+use serde_json::{Map, Value};
+
+use super::FieldError;
+use crate::config::Config;
+use crate::model::{Host, Origin, Plan, Slug, TenantConfig};
+
+const MAX_UPSTREAMS: usize = 16;
+const MAX_METADATA: usize = 16 * 1024;
+const MAX_CONFIG: usize = 64 * 1024;
+
+/// A name of 1 to 200 characters, without control characters.
+pub(super) fn name(text: &str) -> Result<String, FieldError> {
+    let name = text.trim();
+    if name.is_empty() || name.chars().count() > 200 || name.chars().any(char::is_control) {
+        return Err(FieldError::new("/name", "invalid", "a name has 1 to 200 characters"));
+    }
+    Ok(name.to_owned())
+}
+
+/// A slug that no host of the operator's own has.
+pub(super) fn slug(text: &str, config: &Config) -> Result<Slug, FieldError> {
+    use crate::model::domain::SlugError;
+    let slug = Slug::parse(text).map_err(|error| {
+        let code = if matches!(error, SlugError::Reserved(_)) { "reserved" } else { "invalid" };
+        FieldError::new("/slug", code, error.to_string())
+    })?;
+    let own = |host: &Host| host.label_under(&config.tenancy.base_domain) == Some(slug.as_str());
+    if config.tenancy.api_hosts.iter().any(own) {
+        return Err(FieldError::new("/slug", "reserved", format!("`{slug}` is the name of an api host; choose another slug")));
+    }
+    Ok(slug)
+}
+
+/// A plan of the catalogue.
+pub(super) fn plan<'a>(text: &str, config: &'a Config) -> Result<&'a Plan, FieldError> {
+    config.plans.get(text).ok_or_else(|| {
+        let names: Vec<&str> = config.plans.keys().map(String::as_str).collect();
+        let hint = did_you_mean(text, names.iter().copied());
+        let detail = format!("there is no plan `{}`{hint}; the plans are {}", shown(text), names.join(", "));
+        FieldError::new("/plan", "unknown_plan", detail)
+    })
+}
+
+/// A domain that a customer can own and the gateway does not.
+pub(super) fn domain(text: &str, pointer: &str, config: &Config) -> Result<Host, FieldError> {
+    let wrong = |code, detail| FieldError::new(pointer, code, detail);
+    if !config.tenancy.custom_domains {
+        return Err(wrong("not_enabled", "custom domains are switched off (tenancy.custom_domains)".to_owned()));
+    }
+    let domain = Host::parse_domain(text).map_err(|error| wrong("invalid", error.to_string()))?;
+    let base = &config.tenancy.base_domain;
+    if domain.is_within(base) {
+        return Err(wrong("reserved", format!("`{domain}` lies under the base domain {base}; tenants have their slug there")));
+    }
+    if base.is_within(&domain) || config.tenancy.api_hosts.contains(&domain) {
+        return Err(wrong("reserved", format!("`{domain}` is one of the gateway's own hosts")));
+    }
+    Ok(domain)
+}
+
+/// Origins by form; whether they may be reached is asked of the resolver.
+pub(super) fn upstream(texts: &[String]) -> Result<Vec<Origin>, FieldError> {
+    if texts.len() > MAX_UPSTREAMS {
+        return Err(FieldError::new("/upstream", "too_long", format!("at most {MAX_UPSTREAMS} upstreams")));
+    }
+    texts.iter().map(|text| Origin::parse(text).map_err(|error| FieldError::new("/upstream", "invalid", error.to_string()))).collect()
+}
+
+/// Metadata after a merge patch; `null` empties it.
+pub(super) fn metadata(current: &Map<String, Value>, patch: &Value) -> Result<Map<String, Value>, FieldError> {
+    let mut merged = Value::Object(current.clone());
+    match patch {
+        Value::Null => merged = Value::Object(Map::new()),
+        Value::Object(_) => merge(&mut merged, patch),
+        _ => return Err(FieldError::new("/metadata", "invalid_type", "metadata is an object")),
+    }
+    if merged.to_string().len() > MAX_METADATA {
+        return Err(FieldError::new("/metadata", "too_long", "metadata has at most 16 KiB"));
+    }
+    Ok(if let Value::Object(map) = merged { map } else { Map::new() })
+}
+
+/// A tenant's config after a merge patch (RFC 7396). `at` is the pointer to the patch.
+pub(super) fn config_patch(current: &TenantConfig, patch: &Value, at: &str, config: &Config) -> Result<TenantConfig, Vec<FieldError>> {
+    let Value::Object(members) = patch else {
+        return Err(vec![FieldError::new(at, "invalid_type", "config is an object with branding, features and settings")]);
+    };
+    let mut errors = Vec::new();
+    for (name, value) in members {
+        let pointer = format!("{at}/{}", escaped(name));
+        match name.as_str() {
+            "branding" | "features" | "settings" if !(value.is_object() || value.is_null()) => {
+                errors.push(FieldError::new(pointer, "invalid_type", format!("{name} is an object")));
+            }
+            "features" => errors.extend(feature_errors(value, &pointer, config)),
+            "branding" => errors.extend(branding_errors(value, &pointer)),
+            "settings" => {}
+            _ => errors.push(unknown_member(name, &pointer, &["branding", "features", "settings"])),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    merged_config(current, patch).map_err(|error| vec![FieldError::new(at, "invalid", error)])
+}
+
+fn merged_config(current: &TenantConfig, patch: &Value) -> Result<TenantConfig, String> {
+    let mut merged = serde_json::to_value(current).map_err(|error| error.to_string())?;
+    merge(&mut merged, patch);
+    for part in ["branding", "features", "settings"] {
+        // A part that was removed is empty, not missing.
+        merged.as_object_mut().map(|members| members.entry(part).or_insert_with(|| Value::Object(Map::new())));
+    }
+    if merged.to_string().len() > MAX_CONFIG {
+        return Err("a tenant's config has at most 64 KiB".to_owned());
+    }
+    serde_json::from_value(merged).map_err(|error| error.to_string())
+}
+
+/// The name of a flag: `[A-Za-z][A-Za-z0-9_.-]{0,63}`.
+pub(super) fn flag(name: &str, pointer: &str, on: bool, config: &Config) -> Result<(), FieldError> {
+    let ok = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    let starts = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
+    if !starts || name.len() > 64 || !name.bytes().all(ok) {
+        let detail = format!("`{}` is not a flag: a letter, then at most 63 letters, digits or `_ . -`", shown(name));
+        return Err(FieldError::new(pointer, "invalid_name", detail));
+    }
+    if on && name == "sso" && !config.features.sso {
+        return Err(FieldError::new(pointer, "not_enabled", "sso is switched off in this deployment (features.sso)"));
+    }
+    Ok(())
+}
+
+fn feature_errors(features: &Value, at: &str, config: &Config) -> Vec<FieldError> {
+    let members = features.as_object().into_iter().flatten();
+    let wrong = members.filter_map(|(name, value)| {
+        let pointer = format!("{at}/{}", escaped(name));
+        match value {
+            Value::Null => None,
+            Value::Bool(on) => flag(name, &pointer, *on, config).err(),
+            _ => Some(FieldError::new(pointer, "invalid_type", "a feature is true or false (null removes it)")),
+        }
+    });
+    wrong.collect()
+}
+
+fn branding_errors(branding: &Value, at: &str) -> Vec<FieldError> {
+    let members = branding.as_object().into_iter().flatten();
+    let named = members.filter(|(name, _)| matches!(name.as_str(), "primaryColor" | "logo" | "favicon"));
+    let wrong = named.filter(|(_, value)| !(value.is_null() || value.as_str().is_some_and(|text| text.len() <= 2048)));
+    wrong.map(|(name, _)| FieldError::new(format!("{at}/{name}"), "invalid_type", "a text of at most 2048 characters")).collect()
+}
+
+/// JSON merge patch (RFC 7396).
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(members) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    let Value::Object(into) = target else { return };
+    for (name, value) in members {
+        if value.is_null() {
+            into.remove(name);
+        } else {
+            merge(into.entry(name.as_str()).or_insert(Value::Null), value);
+        }
+    }
+}
+
+/// An error for a member that is not known, with the one that was probably meant.
+pub(super) fn unknown_member(name: &str, pointer: &str, known: &[&str]) -> FieldError {
+    let hint = did_you_mean(name, known.iter().copied());
+    FieldError::new(pointer, "unknown_member", format!("there is no member `{}`{hint}", shown(name)))
+}
+
+/// `, did you mean …?` where something known is close; else nothing.
+pub fn did_you_mean<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let text = text.to_lowercase();
+    let distance = |name: &'a str| (strsim::osa_distance(&text, &name.to_lowercase()), name);
+    // One slip in a short word, more in a longer one.
+    let close = known.map(distance).filter(|(slips, name)| *slips <= (name.len() / 3).max(1));
+    let best = close.min_by_key(|(slips, _)| *slips);
+    best.map_or_else(String::new, |(_, name)| format!(", did you mean `{name}`?"))
+}
+
+/// A reference token of a JSON pointer (RFC 6901, section 3).
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(80).flat_map(char::escape_debug).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn merge_patches_follow_rfc_7396() {
+        let cases = [
+            (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
+            (json!({"a": "b", "b": "c"}), json!({"a": null}), json!({"b": "c"})),
+            (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": {"b": "c"}}), json!({"a": {"b": "d", "c": null}}), json!({"a": {"b": "d"}})),
+            (json!({"a": "foo"}), json!({"a": {"b": {"c": null}}}), json!({"a": {"b": {}}})),
+            (json!({"e": null}), json!({"a": 1}), json!({"e": null, "a": 1})),
+        ];
+        for (mut target, patch, expected) in cases {
+            merge(&mut target, &patch);
+            assert_eq!(target, expected, "{patch}");
+        }
+    }
+}
