@@ -1,12 +1,14 @@
 //! Connection (stub).
-use std::sync::Arc;
-/// How far a request has come, readable from outside, also after its future was dropped.
+use std::cell::Cell;
+/// How far a request has come; readable by whoever owns it, also after the future of `send` was dropped.
 #[derive(Debug, Default)]
-pub struct Progress;
+pub struct Progress {
+    head_sent: Cell<bool>,
+}
 impl Progress {
     /// True once any octet of the request head was handed to the upstream's socket.
     pub fn head_sent(&self) -> bool {
-        todo!()
+        self.head_sent.get()
     }
 }
 /// Why there is no response head.
@@ -32,7 +34,5 @@ pub enum SendError {
     Garbage(String),
     /// The client's body failed; the client is to blame.
     #[error("{0}")]
-    RequestBody(String),
+    RequestBody(Box<dyn std::error::Error + Send + Sync>),
 }
-/// Names for use with an `Arc`.
-pub type SharedProgress = Arc<Progress>;
