@@ -8,6 +8,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     token: CancellationToken,
+    abort: CancellationToken,
     tracker: TaskTracker,
 }
 
@@ -26,6 +27,19 @@ impl Shutdown {
     /// Waits for [`begin`](Self::begin).
     pub fn begun(&self) -> WaitForCancellationFuture<'_> {
         self.token.cancelled()
+    }
+
+    /// Says that what is still held is cut off.
+    pub fn give_up(&self) {
+        self.abort.cancel();
+    }
+
+    /// Waits until everything held is done, or is to be cut off.
+    pub async fn over(&self) {
+        tokio::select! {
+            () = self.tracker.wait() => {}
+            () = self.abort.cancelled() => {}
+        }
     }
 
     /// A guard: [`drained`](Self::drained) waits until it is dropped.

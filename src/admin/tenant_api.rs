@@ -4,28 +4,20 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use serde_json::json;
 
 use super::call::Call;
 use super::error::Problem;
-use super::views::{ProblemView, json_of, limits};
+use super::views::ProblemView;
 use super::{AdminState, App};
-use crate::model::{Status, Tenant};
+use crate::model::{Limits, Status, Tenant};
+use crate::tenancy::{tenant_document, usage_document};
 
 /// What a tenant is told of itself.
 #[utoipa::path(get, path = "/api/tenant", tag = "tenant API", params(("X-Tenant-Id" = String, Header, description = "Id or slug.")),
     responses((status = 200, description = "`{id, name, plan, config, …}`"), (status = 403, body = ProblemView), (status = 404, body = ProblemView)))]
 pub async fn tenant(State(app): State<App>, call: Call) -> Result<Response, Problem> {
     let tenant = app.named(&call).await?;
-    let body = json!({
-        "id": tenant.id,
-        "name": tenant.name,
-        "slug": tenant.slug,
-        "status": tenant.status,
-        "plan": tenant.plan,
-        "config": tenant.config,
-    });
-    Ok(axum::Json(body).into_response())
+    Ok(axum::Json(tenant_document(&tenant)).into_response())
 }
 
 /// A tenant's usage this month, and its limits.
@@ -35,17 +27,8 @@ pub async fn usage(State(app): State<App>, call: Call) -> Result<Response, Probl
     let tenant = app.named(&call).await?;
     let now = call.cause.now;
     let usage = app.usage.month(tenant.id, now.day().month(), now).await?;
-    let body = json!({
-        "usage": {
-            "apiCalls": usage.month.metered,
-            "storage": usage.storage,
-            "bandwidth": usage.month.egress,
-            "activeUsers": usage.active_users,
-            "apiCallsToday": usage.today.metered,
-        },
-        "limits": app.plan_of(&tenant).map(|plan| json_of(&limits(&plan.limits))),
-    });
-    Ok(axum::Json(body).into_response())
+    let limits = app.plan_of(&tenant).map_or_else(Limits::default, |plan| plan.limits);
+    Ok(axum::Json(usage_document(&usage, &limits)).into_response())
 }
 
 impl AdminState {

@@ -1,4 +1,94 @@
-//! The request path.
+//! The request path: accept → admit → resolve → authorize → throttle → reserve → forward → settle.
+//!
+//! Each stage is one file and one call in `serve`. Up to `reserve` nothing waits; from then on the ticket makes sure that
+//! the call is counted once.
 
+mod accept;
+mod admit;
+mod authorize;
+mod body;
+mod context;
+mod credentials;
+mod forward;
 pub mod framing;
 pub mod headers;
+mod path;
+mod patience;
+mod rate_limit;
+mod redirect;
+mod refusal;
+mod request_id;
+mod reserve;
+mod resolve;
+mod settle;
+mod tenant_api;
+mod throttle;
+mod trouble;
+mod tunnel;
+mod watch;
+mod worker;
+
+use std::convert::Infallible;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+
+use self::admit::admit;
+use self::authorize::authorize;
+use self::body::{AnswerBody, ClientBody};
+use self::context::{Connection, Exchange, Worker};
+use self::forward::forward;
+use self::redirect::redirect;
+use self::refusal::Refusal;
+use self::reserve::{Ticket, reserve};
+use self::resolve::resolve;
+use self::tenant_api::Question;
+use self::throttle::throttle;
+use crate::upstream::UpstreamBody;
+
+pub use self::context::Listener;
+pub use self::worker::{Shared, spawn_worker};
+
+/// How a request was served.
+enum Served {
+    App(Ticket, Response<UpstreamBody<ClientBody>>, Option<OnUpgrade>),
+    TenantApi(Ticket, Bytes),
+    Redirect(HeaderValue),
+}
+
+/// One request of a connection, from its head to the head of its answer.
+async fn handle(worker: Rc<Worker>, connection: Rc<Connection>, request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
+    let mut exchange = Exchange::begin(&worker, &connection, &request);
+    Ok(match serve(&mut exchange, request).await {
+        Ok(Served::App(ticket, response, upgrade)) => settle::app(exchange, ticket, response, upgrade),
+        Ok(Served::TenantApi(ticket, answer)) => settle::own(exchange, ticket, answer),
+        Ok(Served::Redirect(location)) => settle::redirected(exchange, location),
+        Err(refusal) => settle::refused(exchange, &refusal),
+    })
+}
+
+async fn serve(exchange: &mut Exchange, mut request: Request<Incoming>) -> Result<Served, Refusal> {
+    admit(exchange, &mut request)?;
+    if exchange.connection.listener.redirects(exchange.worker.config.tls.mode) {
+        return redirect(exchange, request.headers()).map(Served::Redirect);
+    }
+    let (ticket, question) = let_in(exchange, request.headers()).inspect_err(|_| exchange.count_rejected())?;
+    if let Some(question) = question {
+        let answer = tenant_api::answer(question, &ticket);
+        return Ok(Served::TenantApi(ticket, answer));
+    }
+    let upgrade = exchange.asked_for_websocket().then(|| hyper::upgrade::on(&mut request));
+    let response = forward(exchange, &ticket, request).await?;
+    Ok(Served::App(ticket, response, upgrade))
+}
+
+/// The stages that decide; none of them waits.
+fn let_in(exchange: &mut Exchange, headers: &HeaderMap) -> Result<(Ticket, Option<Question>), Refusal> {
+    let resolved = resolve(exchange, headers)?;
+    let authorized = authorize(exchange, resolved)?;
+    let throttled = throttle(authorized)?;
+    reserve(exchange, throttled)
+}

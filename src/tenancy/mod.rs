@@ -2,25 +2,30 @@
 
 mod change;
 mod directory;
+mod documents;
 mod facts;
 mod features;
 mod idempotency;
 mod keys;
 mod lifecycle;
+mod load;
 mod provisioning;
 mod rules;
 mod runtime;
 mod tenants;
 mod usage;
+mod walk;
 mod window;
 
 pub use change::{Cause, Change, FieldError, KeyChange, TenancyError, Versioned};
 pub use directory::{Directory, DirectorySettings, KeyHolder};
+pub use documents::{tenant_document, usage_document};
 pub use facts::{PlanMissing, Proof};
 pub use features::enabled_features;
 pub use idempotency::{KeptAnswer, attach_answer, kept_answer, purge_answers};
 pub use keys::{NewKey, issue_key, revoke_key};
 pub use lifecycle::{Move, move_tenant};
+pub use load::{LoadError, load};
 pub use provisioning::{NewTenant, TenantPatch, change_plan, create_tenant, set_domain, set_feature, update_tenant};
 pub use rules::did_you_mean;
 pub use runtime::{Facts, TenantRuntime};

@@ -110,12 +110,11 @@ impl TenantRuntime {
         self.window(today).slot(journal, self.id).cloned()
     }
 
-    /// The next of its targets, in turn.
-    pub fn next_target(&self, facts: &Facts) -> Option<Arc<Target>> {
-        match facts.targets.as_slice() {
-            [] => None,
-            [only] => Some(Arc::clone(only)),
-            many => many.get(self.turn.fetch_add(1, Ordering::Relaxed) % many.len()).cloned(),
+    /// Which of its targets is next, in turn.
+    pub fn turn(&self, facts: &Facts) -> usize {
+        match facts.targets.len() {
+            0 | 1 => 0,
+            many => self.turn.fetch_add(1, Ordering::Relaxed) % many,
         }
     }
 

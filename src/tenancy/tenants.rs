@@ -4,15 +4,13 @@ use std::sync::Arc;
 
 use super::change::{decode, tenant_key};
 use super::keys::record_key;
+use super::walk::Walk;
 use super::{Change, Directory, FieldError, KeyChange, TenancyError, Versioned};
 use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::model::{ApiKey, KeyId, Origin, Slug, Status, Tenant, TenantId};
 use crate::store::{Key, Precondition, Record, Scan, Store, StoreError, Table};
 use crate::upstream::Resolver;
-
-/// Records read at once while walking a table.
-const PAGE: usize = 500;
 
 /// Tenants as the control plane works on them.
 pub struct Tenants {
@@ -49,25 +47,6 @@ pub struct Page<T> {
 }
 
 impl Tenants {
-    /// Publishes every stored tenant and key; how many tenants there are. For the start.
-    pub async fn load(&self) -> Result<usize, TenancyError> {
-        let mut count = 0;
-        let mut tenants = Walk::over(Table::Tenants);
-        while let Some(records) = tenants.next(&*self.store).await? {
-            for record in records {
-                self.directory.publish(&decode::<Tenant>(&record.key, &record.value)?, record.version);
-                count += 1;
-            }
-        }
-        let mut keys = Walk::over(Table::Keys);
-        while let Some(records) = keys.next(&*self.store).await? {
-            for record in records {
-                self.directory.publish_key(decode(&record.key, &record.value)?);
-            }
-        }
-        Ok(count)
-    }
-
     /// A tenant by id or slug; a deleted one by id only.
     pub async fn get(&self, id_or_slug: &str) -> Result<Option<Versioned<Tenant>>, TenancyError> {
         if let Ok(id) = id_or_slug.parse::<TenantId>() {
@@ -91,7 +70,7 @@ impl Tenants {
 
     /// A page of tenants, newest first. `cursor` is what the page before said.
     pub async fn list(&self, filter: &Filter, cursor: Option<TenantId>, limit: usize) -> Result<Page<Versioned<Tenant>>, TenancyError> {
-        let mut walk = Walk { newest_first: true, after: cursor.map(|id| id.to_string()), ..Walk::over(Table::Tenants) };
+        let mut walk = Walk::back_over(Table::Tenants, cursor.map(|id| id.to_string()));
         let mut items: Vec<Versioned<Tenant>> = Vec::new();
         while let Some(records) = walk.next(&*self.store).await? {
             for record in records {
@@ -227,30 +206,4 @@ impl Filter {
 
 fn versioned<T: serde::de::DeserializeOwned>(record: Record) -> Result<Versioned<T>, TenancyError> {
     Ok(Versioned { value: decode(&record.key, &record.value)?, version: record.version })
-}
-
-/// Walks a whole table, page by page.
-struct Walk {
-    table: Table,
-    after: Option<String>,
-    newest_first: bool,
-    ended: bool,
-}
-
-impl Walk {
-    const fn over(table: Table) -> Self {
-        Self { table, after: None, newest_first: false, ended: false }
-    }
-
-    async fn next(&mut self, store: &dyn Store) -> Result<Option<Vec<Record>>, TenancyError> {
-        if self.ended {
-            return Ok(None);
-        }
-        let after = self.after.take();
-        let scan = Scan { table: self.table, prefix: String::new(), after, newest_first: self.newest_first, limit: PAGE };
-        let records = store.scan(scan).await?;
-        self.ended = records.len() < PAGE;
-        self.after = records.last().map(|record| record.key.id.clone());
-        Ok(Some(records))
-    }
 }

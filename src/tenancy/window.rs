@@ -11,8 +11,8 @@ use crate::store::UsageRow;
 /// One day of one tenant.
 pub struct DayWindow {
     day: Day,
-    /// Calls that earlier processes let in today: their places stay taken.
-    calls_before: u64,
+    /// Today's counters of earlier processes; the places they took stay taken.
+    today_before: Totals,
     /// The month's counters up to the previous slot, today's earlier processes included.
     month_before: Totals,
     /// The slot used before this one in the same month; late bytes may still reach it.
@@ -25,14 +25,14 @@ impl DayWindow {
     pub fn starting(day: Day, rows: &[UsageRow]) -> Self {
         let month = day.month();
         let mut month_before = Totals::default();
-        let mut calls_before = 0;
+        let mut today_before = Totals::default();
         for row in rows.iter().filter(|row| row.day.month() == month) {
             month_before.add(&row.totals);
             if row.day == day {
-                calls_before += row.totals.taken();
+                today_before.add(&row.totals);
             }
         }
-        Self { day, calls_before, month_before, previous: None, slot: OnceLock::new() }
+        Self { day, today_before, month_before, previous: None, slot: OnceLock::new() }
     }
 
     /// The window that follows on a later day.
@@ -46,7 +46,7 @@ impl DayWindow {
             }
             previous = self.slot.get().cloned();
         }
-        Self { day, calls_before: 0, month_before, previous, slot: OnceLock::new() }
+        Self { day, today_before: Totals::default(), month_before, previous, slot: OnceLock::new() }
     }
 
     /// The day it counts.
@@ -65,18 +65,27 @@ impl DayWindow {
 
     /// Places that earlier processes took today.
     pub fn calls_before(&self) -> u64 {
-        self.calls_before
+        self.today_before.taken()
     }
 
     /// Calls that hold a place today.
     pub fn calls_today(&self) -> u64 {
-        self.calls_before + self.slot.get().map_or(0, |slot| slot.totals().taken())
+        self.calls_before() + self.slot.get().map_or(0, |slot| slot.totals().taken())
     }
 
     /// Body octets handed to clients this month.
     pub fn egress_this_month(&self) -> u64 {
         let recent = [self.previous.as_ref(), self.slot.get()];
         self.month_before.egress + recent.into_iter().flatten().map(Slot::egress).sum::<u64>()
+    }
+
+    /// All counters of the day.
+    pub fn today(&self) -> Totals {
+        let mut sum = self.today_before;
+        if let Some(slot) = self.slot.get() {
+            sum.add(&slot.totals());
+        }
+        sum
     }
 
     /// All counters of the month.

@@ -69,5 +69,5 @@ async fn what_is_stored_is_shown_again_after_a_start() {
     for n in 0..7 {
         admin.tenant(&format!("t{n}"), "free").await;
     }
-    assert_eq!(admin.tenants.load().await.unwrap(), 7);
+    assert_eq!(crate::tenancy::load(&admin.tenants).await.unwrap(), 7);
 }

@@ -1,0 +1,25 @@
+//! Certificates: changed files are loaded, and custom domains follow what they prove.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Jobs, every};
+
+const PERIOD: Duration = Duration::from_secs(2);
+/// Certificates expire without a file changing.
+const LOOK_ANYWAY: u32 = 300;
+
+pub(super) async fn run(jobs: Jobs) {
+    let Some(certificates) = jobs.certificates else { return };
+    let mut beat = every(PERIOD);
+    let mut turns = 0_u32;
+    loop {
+        beat.tick().await;
+        turns = turns.wrapping_add(1);
+        let files = Arc::clone(&certificates);
+        let changed = tokio::task::spawn_blocking(move || files.refresh()).await.unwrap_or(false);
+        if changed || turns % LOOK_ANYWAY == 0 {
+            jobs.directory.check_domains();
+        }
+    }
+}

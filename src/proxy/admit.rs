@@ -1,0 +1,110 @@
+//! Admit: a request whose meaning is beyond doubt goes on, with one `Host` field that says what its authority is.
+
+use std::net::IpAddr;
+
+use http::header::{CONTENT_LENGTH, HOST};
+use http::{HeaderMap, HeaderValue, Method, Request, Version};
+use ipnet::IpNet;
+
+use super::context::Exchange;
+use super::framing::Violation;
+use super::refusal::Refusal;
+
+/// Refuses what is malformed, ambiguous or too large; sets `Host` where HTTP/2 put it elsewhere.
+pub fn admit<B>(exchange: &mut Exchange, request: &mut Request<B>) -> Result<(), Refusal> {
+    if let Some(violation) = exchange.connection.framing.as_ref().and_then(|framing| framing.violation_of(exchange.index)) {
+        return Err(match violation {
+            Violation::BadRequest(reason) => Refusal::BadRequest(reason),
+            Violation::UriTooLong => Refusal::UriTooLong,
+            Violation::HeadersTooLarge => Refusal::HeadersTooLarge,
+        });
+    }
+    if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+        return Err(Refusal::MethodNotAllowed);
+    }
+    let limits = &exchange.worker.config.limits;
+    if request.version() == Version::HTTP_2 {
+        if request.headers().len() > limits.max_headers {
+            return Err(Refusal::HeadersTooLarge);
+        }
+        settle_authority(request)?;
+    } else if !request.headers().contains_key(HOST) {
+        return Err(Refusal::BadRequest("no Host"));
+    }
+    let declared = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|length| length > limits.max_body) {
+        return Err(Refusal::BodyTooLarge { limit: limits.max_body });
+    }
+    if exchange.connection.trusted {
+        exchange.client = client_of(request.headers(), exchange.connection.peer, &exchange.worker.config.listen.trusted_proxies);
+    }
+    Ok(())
+}
+
+/// HTTP/2 names the authority in `:authority`, or in one `Host`, or in both alike (RFC 9113, section 8.3.1).
+fn settle_authority<B>(request: &mut Request<B>) -> Result<(), Refusal> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let (host, second) = (hosts.next(), hosts.next());
+    if second.is_some() {
+        return Err(Refusal::BadRequest("more than one Host"));
+    }
+    match (request.uri().authority(), host) {
+        (None, None) => Err(Refusal::BadRequest("no Host")),
+        (None, Some(_)) => Ok(()),
+        (Some(authority), _) if authority.as_str().contains('@') => Err(Refusal::BadRequest("user information in the authority")),
+        (Some(authority), Some(host)) if authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes()) => Ok(()),
+        (Some(_), Some(_)) => Err(Refusal::BadRequest("the Host differs from the authority")),
+        (Some(authority), None) => {
+            let value = HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::BadRequest("bad authority"))?;
+            request.headers_mut().insert(HOST, value);
+            Ok(())
+        }
+    }
+}
+
+/// The last address in `X-Forwarded-For` that no trusted proxy is at; the peer where there is none.
+fn client_of(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> IpAddr {
+    let mut client = peer;
+    for value in headers.get_all("x-forwarded-for").iter().rev() {
+        for item in value.to_str().unwrap_or_default().rsplit(',') {
+            let Some(address) = address_of(item.trim()) else { return client };
+            client = address;
+            if !trusted.iter().any(|network| network.contains(&address)) {
+                return client;
+            }
+        }
+    }
+    client
+}
+
+/// An address, with or without brackets and port.
+fn address_of(text: &str) -> Option<IpAddr> {
+    let address = text.parse::<IpAddr>().ok().or_else(|| text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip()));
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<IpAddr>().ok();
+    address.or_else(bracketed).map(|address| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn the_client_is_the_last_address_that_no_trusted_proxy_is_at() {
+        let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap(), "127.0.0.0/8".parse().unwrap()];
+        let client = |fields: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for field in fields {
+                headers.append("x-forwarded-for", HeaderValue::from_str(field).unwrap());
+            }
+            client_of(&headers, "127.0.0.1".parse().unwrap(), &trusted).to_string()
+        };
+        assert_eq!(client(&[]), "127.0.0.1");
+        assert_eq!(client(&["6.6.6.6, 9.9.9.9, 10.0.0.1"]), "9.9.9.9");
+        assert_eq!(client(&["6.6.6.6", "9.9.9.9:443, 10.0.0.1"]), "9.9.9.9");
+        assert_eq!(client(&["10.0.0.2, 10.0.0.1"]), "10.0.0.2");
+        assert_eq!(client(&["9.9.9.9, unknown"]), "127.0.0.1");
+        assert_eq!(client(&["[2001:db8::1]:80"]), "2001:db8::1");
+    }
+}

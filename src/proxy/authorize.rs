@@ -1,0 +1,127 @@
+//! Authorize: the tenant is served, the key it shows is one of its own, and the route's policy is met.
+
+use std::sync::Arc;
+
+use http::{Method, Uri};
+
+use super::context::Exchange;
+use super::credentials::Presented;
+use super::path::normalise;
+use super::refusal::Refusal;
+use super::resolve::{Resolved, WRONG_KEY};
+use super::tenant_api::{Question, question};
+use crate::config::Route;
+use crate::model::Status;
+use crate::tenancy::{Facts, TenantRuntime};
+
+/// A request that may be served; made here only.
+pub struct Authorized {
+    tenant: Arc<TenantRuntime>,
+    facts: Arc<Facts>,
+    question: Option<Question>,
+}
+
+impl Authorized {
+    /// Whose request it is.
+    pub fn tenant(&self) -> &Arc<TenantRuntime> {
+        &self.tenant
+    }
+
+    /// The tenant's facts, the same for all that follows.
+    pub fn facts(&self) -> &Arc<Facts> {
+        &self.facts
+    }
+
+    /// What the tenant API is asked, where the request is for it and not for the app.
+    pub fn question(&self) -> Option<Question> {
+        self.question
+    }
+}
+
+/// Decides whether the caller may have what it asks for.
+pub fn authorize(exchange: &mut Exchange, resolved: Resolved) -> Result<Authorized, Refusal> {
+    let Resolved { tenant, presented, vouched } = resolved;
+    let facts = tenant.facts_owned();
+    exchange.facts = Some(Arc::clone(&facts));
+    exchange.tenant = Some(Arc::clone(&tenant));
+    match facts.tenant.status {
+        Status::Trial | Status::Active | Status::PastDue => {}
+        Status::Suspended => return Err(Refusal::TenantSuspended),
+        Status::Canceled | Status::Deleted => return Err(Refusal::TenantNotFound),
+    }
+    let roles: &[String] = match &presented {
+        Presented::Wrong => return Err(Refusal::Unauthenticated(WRONG_KEY)),
+        Presented::Key(key) if key.tenant_id != tenant.id() => {
+            return Err(Refusal::TenantMismatch("The API key belongs to another tenant than this host."));
+        }
+        Presented::Key(key) => &key.roles,
+        Presented::Nothing => &[],
+    };
+    let known = matches!(presented, Presented::Key(_));
+    let question = question(exchange.worker.config.tenancy.tenant_api.as_deref(), &exchange.method, exchange.uri.path());
+    if question.is_some() && !known && !vouched {
+        return Err(Refusal::Unauthenticated(
+            "The tenant API needs an API key of the tenant, in `Authorization: Bearer gh_…` or `X-Api-Key`.",
+        ));
+    }
+    if let Some(route) = route_of(&exchange.worker.config.routes, &exchange.method, &exchange.uri) {
+        obey(route, &facts, known, roles)?;
+    }
+    Ok(Authorized { tenant, facts, question })
+}
+
+/// The first route whose path and methods match.
+fn route_of<'r>(routes: &'r [Route], method: &Method, uri: &Uri) -> Option<&'r Route> {
+    if routes.is_empty() {
+        return None;
+    }
+    let path = normalise(uri.path());
+    routes.iter().find(|route| {
+        let method_fits = route.methods.is_empty() || route.methods.contains(method);
+        let path_fits = match route.path.strip_suffix('*') {
+            // `/a/*` is for `/a` as well: servers take both for the same.
+            Some(start) => path.starts_with(start) || start.strip_suffix('/') == Some(&*path),
+            None => *path == route.path,
+        };
+        method_fits && path_fits
+    })
+}
+
+fn obey(route: &Route, facts: &Facts, known: bool, roles: &[String]) -> Result<(), Refusal> {
+    if let Some(feature) = &route.feature
+        && facts.features.binary_search(feature).is_err()
+    {
+        return Err(Refusal::FeatureDisabled(feature.clone()));
+    }
+    if route.roles.is_empty() || roles.iter().any(|role| route.roles.contains(role)) {
+        return Ok(());
+    }
+    if known { Err(Refusal::Forbidden) } else { Err(Refusal::Unauthenticated("This path needs an API key with one of its roles.")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_route_that_fits_decides_and_spellings_do_not_slip_past() {
+        let route = |path: &str, methods: &[Method], feature: &str| Route {
+            path: path.to_owned(),
+            methods: methods.to_vec(),
+            feature: Some(feature.to_owned()),
+            roles: Vec::new(),
+        };
+        let routes = [route("/a/*", &[Method::GET], "a"), route("/b", &[], "b"), route("/*", &[Method::PUT], "rest")];
+        let found = |method: Method, target: &'static str| {
+            route_of(&routes, &method, &Uri::from_static(target)).and_then(|route| route.feature.as_deref().map(str::to_owned))
+        };
+        for target in ["/a/x", "/a", "/a/", "//a//x", "/./a/x", "/x/../a/y", "/%61/x", "/a%2fx", "/a;v=1/x"] {
+            assert_eq!(found(Method::GET, target).as_deref(), Some("a"), "{target}");
+        }
+        assert_eq!(found(Method::POST, "/b").as_deref(), Some("b"));
+        assert_eq!(found(Method::PUT, "/a/x").as_deref(), Some("rest"));
+        for target in ["/ab", "/", "/c/a/x"] {
+            assert_eq!(found(Method::GET, target), None, "{target}");
+        }
+    }
+}

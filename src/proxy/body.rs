@@ -1,0 +1,173 @@
+//! Bodies as they pass: the client's, limited and counted as it comes in; the answer's, counted as it is handed on.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Sleep, sleep};
+
+use super::context::Exchange;
+use super::headers::strip_trailers;
+use super::reserve::{Meter, Ticket};
+use crate::observe::Owner;
+use crate::upstream::{BodyError, UpstreamBody};
+
+/// Why a client's body did not arrive whole.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyFault {
+    /// It is larger than `limits.max_body`.
+    #[error("the body is larger than {0} octets")]
+    TooLarge(u64),
+    /// Nothing of it came for `limits.idle_timeout`.
+    #[error("the body stopped arriving")]
+    Stalled,
+    /// The connection failed, or the body broke its framing.
+    #[error(transparent)]
+    Client(#[from] hyper::Error),
+}
+
+/// A client's body on its way to the upstream.
+pub struct ClientBody {
+    incoming: Incoming,
+    meter: Meter,
+    bytes_in: Rc<Cell<u64>>,
+    limit: u64,
+    left: u64,
+    patience: Duration,
+    /// Runs while the client is waited for.
+    waiting: Option<Pin<Box<Sleep>>>,
+}
+
+impl ClientBody {
+    /// A body of at most `limit` octets that may pause for `patience`.
+    pub fn new(incoming: Incoming, meter: Meter, bytes_in: Rc<Cell<u64>>, limit: u64, patience: Duration) -> Self {
+        Self { incoming, meter, bytes_in, limit, left: limit, patience, waiting: None }
+    }
+
+    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let patience = self.patience;
+        self.waiting.get_or_insert_with(|| Box::pin(sleep(patience))).as_mut().poll(cx)
+    }
+}
+
+impl Body for ClientBody {
+    type Data = Bytes;
+    type Error = BodyFault;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        let this = self.get_mut();
+        let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) else {
+            return this.poll_stalled(cx).map(|()| Some(Err(BodyFault::Stalled)));
+        };
+        this.waiting = None;
+        let Some(frame) = frame else { return Poll::Ready(None) };
+        let mut frame = frame?;
+        if let Some(data) = frame.data_ref() {
+            let octets = data.len() as u64;
+            this.bytes_in.set(this.bytes_in.get() + octets);
+            this.meter.ingress(octets);
+            let Some(left) = this.left.checked_sub(octets) else { return Poll::Ready(Some(Err(BodyFault::TooLarge(this.limit)))) };
+            this.left = left;
+        } else if let Some(trailers) = frame.trailers_mut() {
+            strip_trailers(trailers);
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// The body of an answer.
+pub enum AnswerBody {
+    /// The gateway's own.
+    Own(Option<Bytes>),
+    /// The app's.
+    App(Box<AppBody>),
+}
+
+/// The app's body on its way to the client, with all that ends when it does.
+pub struct AppBody {
+    upstream: UpstreamBody<ClientBody>,
+    ticket: Ticket,
+    exchange: Box<Exchange>,
+}
+
+impl AppBody {
+    /// The exchange ends with this body.
+    pub fn new(upstream: UpstreamBody<ClientBody>, ticket: Ticket, mut exchange: Box<Exchange>) -> Self {
+        exchange.outcome.complete = upstream.is_end_stream();
+        Self { upstream, ticket, exchange }
+    }
+}
+
+impl Body for AppBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let mut frame = ready!(Pin::new(&mut this.upstream).poll_frame(cx));
+        match &mut frame {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    this.ticket.meter().egress(data.len() as u64);
+                    this.exchange.bytes_out += data.len() as u64;
+                } else if let Some(trailers) = frame.trailers_mut() {
+                    strip_trailers(trailers);
+                }
+                this.exchange.outcome.complete = this.upstream.is_end_stream();
+            }
+            Some(Err(error)) => {
+                tracing::debug!(request_id = this.exchange.id.as_str(), %error, "a response was cut short");
+                this.exchange.outcome.owner = Owner::Upstream;
+            }
+            None => this.exchange.outcome.complete = true,
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.upstream.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.upstream.size_hint()
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::App(body) => Pin::new(&mut **body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(bytes) => bytes.is_none(),
+            Self::App(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::App(body) => body.size_hint(),
+        }
+    }
+}

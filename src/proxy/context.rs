@@ -1,0 +1,279 @@
+//! What a request has around it: the worker it runs on, the connection it came by, and the exchange that is told in the
+//! access log when it ends, however it ends.
+
+use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use http::{HeaderValue, Method, Uri, Version};
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use super::framing::FramingState;
+use super::request_id::RequestId;
+use super::resolve::Remembered;
+use super::trouble::Troubles;
+use crate::clock::{SharedClock, instant};
+use crate::config::{Config, TlsMode};
+use crate::metering::Journal;
+use crate::model::Millis;
+use crate::observe::{AccessRecord, AccessWriter, Metrics, Owner};
+use crate::shutdown::Shutdown;
+use crate::tenancy::{Directory, Facts, TenantRuntime};
+use crate::upstream::Pool;
+
+/// What all requests of one worker share.
+pub struct Worker {
+    /// Limits, hosts and policies.
+    pub config: Arc<Config>,
+    /// Tenants by host and key.
+    pub directory: Arc<Directory>,
+    /// Where usage is counted.
+    pub journal: Arc<Journal>,
+    /// Numbers for `/metrics`.
+    pub metrics: Arc<Metrics>,
+    /// Usage windows follow it.
+    pub clock: SharedClock,
+    /// Connections to upstreams.
+    pub pool: Pool,
+    /// The access log.
+    pub access: AccessWriter,
+    /// What redirects to https point to.
+    pub https_port: u16,
+    /// What goes wrong with upstreams.
+    pub troubles: Troubles,
+}
+
+/// Which listener a connection came by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listener {
+    /// Plaintext.
+    Http,
+    /// TLS.
+    Https,
+}
+
+impl Listener {
+    /// Its name in `/metrics`, and the scheme of its requests.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// True where requests are only pointed to https.
+    pub fn redirects(self, mode: TlsMode) -> bool {
+        self == Self::Http && mode != TlsMode::Off
+    }
+}
+
+/// One connection of a client.
+pub struct Connection {
+    /// The other end.
+    pub peer: IpAddr,
+    /// Whether what the peer says about those behind it is continued.
+    pub trusted: bool,
+    /// Where it came in.
+    pub listener: Listener,
+    /// When it was accepted.
+    pub started: Instant,
+    /// The name that the TLS handshake asked for, or (without one) the first host named; requests must belong to it.
+    pub name: RefCell<Option<Box<str>>>,
+    /// What lies beneath hyper on HTTP/1.1.
+    pub framing: Option<Arc<FramingState>>,
+    /// Requests begun.
+    pub requests: Cell<u64>,
+    /// Requests that have not ended.
+    pub open: Cell<u32>,
+    /// Milliseconds after `started` at which the last request ended.
+    pub idle_since_ms: Cell<u64>,
+    /// The last host, resolved.
+    pub memory: RefCell<Option<Remembered>>,
+    /// Its place among `limits.max_connections`.
+    pub _permit: Permit,
+}
+
+/// A connection's place, held until it and every tunnel made of it have ended; the drain waits for it.
+pub struct Permit {
+    places: Arc<AtomicUsize>,
+    metrics: Arc<Metrics>,
+    listener: Listener,
+    _hold: TaskTrackerToken,
+}
+
+impl Permit {
+    /// Takes a place where one of `max` is free.
+    pub fn take(places: &Arc<AtomicUsize>, max: usize, metrics: &Arc<Metrics>, listener: Listener, shutdown: &Shutdown) -> Option<Self> {
+        if places.fetch_add(1, Ordering::Relaxed) >= max {
+            places.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        metrics.connections(listener.name(), 1);
+        Some(Self { places: Arc::clone(places), metrics: Arc::clone(metrics), listener, _hold: shutdown.hold() })
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.places.fetch_sub(1, Ordering::Relaxed);
+        self.metrics.connections(self.listener.name(), -1);
+    }
+}
+
+impl Connection {
+    /// Milliseconds since the connection was accepted.
+    pub fn elapsed_ms(&self) -> u64 {
+        u64::try_from(instant().saturating_duration_since(self.started).as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// One request and its answer. When it is dropped, it is written to the access log and counted.
+pub struct Exchange {
+    /// Where it runs.
+    pub worker: Rc<Worker>,
+    /// What it came by.
+    pub connection: Rc<Connection>,
+    /// Number of the request on its connection, from 0.
+    pub index: u64,
+    /// When the head had arrived.
+    pub started: Instant,
+    /// The same on the clock of usage windows; decides the day.
+    pub time: Millis,
+    /// `X-Request-Id`.
+    pub id: RequestId,
+    /// Request method.
+    pub method: Method,
+    /// Request target.
+    pub uri: Uri,
+    /// As it was received.
+    pub version: Version,
+    /// Normalised host, once it is known.
+    pub host: Option<Rc<str>>,
+    /// The peer, or whom a trusted proxy names.
+    pub client: IpAddr,
+    /// The tenant's facts at the time of the request, once it is known.
+    pub facts: Option<Arc<Facts>>,
+    /// The tenant, once it is known.
+    pub tenant: Option<Arc<TenantRuntime>>,
+    /// `RateLimit`, as it stood when this request was let in or refused.
+    pub rate_limit: Option<HeaderValue>,
+    /// How it was answered.
+    pub outcome: Outcome,
+    /// Body octets from the client.
+    pub bytes_in: Rc<Cell<u64>>,
+    /// Body octets handed to the client.
+    pub bytes_out: u64,
+    /// From the request sent upstream to the response head.
+    pub upstream: Option<Duration>,
+}
+
+/// How a request was answered.
+#[derive(Debug, Clone, Copy)]
+pub struct Outcome {
+    /// Status; 0 while there is none.
+    pub status: u16,
+    /// The refusal's code, where the gateway made the answer.
+    pub code: Option<&'static str>,
+    /// Who caused it.
+    pub owner: Owner,
+    /// The answer was handed on whole.
+    pub complete: bool,
+}
+
+impl Exchange {
+    /// Begins with a request whose head has arrived.
+    pub fn begin<B>(worker: &Rc<Worker>, connection: &Rc<Connection>, request: &http::Request<B>) -> Box<Self> {
+        let index = connection.requests.get();
+        connection.requests.set(index + 1);
+        connection.open.set(connection.open.get() + 1);
+        let time = worker.clock.now();
+        Box::new(Self {
+            worker: Rc::clone(worker),
+            connection: Rc::clone(connection),
+            index,
+            started: instant(),
+            time,
+            id: RequestId::at(time),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            version: request.version(),
+            host: None,
+            client: connection.peer,
+            facts: None,
+            tenant: None,
+            rate_limit: None,
+            outcome: Outcome { status: 0, code: None, owner: Owner::None, complete: false },
+            bytes_in: Rc::default(),
+            bytes_out: 0,
+            upstream: None,
+        })
+    }
+
+    /// True where a second thing on this connection must wait for its close: an answer to a request for a WebSocket that
+    /// was not 101 leaves octets that nobody has checked.
+    pub fn asked_for_websocket(&self) -> bool {
+        self.connection.framing.as_ref().is_some_and(|framing| framing.upgraded_at(self.index))
+    }
+
+    /// Counts a refusal before admission, where the tenant is known.
+    pub fn count_rejected(&self) {
+        let slot = self.tenant.as_ref().map(|tenant| tenant.slot(&self.worker.journal, self.time.day()));
+        if let Some(Ok(slot)) = slot {
+            slot.add_rejected();
+        }
+    }
+
+    fn record(&self, now: Instant) {
+        let Outcome { status, code, owner, complete } = self.outcome;
+        let left = status == 0;
+        let (status, code, owner) = if left { (499, Some("client_closed"), Owner::Client) } else { (status, code, owner) };
+        let duration = now.saturating_duration_since(self.started);
+        self.worker.metrics.request(status, code, owner, duration);
+        self.worker.metrics.bytes(self.bytes_in.get(), self.bytes_out);
+        let facts = self.facts.as_deref();
+        self.worker.access.write(&AccessRecord {
+            time: self.time,
+            request_id: self.id.as_str(),
+            tenant: facts.map(|facts| facts.id_text.as_str()),
+            slug: facts.map(|facts| facts.tenant.slug.as_str()),
+            client: self.client,
+            protocol: protocol(self.version),
+            method: self.method.as_str(),
+            host: self.host.as_deref().unwrap_or_default(),
+            path: self.uri.path(),
+            status,
+            code,
+            owner,
+            bytes_in: self.bytes_in.get(),
+            bytes_out: self.bytes_out,
+            duration,
+            upstream: self.upstream,
+            aborted: left || !complete,
+        });
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let now = instant();
+        self.record(now);
+        let connection = &self.connection;
+        connection.open.set(connection.open.get().saturating_sub(1));
+        let since = u64::try_from(now.saturating_duration_since(connection.started).as_millis()).unwrap_or(u64::MAX);
+        connection.idle_since_ms.set(since);
+        if let Some(framing) = &connection.framing {
+            framing.request_done_at(now);
+        }
+    }
+}
+
+const fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        _ => "HTTP/1.1",
+    }
+}

@@ -1,0 +1,122 @@
+//! Forward: the request goes to the tenant's upstream with its context, and a response head comes back.
+
+use http::header::{CONNECTION, COOKIE, HOST, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version};
+use hyper::body::Incoming;
+
+use super::body::{BodyFault, ClientBody};
+use super::context::Exchange;
+use super::credentials::remove_keys;
+use super::headers::{Forwarding, forwarded_for, strip_request};
+use super::refusal::Refusal;
+use super::reserve::Ticket;
+use crate::clock::instant;
+use crate::upstream::{SendError, UpstreamBody};
+
+const X_TENANT_ID: HeaderName = HeaderName::from_static("x-tenant-id");
+const X_TENANT_SLUG: HeaderName = HeaderName::from_static("x-tenant-slug");
+const X_TENANT_PLAN: HeaderName = HeaderName::from_static("x-tenant-plan");
+const X_TENANT_FEATURES: HeaderName = HeaderName::from_static("x-tenant-features");
+/// Also on every response.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Sends the request; a call that could not be delivered gives its place back.
+pub async fn forward(
+    exchange: &mut Exchange,
+    ticket: &Ticket,
+    request: Request<Incoming>,
+) -> Result<Response<UpstreamBody<ClientBody>>, Refusal> {
+    let facts = ticket.facts();
+    let (mut parts, incoming) = request.into_parts();
+    edit(exchange, ticket, &mut parts.headers);
+    let limits = &exchange.worker.config.limits;
+    let body = ClientBody::new(incoming, ticket.another_meter(), exchange.bytes_in.clone(), limits.max_body, limits.idle_timeout);
+    let first = ticket.tenant().turn(facts);
+    let sent = instant();
+    let request = Request::from_parts(parts, body);
+    let response = exchange.worker.pool.send(&facts.targets, first, request, ticket.progress()).await;
+    exchange.upstream = Some(instant().saturating_duration_since(sent));
+    response.map_err(|error| {
+        let refusal = refusal_of(exchange, error);
+        // A client that leaves is no reason to give back; the ticket decides by how far the request has come.
+        if !matches!(refusal, Refusal::ClientClosed | Refusal::RequestTimeout) {
+            ticket.give_back();
+        }
+        refusal
+    })
+}
+
+/// Takes off what must not cross and puts on what the gateway says.
+fn edit(exchange: &Exchange, ticket: &Ticket, headers: &mut HeaderMap) {
+    let connection = &exchange.connection;
+    let host = headers.get(HOST).cloned();
+    strip_request(headers, connection.trusted);
+    remove_keys(headers);
+    if exchange.asked_for_websocket() {
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    }
+    if exchange.version == Version::HTTP_2 {
+        join_cookies(headers);
+    }
+    let facts = ticket.facts();
+    headers.insert(X_TENANT_ID, facts.id_value.clone());
+    headers.insert(X_TENANT_SLUG, facts.slug_value.clone());
+    headers.insert(X_TENANT_PLAN, facts.plan_value.clone());
+    if let Some(features) = &facts.features_value {
+        headers.insert(X_TENANT_FEATURES, features.clone());
+    }
+    headers.insert(X_REQUEST_ID, exchange.id.value());
+    let mut random = [0_u8; 24];
+    fastrand::fill(&mut random);
+    let forwarding = Forwarding {
+        peer: connection.peer,
+        trusted: connection.trusted,
+        proto: connection.listener.name(),
+        host: host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default(),
+        version: exchange.version,
+        random,
+    };
+    forwarded_for(headers, &forwarding);
+}
+
+/// HTTP/2 may send one cookie a field; an HTTP/1.1 server gets one field (RFC 9113, section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut fields = headers.get_all(COOKIE).iter();
+    let (Some(_), Some(_)) = (fields.next(), fields.next()) else { return };
+    let mut joined = Vec::new();
+    for field in headers.get_all(COOKIE) {
+        if !joined.is_empty() {
+            joined.extend_from_slice(b"; ");
+        }
+        joined.extend_from_slice(field.as_bytes());
+    }
+    // Valid field values joined by valid octets are valid.
+    if let Ok(value) = HeaderValue::from_bytes(&joined) {
+        headers.insert(COOKIE, value);
+    }
+}
+
+/// What the client is told; the log is told where the upstream is and what went wrong there.
+fn refusal_of(exchange: &Exchange, error: SendError) -> Refusal {
+    if let SendError::RequestBody(fault) = &error {
+        return match fault.downcast_ref::<BodyFault>() {
+            Some(BodyFault::TooLarge(limit)) => Refusal::BodyTooLarge { limit: *limit },
+            Some(BodyFault::Stalled) => Refusal::RequestTimeout,
+            Some(BodyFault::Client(_)) | None => Refusal::ClientClosed,
+        };
+    }
+    let tenant = exchange.facts.as_ref().map(|facts| facts.tenant.slug.as_str());
+    exchange.worker.troubles.tell(|left_out| {
+        tracing::warn!(tenant, request_id = exchange.id.as_str(), left_out, %error, "an upstream gave no response");
+    });
+    match error {
+        SendError::NoAddress(_) => Refusal::NoAddress,
+        SendError::Unreachable(_) => Refusal::Unreachable,
+        SendError::ConnectTimeout(_) => Refusal::ConnectTimeout,
+        SendError::ResponseTimeout(_) => Refusal::ResponseTimeout,
+        SendError::Closed(_) => Refusal::Closed,
+        SendError::Garbage(_) => Refusal::Garbage,
+        SendError::RequestBody(_) => Refusal::ClientClosed,
+    }
+}

@@ -1,0 +1,185 @@
+//! Resolve: the tenant comes from the authority of the request, and from nothing else a client sends.
+//!
+//! Order: verified custom domain, `<slug>.<base domain>`, and on an api host the API key or `X-Tenant-Id`. Over TLS the
+//! authority has to belong to the name of the connection.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::header::HOST;
+
+use super::context::{Exchange, Listener, Worker};
+use super::credentials::{Presented, presented};
+use super::headers::tenant_claims;
+use super::refusal::Refusal;
+use crate::config::HeaderAuth;
+use crate::model::Host;
+use crate::tenancy::TenantRuntime;
+
+/// What a host leads to.
+#[derive(Clone)]
+pub enum Site {
+    /// One tenant's own host.
+    Tenant(Arc<TenantRuntime>),
+    /// A host on which requests name their tenant.
+    Api,
+}
+
+/// The last host of a connection, resolved; good while the directory's generation is the same.
+pub struct Remembered {
+    field: Box<[u8]>,
+    generation: u64,
+    host: Rc<str>,
+    site: Site,
+}
+
+/// A request that has found its tenant.
+pub struct Resolved {
+    /// Whose request it is.
+    pub tenant: Arc<TenantRuntime>,
+    /// The key it shows.
+    pub presented: Presented,
+    /// True on an api host where the tenant was proved, or taken on trust from a trusted network.
+    pub vouched: bool,
+}
+
+/// Finds the tenant.
+pub fn resolve(exchange: &mut Exchange, headers: &HeaderMap) -> Result<Resolved, Refusal> {
+    let site = locate(exchange, headers)?;
+    let presented = presented(headers, &exchange.worker.directory, exchange.time);
+    match site {
+        Site::Tenant(tenant) => {
+            check_claims(&tenant, headers)?;
+            Ok(Resolved { tenant, presented, vouched: false })
+        }
+        Site::Api => named(exchange, headers, presented),
+    }
+}
+
+/// What the request's host leads to. Refuses hosts that do not belong to the connection's name, then unknown ones.
+pub fn locate(exchange: &mut Exchange, headers: &HeaderMap) -> Result<Site, Refusal> {
+    let field = headers.get(HOST).map(|host| host.as_bytes()).unwrap_or_default();
+    let generation = exchange.worker.directory.generation();
+    if let Some(memory) = &*exchange.connection.memory.borrow()
+        && memory.generation == generation
+        && *memory.field == *field
+    {
+        exchange.host = Some(Rc::clone(&memory.host));
+        return Ok(memory.site.clone());
+    }
+    let host = host_of(field).ok_or(Refusal::BadRequest("bad Host"))?;
+    exchange.host = Some(Rc::from(host.as_str()));
+    let site = site_of(&exchange.worker, host.as_str());
+    if exchange.connection.listener == Listener::Https {
+        check_name(exchange, &host, site.as_ref())?;
+    }
+    let site = site.ok_or(Refusal::TenantNotFound)?;
+    let memory = Remembered { field: field.into(), generation, host: Rc::from(host.as_str()), site: site.clone() };
+    *exchange.connection.memory.borrow_mut() = Some(memory);
+    Ok(site)
+}
+
+fn site_of(worker: &Worker, host: &str) -> Option<Site> {
+    if let Some(tenant) = worker.directory.by_host(host) {
+        return Some(Site::Tenant(tenant));
+    }
+    worker.config.tenancy.api_hosts.iter().any(|api| api.as_str() == host).then_some(Site::Api)
+}
+
+/// The normalised host of a Host field: without port, trailing dot and case.
+fn host_of(field: &[u8]) -> Option<Host> {
+    let text = std::str::from_utf8(field).ok()?;
+    let name = match text.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !(name.contains(':') && !name.ends_with(']')) => name,
+        _ => text,
+    };
+    Host::parse(name).ok()
+}
+
+/// Host and the connection's name are equal, lead to the same tenant, or are both api hosts; else 421 (RFC 9110, section
+/// 15.5.20). A connection without SNI got the default certificate, so it speaks for hosts of the base domain only, and is
+/// bound to the first it names.
+fn check_name(exchange: &Exchange, host: &Host, site: Option<&Site>) -> Result<(), Refusal> {
+    let mut name = exchange.connection.name.borrow_mut();
+    let Some(name) = &*name else {
+        if !host.is_within(&exchange.worker.config.tenancy.base_domain) {
+            return Err(Refusal::Misdirected);
+        }
+        *name = Some(host.as_str().into());
+        return Ok(());
+    };
+    if **name == *host.as_str() {
+        return Ok(());
+    }
+    match (site, site_of(&exchange.worker, name)) {
+        (Some(Site::Tenant(one)), Some(Site::Tenant(other))) if one.id() == other.id() => Ok(()),
+        (Some(Site::Api), Some(Site::Api)) => Ok(()),
+        _ => Err(Refusal::Misdirected),
+    }
+}
+
+/// On a tenant's own host, whoever says `X-Tenant-Id` must say this tenant.
+fn check_claims(tenant: &TenantRuntime, headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut claims = tenant_claims(headers).peekable();
+    if claims.peek().is_none() {
+        return Ok(());
+    }
+    let facts = tenant.facts();
+    let is_this = |claim: &[u8]| claim == facts.id_text.as_bytes() || claim == facts.tenant.slug.as_str().as_bytes();
+    if claims.all(|claim| is_this(claim.as_bytes().trim_ascii())) {
+        return Ok(());
+    }
+    Err(Refusal::TenantMismatch("The field X-Tenant-Id names another tenant than this host; leave it out."))
+}
+
+/// The tenant on an api host: whose key it is, or (from trusted networks, where so configured) whom `X-Tenant-Id` names.
+fn named(exchange: &Exchange, headers: &HeaderMap, presented: Presented) -> Result<Resolved, Refusal> {
+    let directory = &exchange.worker.directory;
+    match &presented {
+        Presented::Wrong => Err(Refusal::Unauthenticated(WRONG_KEY)),
+        Presented::Key(key) => {
+            let tenant = directory.by_id(key.tenant_id).ok_or(Refusal::TenantNotFound)?;
+            let claims = check_claims(&tenant, headers);
+            claims.map_err(|_| Refusal::TenantMismatch("The API key belongs to another tenant than X-Tenant-Id names."))?;
+            Ok(Resolved { tenant, presented, vouched: true })
+        }
+        Presented::Nothing if !is_trusted(exchange, exchange.client) => {
+            Err(Refusal::Unauthenticated("This host needs an API key of the tenant, in `Authorization: Bearer gh_…` or `X-Api-Key`."))
+        }
+        Presented::Nothing => {
+            let first = tenant_claims(headers).next().and_then(|claim| claim.to_str().ok());
+            let name = first.ok_or(Refusal::Unauthenticated("Name the tenant in `X-Tenant-Id`, by id or slug."))?;
+            let tenant = directory.by_name(name.trim()).ok_or(Refusal::TenantNotFound)?;
+            check_claims(&tenant, headers)?;
+            Ok(Resolved { tenant, presented, vouched: true })
+        }
+    }
+}
+
+/// What a wrong key is told, wherever it is shown.
+pub const WRONG_KEY: &str = "The API key is not one that was issued, or it was revoked or has expired.";
+
+fn is_trusted(exchange: &Exchange, client: IpAddr) -> bool {
+    let tenancy = &exchange.worker.config.tenancy;
+    tenancy.header_auth == HeaderAuth::None && tenancy.trusted_networks.iter().any(|network| network.contains(&client))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_lose_port_case_and_trailing_dot() {
+        let host = |field: &str| host_of(field.as_bytes()).map(|host| host.as_str().to_owned());
+        assert_eq!(host("ACME.example.localhost:8443").as_deref(), Some("acme.example.localhost"));
+        assert_eq!(host("acme.example.localhost.").as_deref(), Some("acme.example.localhost"));
+        assert_eq!(host("acme.example.localhost.:1").as_deref(), Some("acme.example.localhost"));
+        assert_eq!(host("[::1]:80").as_deref(), Some("::1"));
+        assert_eq!(host("127.0.0.1").as_deref(), Some("127.0.0.1"));
+        for wrong in ["", ":80", "a b", "a:b", "a..b", "a:80:90", "a/b"] {
+            assert_eq!(host(wrong), None, "{wrong}");
+        }
+    }
+}

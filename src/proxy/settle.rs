@@ -1,0 +1,128 @@
+//! Settle: an answer goes to the client. An app's answer is metered when its head has arrived, before any octet of it is
+//! handed on; its octets are counted as they are.
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use hyper::upgrade::OnUpgrade;
+
+use super::body::{AnswerBody, AppBody, ClientBody};
+use super::context::Exchange;
+use super::forward::X_REQUEST_ID;
+use super::headers::strip_response;
+use super::refusal::{Kind, Refusal};
+use super::reserve::Ticket;
+use super::tunnel::tunnel;
+use crate::upstream::UpstreamBody;
+
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+
+/// The app's answer.
+pub fn app(
+    mut exchange: Box<Exchange>,
+    ticket: Ticket,
+    response: Response<UpstreamBody<ClientBody>>,
+    upgrade: Option<OnUpgrade>,
+) -> Response<AnswerBody> {
+    ticket.metered();
+    let (mut parts, body) = response.into_parts();
+    let switches = parts.status == StatusCode::SWITCHING_PROTOCOLS;
+    strip_response(&mut parts.headers, switches);
+    strip_reports(&mut parts.headers);
+    say(&exchange, &mut parts.headers);
+    exchange.outcome.status = parts.status.as_u16();
+    let answer = match (upgrade, switches) {
+        (Some(client), true) => {
+            tokio::task::spawn_local(tunnel(client, body, ticket, exchange));
+            AnswerBody::Own(None)
+        }
+        (Some(_), false) => {
+            parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            AnswerBody::App(Box::new(AppBody::new(body, ticket, exchange)))
+        }
+        (None, _) => AnswerBody::App(Box::new(AppBody::new(body, ticket, exchange))),
+    };
+    Response::from_parts(parts, answer)
+}
+
+/// An answer of the tenant API: it counts like one of the app.
+pub fn own(mut exchange: Box<Exchange>, mut ticket: Ticket, body: Bytes) -> Response<AnswerBody> {
+    ticket.metered();
+    if exchange.method != http::Method::HEAD {
+        ticket.meter().egress(body.len() as u64);
+        exchange.bytes_out = body.len() as u64;
+    }
+    let mut response = made(&mut exchange, StatusCode::OK, body);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Points to the same place over TLS.
+pub fn redirected(mut exchange: Box<Exchange>, location: HeaderValue) -> Response<AnswerBody> {
+    let mut response = made(&mut exchange, StatusCode::PERMANENT_REDIRECT, Bytes::new());
+    response.headers_mut().insert(LOCATION, location);
+    response
+}
+
+/// A refusal, as a problem document.
+pub fn refused(mut exchange: Box<Exchange>, refusal: &Refusal) -> Response<AnswerBody> {
+    let Kind { status, code, owner, proxy_error, .. } = refusal.kind();
+    let body = Bytes::from(refusal.document(exchange.id.as_str()).to_string());
+    exchange.outcome.code = Some(code);
+    exchange.outcome.owner = owner;
+    exchange.bytes_out = body.len() as u64;
+    let mut response = made(&mut exchange, status, body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    if let Some(seconds) = refusal.retry_after(exchange.time) {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"gatehouse\""));
+    }
+    if let Ok(value) = HeaderValue::try_from(format!("gatehouse; error={proxy_error}")) {
+        headers.insert(PROXY_STATUS, value);
+    }
+    response
+}
+
+/// An answer that the gateway makes; what it is and whether it is whole is known at once.
+fn made(exchange: &mut Exchange, status: StatusCode, body: Bytes) -> Response<AnswerBody> {
+    exchange.outcome.status = status.as_u16();
+    exchange.outcome.complete = true;
+    let mut response = Response::new(AnswerBody::Own((!body.is_empty()).then_some(body)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    say(exchange, headers);
+    if exchange.asked_for_websocket() {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// What every response says.
+fn say(exchange: &Exchange, headers: &mut HeaderMap) {
+    headers.insert(X_REQUEST_ID, exchange.id.value());
+    if let Some(policy) = exchange.facts.as_ref().and_then(|facts| facts.policy_value.as_ref()) {
+        headers.insert(RATE_LIMIT_POLICY, policy.clone());
+    }
+    if let Some(state) = &exchange.rate_limit {
+        headers.insert(RATE_LIMIT, state.clone());
+    }
+}
+
+/// What the app reports of its usage is for the gateway, not for the client.
+fn strip_reports(headers: &mut HeaderMap) {
+    const REPORTS: [HeaderName; 4] = [
+        HeaderName::from_static("x-usage-storage"),
+        HeaderName::from_static("x-usage-user"),
+        HeaderName::from_static("x-usage-users"),
+        HeaderName::from_static("x-usage-projects"),
+    ];
+    for name in &REPORTS {
+        headers.remove(name);
+    }
+}

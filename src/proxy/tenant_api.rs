@@ -1,0 +1,41 @@
+//! The tenant API on the tenant's own hosts and on api hosts: `GET …/tenant` and `GET …/usage`, answered from memory.
+
+use bytes::Bytes;
+use http::Method;
+
+use super::reserve::Ticket;
+use crate::model::Usage;
+use crate::tenancy::{tenant_document, usage_document};
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// Who am I?
+    Tenant,
+    /// What have I used?
+    Usage,
+}
+
+/// What a request asks of the tenant API; `None` where it is for the app.
+pub fn question(prefix: Option<&str>, method: &Method, path: &str) -> Option<Question> {
+    match path.strip_prefix(prefix?)? {
+        _ if !matches!(*method, Method::GET | Method::HEAD) => None,
+        "/tenant" => Some(Question::Tenant),
+        "/usage" => Some(Question::Usage),
+        _ => None,
+    }
+}
+
+/// The answer, as JSON. The call that asks is not in it.
+pub fn answer(question: Question, ticket: &Ticket) -> Bytes {
+    let facts = ticket.facts();
+    let document = match question {
+        Question::Tenant => tenant_document(&facts.tenant),
+        Question::Usage => {
+            let window = ticket.window();
+            let usage = Usage { month: window.month(), today: window.today(), ..Usage::default() };
+            usage_document(&usage, &facts.plan.limits)
+        }
+    };
+    Bytes::from(document.to_string())
+}

@@ -1,0 +1,33 @@
+//! Throttle: the plan's rate and its requests in flight.
+
+use super::authorize::Authorized;
+use super::refusal::Refusal;
+use crate::limits::{InFlight, RateDecision};
+
+/// A request within its rate; made here only.
+pub struct Throttled {
+    authorized: Authorized,
+    rate: Option<RateDecision>,
+    in_flight: Option<InFlight>,
+}
+
+impl Throttled {
+    /// Hands on what was decided.
+    pub fn into_parts(self) -> (Authorized, Option<RateDecision>, Option<InFlight>) {
+        (self.authorized, self.rate, self.in_flight)
+    }
+}
+
+/// Takes a place in flight, then one of the rate: a refusal for the first costs nothing of the second.
+pub fn throttle(authorized: Authorized) -> Result<Throttled, Refusal> {
+    let tenant = authorized.tenant();
+    let in_flight = match authorized.facts().plan.concurrency {
+        None => None,
+        max => Some(tenant.concurrency().enter(max).ok_or(Refusal::TooManyConcurrent)?),
+    };
+    let rate = tenant.limiter().as_ref().map(|limiter| limiter.check());
+    match rate {
+        Some(decision) if !decision.allowed => Err(Refusal::RateLimited(decision)),
+        _ => Ok(Throttled { authorized, rate, in_flight }),
+    }
+}

@@ -1,0 +1,125 @@
+//! A worker: one thread with its own runtime, its own listeners and its own connections to upstreams. Workers share nothing
+//! but the directory, the journal and counters.
+
+use std::io;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use tokio::task::LocalSet;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::accept::accept;
+use super::context::{Listener, Worker};
+use super::trouble::Troubles;
+use super::watch::Watch;
+use crate::clock::SharedClock;
+use crate::config::Config;
+use crate::metering::Journal;
+use crate::observe::{AccessLog, Metrics};
+use crate::shutdown::Shutdown;
+use crate::tenancy::Directory;
+use crate::upstream::{Pool, PoolSettings};
+
+/// How often a worker looks after its connections and hands over its access log.
+const BEAT: Duration = Duration::from_millis(500);
+
+/// What all workers share.
+#[derive(Clone)]
+pub struct Shared {
+    /// Limits, hosts and policies.
+    pub config: Arc<Config>,
+    /// Tenants by host and key.
+    pub directory: Arc<Directory>,
+    /// Where usage is counted.
+    pub journal: Arc<Journal>,
+    /// Numbers for `/metrics`.
+    pub metrics: Arc<Metrics>,
+    /// Usage windows follow it.
+    pub clock: SharedClock,
+    /// The access log.
+    pub access: Arc<AccessLog>,
+    /// For the TLS listener.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// What redirects to https point to.
+    pub https_port: u16,
+    /// Connections of all workers.
+    pub places: Arc<AtomicUsize>,
+    /// Says when to stop.
+    pub shutdown: Shutdown,
+}
+
+/// A listener as the accept loop needs it.
+pub struct Door {
+    /// Which one.
+    pub listener: Listener,
+    /// Its TLS, if it has.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// Connections of all workers.
+    pub places: Arc<AtomicUsize>,
+    /// Waits for connections.
+    pub shutdown: Shutdown,
+}
+
+/// Starts a worker on its own listening sockets. It ends when the shutdown is over.
+pub fn spawn_worker(index: usize, shared: Shared, listeners: Vec<(Listener, TcpListener)>) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+        let local = LocalSet::new();
+        if let Err(error) = runtime.block_on(local.run_until(work(shared, listeners))) {
+            tracing::error!(%error, "a worker could not start");
+        }
+    })
+}
+
+async fn work(shared: Shared, listeners: Vec<(Listener, TcpListener)>) -> io::Result<()> {
+    let upstream = &shared.config.upstream;
+    let settings = PoolSettings {
+        connect_timeout: upstream.connect_timeout,
+        response_timeout: upstream.response_timeout,
+        idle_timeout: upstream.idle_timeout,
+        max_head: 64 * 1024,
+    };
+    let worker = Rc::new(Worker {
+        pool: Pool::new(settings, Arc::clone(&shared.metrics)),
+        config: shared.config,
+        directory: shared.directory,
+        journal: shared.journal,
+        metrics: shared.metrics,
+        clock: shared.clock,
+        access: shared.access.writer(),
+        https_port: shared.https_port,
+        troubles: Troubles::default(),
+    });
+    let watch = Rc::new(Watch::default());
+    let mut loops = tokio::task::JoinSet::new();
+    for (listener, socket) in listeners {
+        let tls = shared.tls.clone().filter(|_| listener == Listener::Https);
+        let door = Door { listener, tls, places: Arc::clone(&shared.places), shutdown: shared.shutdown.clone() };
+        loops.spawn_local(accept(Rc::clone(&worker), Rc::clone(&watch), Rc::new(door), tokio::net::TcpListener::from_std(socket)?));
+    }
+    let beat = tokio::task::spawn_local(beat(Rc::clone(&worker), Rc::clone(&watch)));
+    shared.shutdown.begun().await;
+    // Sockets close with their loops; from now on nobody gets in.
+    loops.shutdown().await;
+    watch.drain();
+    shared.shutdown.over().await;
+    beat.abort();
+    worker.access.flush();
+    Ok(())
+}
+
+async fn beat(worker: Rc<Worker>, watch: Rc<Watch>) {
+    let mut beats = interval(BEAT);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        beats.tick().await;
+        watch.look(&worker.config.limits);
+        worker.pool.purge();
+        worker.access.flush();
+    }
+}
