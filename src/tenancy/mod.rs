@@ -14,6 +14,7 @@ mod tenants;
 mod usage;
 mod window;
 
+pub use crate::config::did_you_mean;
 pub use change::{Cause, Change, FieldError, KeyChange, TenancyError, Versioned};
 pub use directory::{Directory, DirectorySettings, KeyHolder};
 pub use facts::{PlanMissing, Proof};
@@ -22,7 +23,6 @@ pub use idempotency::{KeptAnswer, attach_answer, kept_answer, purge_answers};
 pub use keys::{NewKey, issue_key, revoke_key};
 pub use lifecycle::{Move, move_tenant};
 pub use provisioning::{NewTenant, TenantPatch, change_plan, create_tenant, set_domain, set_feature, update_tenant};
-pub use rules::did_you_mean;
 pub use runtime::{Facts, TenantRuntime};
 pub use tenants::{Filter, Page, Tenants};
 pub use usage::{DayUsage, UsageReader};
