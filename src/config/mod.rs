@@ -1,4 +1,26 @@
 //! The configuration, parsed once into types that cannot be wrong.
+//!
+//! The shipped `config.toml` documents every key and is the source of every default. [`Config::load`] lays a file, the
+//! environment and flags over it as a tree whose values know their places, then reads the tree table by table. It does not
+//! deserialize with serde, which stops at the first error: all problems are told at once, each with its place.
+
+mod billing;
+mod checks;
+mod env;
+mod error;
+mod load;
+mod plans;
+mod routes;
+mod section;
+mod sections;
+mod shipped;
+mod source;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod units;
+mod values;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -8,6 +30,9 @@ use std::time::Duration;
 use http::Method;
 use ipnet::IpNet;
 use secrecy::SecretString;
+
+pub use error::{ConfigError, ConfigErrors};
+pub use suggest::did_you_mean;
 
 use crate::model::{Host, Origin, Plan};
 
@@ -124,6 +149,19 @@ pub struct Tls {
     pub key: PathBuf,
     /// `<domain>.crt` and `<domain>.key` pairs, watched.
     pub cert_dir: Option<PathBuf>,
+    /// `[tls.acme]`
+    pub acme: Acme,
+}
+
+/// The certificate authority. No mode of this version uses it yet.
+#[derive(Debug, Clone)]
+pub struct Acme {
+    /// The authority's directory (RFC 8555, section 7.1.1), over https.
+    pub directory: url::Url,
+    /// `mailto:…`
+    pub contact: Option<String>,
+    /// An extra root (PEM file) for the directory's own certificate.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Where certificates come from.
@@ -195,13 +233,60 @@ pub struct Protection {
     pub max_connections: usize,
 }
 
-/// Billing.
+/// Billing. Payment is manual; this version issues no invoice yet.
 #[derive(Debug, Clone)]
 pub struct Billing {
+    /// Where Stripe's API is.
+    pub stripe_api: Origin,
+    /// `STRIPE_SECRET_KEY`
+    pub stripe_secret_key: Option<SecretString>,
+    /// `STRIPE_WEBHOOK_SECRET`
+    pub stripe_webhook_secret: Option<SecretString>,
     /// ISO 4217 code of every price.
     pub currency: String,
     /// Length of a trial in days.
     pub trial_days: u32,
+    /// What happens at a trial's end without a payment method.
+    pub trial_end: TrialEnd,
+    /// Days from an invoice to its due date.
+    pub due_days: u32,
+    /// Days past due in which a tenant is still served.
+    pub grace_days: u32,
+    /// What a change in the middle of a period is divided by.
+    pub proration: Proration,
+    /// Rates by country.
+    pub tax: Vec<TaxRate>,
+}
+
+/// What happens at a trial's end without a payment method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrialEnd {
+    /// The first invoice is issued.
+    Invoice,
+    /// The tenant is suspended.
+    Suspend,
+    /// The tenant moves to the plan `free`.
+    Free,
+}
+
+/// What a change in the middle of a period is divided by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proration {
+    /// Whole UTC days.
+    Day,
+    /// Seconds.
+    Second,
+}
+
+/// The tax of one country.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaxRate {
+    /// ISO 3166 code.
+    pub country: String,
+    /// The rate; 19 % is 190 000.
+    pub parts_per_million: u32,
+    /// Prices contain it; otherwise it is added.
+    pub inclusive: bool,
 }
 
 /// Switches over the whole deployment.

@@ -17,6 +17,7 @@ mod usage;
 mod walk;
 mod window;
 
+pub use crate::config::did_you_mean;
 pub use change::{Cause, Change, FieldError, KeyChange, TenancyError, Versioned};
 pub use directory::{Directory, DirectorySettings, KeyHolder};
 pub use documents::{tenant_document, usage_document};
@@ -27,7 +28,6 @@ pub use keys::{NewKey, issue_key, revoke_key};
 pub use lifecycle::{Move, move_tenant};
 pub use load::{LoadError, load};
 pub use provisioning::{NewTenant, TenantPatch, change_plan, create_tenant, set_domain, set_feature, update_tenant};
-pub use rules::did_you_mean;
 pub use runtime::{Facts, TenantRuntime};
 pub use tenants::{Filter, Page, Tenants};
 pub use usage::{DayUsage, UsageReader};

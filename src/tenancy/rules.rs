@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::FieldError;
-use crate::config::Config;
+use crate::config::{Config, did_you_mean};
 use crate::model::{Host, Origin, Plan, Slug, TenantConfig};
 
 const MAX_UPSTREAMS: usize = 16;
@@ -176,16 +176,6 @@ fn merge(target: &mut Value, patch: &Value) {
 pub(super) fn unknown_member(name: &str, pointer: &str, known: &[&str]) -> FieldError {
     let hint = did_you_mean(name, known.iter().copied());
     FieldError::new(pointer, "unknown_member", format!("there is no member `{}`{hint}", shown(name)))
-}
-
-/// `, did you mean …?` where something known is close; else nothing.
-pub fn did_you_mean<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let text = text.to_lowercase();
-    let distance = |name: &'a str| (strsim::osa_distance(&text, &name.to_lowercase()), name);
-    // One slip in a short word, more in a longer one.
-    let close = known.map(distance).filter(|(slips, name)| *slips <= (name.len() / 3).max(1));
-    let best = close.min_by_key(|(slips, _)| *slips);
-    best.map_or_else(String::new, |(_, name)| format!(", did you mean `{name}`?"))
 }
 
 /// A reference token of a JSON pointer (RFC 6901, section 3).

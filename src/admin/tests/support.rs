@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -17,9 +16,9 @@ use tower::ServiceExt;
 
 use crate::admin::{AdminState, router};
 use crate::clock::TestClock;
-use crate::config::*;
+use crate::config::Config;
 use crate::metering::Journal;
-use crate::model::{Host, Limits, Millis, Money, Origin, Overage, Plan};
+use crate::model::{Limits, Millis, Money, Overage, Plan};
 use crate::observe::Metrics;
 use crate::store::memory::Memory;
 use crate::tenancy::{Directory, DirectorySettings, Tenants, UsageReader};
@@ -147,9 +146,7 @@ impl Answer {
 }
 
 pub fn config() -> Config {
-    let seconds = Duration::from_secs;
-    let host = |name: &str| Host::parse(name).unwrap();
-    let gib = 1024 * 1024 * 1024;
+    let gib = 1_u64 << 30;
     let limits = |users, projects, storage: u64, calls, bandwidth: u64| Limits {
         max_users: Some(users),
         max_projects: Some(projects),
@@ -165,53 +162,15 @@ pub fn config() -> Config {
             Plan { name, price_monthly: prices.0, price_yearly: prices.1, limits, rate: None, concurrency: None, overage: Overage::Block },
         )
     };
-    Config {
-        listen: Listen {
-            http: ([127, 0, 0, 1], 8080).into(),
-            https: ([127, 0, 0, 1], 8443).into(),
-            admin: ([127, 0, 0, 1], 3000).into(),
-            workers: 1,
-            trusted_proxies: Vec::new(),
-            proxy_protocol: false,
-            public_https_port: None,
-            drain_timeout: seconds(1),
-        },
-        admin: crate::config::Admin { token: None },
-        tenancy: Tenancy {
-            base_domain: host("example.localhost"),
-            api_hosts: vec![host("gw.example.localhost"), host("api.example.com")],
-            header_auth: HeaderAuth::Key,
-            trusted_networks: Vec::new(),
-            tenant_api: Some("/api".to_owned()),
-            custom_domains: true,
-        },
-        upstream: Upstream {
-            default: vec![Origin::parse("http://127.0.0.1:9000").unwrap()],
-            connect_timeout: seconds(5),
-            response_timeout: seconds(60),
-            idle_timeout: seconds(60),
-            ca_file: None,
-        },
-        tls: Tls { mode: TlsMode::Off, cert: "c".into(), key: "k".into(), cert_dir: None },
-        store: Store { path: "data".into() },
-        metering: Metering { journal: "journal".into() },
-        log: Log { format: LogFormat::Json, access: AccessLog::Off },
-        limits: Protection {
-            max_header_bytes: 16384,
-            max_headers: 100,
-            max_body: 1 << 20,
-            header_timeout: seconds(10),
-            idle_timeout: seconds(60),
-            max_connections: 100,
-        },
-        plans: BTreeMap::from([
-            plan("free", 0, limits(3, 5, 1, 1000, 10)),
-            plan("pro", 9900, limits(50, 100, 100, 100_000, 1024)),
-            plan("enterprise", 49_900, Limits::default()),
-        ]),
-        billing: Billing { currency: "USD".to_owned(), trial_days: 14 },
-        features: Features { sso: false },
-        dev: Dev { test_clock: false },
-        routes: Vec::new(),
-    }
+    let settings = r#"
+        tenancy.api_hosts = ["gw.example.localhost", "api.example.com"]
+        tls.mode = "off"
+        features.sso = false
+    "#;
+    let plans = BTreeMap::from([
+        plan("free", 0, limits(3, 5, 1, 1000, 10)),
+        plan("pro", 9900, limits(50, 100, 100, 100_000, 1024)),
+        plan("enterprise", 49_900, Limits::default()),
+    ]);
+    Config { plans, ..Config::from_toml(settings).unwrap() }
 }

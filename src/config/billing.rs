@@ -1,0 +1,76 @@
+//! `[billing]`: how tenants pay.
+
+use super::section::Section;
+use super::tree::{Node, Value};
+use super::values::{Wrong, choice, expected, origin, secret, switch, text, whole};
+use super::{Billing, Proration, TaxRate, TrialEnd};
+
+const TEN_YEARS: u32 = 3653;
+
+pub(super) fn read(section: &Section<'_>) -> Option<Billing> {
+    let stripe = section.read("provider", |node| choice(node, &[("manual", false), ("stripe", true)]));
+    let stripe_api = section.read("stripe_api", origin);
+    let stripe_secret_key = section.read("stripe_secret_key", secret);
+    let stripe_webhook_secret = section.read("stripe_webhook_secret", secret);
+    let currency = section.read("currency", currency);
+    let trial_days = section.read("trial_days", |node| whole(node, 0..=TEN_YEARS));
+    let ends = [("invoice", TrialEnd::Invoice), ("suspend", TrialEnd::Suspend), ("free", TrialEnd::Free)];
+    let trial_end = section.read("trial_end", |node| choice(node, &ends));
+    let due_days = section.read("due_days", |node| whole(node, 0..=TEN_YEARS));
+    let grace_days = section.read("grace_days", |node| whole(node, 0..=TEN_YEARS));
+    let proration = section.read("proration", |node| choice(node, &[("day", Proration::Day), ("second", Proration::Second)]));
+    let tax = taxes(section);
+    section.finish();
+    if stripe == Some(true) {
+        section.refuse("provider", "Stripe is not in this version; use \"manual\"");
+    }
+    Some(Billing {
+        stripe_api: stripe_api?,
+        stripe_secret_key: stripe_secret_key?,
+        stripe_webhook_secret: stripe_webhook_secret?,
+        currency: currency?,
+        trial_days: trial_days?,
+        trial_end: trial_end?,
+        due_days: due_days?,
+        grace_days: grace_days?,
+        proration: proration?,
+        tax: tax?,
+    })
+}
+
+fn currency(node: &Node) -> Result<String, Wrong> {
+    let code = text(node)?;
+    let good = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase());
+    if good { Ok(code.to_owned()) } else { Err(expected("an ISO 4217 code such as \"USD\"", node)) }
+}
+
+fn taxes(section: &Section<'_>) -> Option<Vec<TaxRate>> {
+    // Collected twice, so that every rate is read before the first wrong one ends it.
+    let rates: Vec<Option<TaxRate>> = section.tables("tax")?.iter().map(|below| below.as_ref().and_then(tax)).collect();
+    rates.into_iter().collect()
+}
+
+fn tax(section: &Section<'_>) -> Option<TaxRate> {
+    let country = section.read("country", |node| {
+        let code = text(node)?;
+        let good = code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase());
+        if good { Ok(code.to_owned()) } else { Err(expected("an ISO 3166 code such as \"DE\"", node)) }
+    });
+    let parts_per_million = section.read("rate", percent);
+    let inclusive = section.maybe("inclusive", switch);
+    section.finish();
+    Some(TaxRate { country: country?, parts_per_million: parts_per_million?, inclusive: inclusive?.unwrap_or(false) })
+}
+
+/// Percent with up to four decimals, read from its digits.
+fn percent(node: &Node) -> Result<u32, Wrong> {
+    let wrong = || expected("a percentage from 0 to 100 such as 19 or 7.7", node);
+    let (Value::Number(digits) | Value::Untyped(digits)) = &node.value else { return Err(wrong()) };
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !plain(whole) || !plain(part) || part.len() > 4 {
+        return Err(wrong());
+    }
+    let parts = format!("{whole}{part:0<4}").parse::<u32>().map_err(|_| wrong())?;
+    if parts <= 1_000_000 { Ok(parts) } else { Err(wrong()) }
+}

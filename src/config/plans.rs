@@ -1,0 +1,154 @@
+//! `[plans.*]` and `[plan_defaults]`: the catalogue, with prices as integers and limits of one kind.
+
+use std::collections::BTreeMap;
+
+use super::section::Section;
+use super::tree::{Node, Value};
+use super::values::{Wrong, choice, expected, limit, price, size, whole};
+use crate::model::plan::OveragePrice;
+use crate::model::{Limits, Overage, Plan, Rate};
+
+/// Above it, sums of usage could overflow.
+const MOST: u64 = i64::MAX as u64;
+
+/// The limits of a plan that names none.
+#[derive(Default)]
+pub(super) struct Defaults {
+    users: Option<u64>,
+    storage: Option<u64>,
+}
+
+pub(super) fn defaults(section: &Section<'_>) -> Option<Defaults> {
+    let users = section.read("max_users", number);
+    let storage = section.read("max_storage", octets);
+    section.finish();
+    Some(Defaults { users: users?, storage: storage? })
+}
+
+/// Every plan, or nothing where one is wrong.
+pub(super) fn read(section: &Section<'_>, defaults: &Defaults, currency: &str) -> Option<BTreeMap<String, Plan>> {
+    let read = |(name, below): (&str, Option<Section<'_>>)| {
+        let below = below?;
+        if !is_name(name) {
+            section.problems.add(&below.place, "", "the name of a plan has 1 to 63 characters: a–z, 0–9, `-` and `_`");
+        }
+        Some((name.to_owned(), plan(name, &below, defaults, currency)?))
+    };
+    // Collected twice, so that every plan is read before the first wrong one ends it.
+    let plans: Vec<Option<(String, Plan)>> = section.each().into_iter().map(read).collect();
+    plans.into_iter().collect()
+}
+
+fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+    (1..=63).contains(&name.len()) && name.bytes().all(plain)
+}
+
+fn plan(name: &str, section: &Section<'_>, defaults: &Defaults, currency: &str) -> Option<Plan> {
+    let price_monthly = section.read("price_monthly", |node| price(node, currency));
+    let price_yearly = section.read("price_yearly", |node| price(node, currency));
+    let max_users = section.maybe("max_users", number);
+    let max_projects = section.maybe("max_projects", number);
+    let max_storage = section.maybe("max_storage", octets);
+    let max_api_calls = section.maybe("max_api_calls", number);
+    let max_bandwidth = section.maybe("max_bandwidth", octets);
+    let rate = rate(section);
+    let concurrency = section.maybe("concurrency", |node| limit(node, "a whole number from 1", |node| whole(node, 1..=u32::MAX)));
+    let overage = overage(section, currency);
+    section.finish();
+    let limits = Limits {
+        max_users: max_users?.unwrap_or(defaults.users),
+        max_projects: max_projects?.flatten(),
+        max_storage: max_storage?.unwrap_or(defaults.storage),
+        max_api_calls: max_api_calls?.flatten(),
+        max_bandwidth: max_bandwidth?.flatten(),
+    };
+    let overage = overage?;
+    check_overage(section, &overage, &limits);
+    Some(Plan {
+        name: name.to_owned(),
+        price_monthly: price_monthly?,
+        price_yearly: price_yearly?,
+        limits,
+        rate: rate?,
+        concurrency: concurrency?.flatten(),
+        overage,
+    })
+}
+
+fn number(node: &Node) -> Result<Option<u64>, Wrong> {
+    limit(node, "a whole number", |node| whole(node, 0..=MOST))
+}
+
+fn octets(node: &Node) -> Result<Option<u64>, Wrong> {
+    let read = |node: &Node| size(node).and_then(|size| if size <= MOST { Ok(size) } else { Err(expected("less", node)) });
+    limit(node, "a size such as \"10GiB\", \"10GB\" or whole octets", read)
+}
+
+/// A table, or `"unlimited"`.
+fn rate(section: &Section<'_>) -> Option<Option<Rate>> {
+    let Some(Value::Table(_)) = section.find("rate").map(|node| &node.value) else {
+        let what = "{ per_second = …, burst = … }";
+        return section.maybe("rate", |node| limit(node, what, |node| Err(expected(what, node)))).map(Option::flatten);
+    };
+    let below = section.section("rate")?;
+    let per_second = below.read("per_second", |node| whole(node, 1..=u32::MAX));
+    let burst = below.maybe("burst", |node| whole(node, 1..=u32::MAX));
+    below.finish();
+    let (per_second, burst) = (per_second?, burst?);
+    Some(Some(Rate { per_second, burst: burst.unwrap_or(per_second) }))
+}
+
+/// `"block"`, or a table of prices.
+fn overage(section: &Section<'_>, currency: &str) -> Option<Overage> {
+    let Some(Value::Table(_)) = section.find("overage").map(|node| &node.value) else {
+        return section.maybe("overage", |node| choice(node, &[("block", ())])).map(|_| Overage::Block);
+    };
+    let below = section.section("overage")?;
+    let api_calls = beyond(&below, "api_calls", currency, |node| whole(node, 1..=MOST));
+    let bandwidth = beyond(&below, "bandwidth", currency, size);
+    let storage = beyond(&below, "storage", currency, size);
+    below.finish();
+    Some(Overage::Billed { api_calls: api_calls?, bandwidth: bandwidth?, storage: storage? })
+}
+
+fn beyond(
+    section: &Section<'_>,
+    key: &'static str,
+    currency: &str,
+    read: impl Fn(&Node) -> Result<u64, Wrong>,
+) -> Option<Option<OveragePrice>> {
+    if section.find(key).is_none() {
+        return Some(None);
+    }
+    let below = section.section(key)?;
+    let price = below.read("price", |node| price(node, currency));
+    let per = below.read("per", |node| match read(node)? {
+        0 => Err(expected("more than 0", node)),
+        per => Ok(per),
+    });
+    let hard_cap = below.maybe("hard_cap", |node| read(node));
+    below.finish();
+    Some(Some(OveragePrice { price: price?, per: per?, hard_cap: hard_cap? }))
+}
+
+/// Something lies beyond a limit only where there is one, and a cap below the limit would make the limit a lie.
+fn check_overage(section: &Section<'_>, overage: &Overage, limits: &Limits) {
+    let Overage::Billed { api_calls, bandwidth, storage } = overage else { return };
+    let pairs = [
+        ("api_calls", api_calls, limits.max_api_calls),
+        ("bandwidth", bandwidth, limits.max_bandwidth),
+        ("storage", storage, limits.max_storage),
+    ];
+    for (key, price, limit) in pairs {
+        match (price, limit) {
+            (Some(_), None) => {
+                section.refuse("overage", format!("`{key}` has a price, but max_{key} is unlimited, so nothing lies beyond it"))
+            }
+            (Some(OveragePrice { hard_cap: Some(cap), .. }), Some(limit)) if *cap < limit => {
+                section.refuse("overage", format!("the hard_cap of `{key}` ({cap}) is below max_{key} ({limit})"));
+            }
+            _ => {}
+        }
+    }
+}
