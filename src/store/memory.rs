@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Changed, Committed, Key, Precondition, Record, Scan, Snapshot, Store, StoreError, Table, Tx, UsageRow, Version};
+use super::{
+    Changed, Committed, KEPT_CHANGES, Key, Precondition, Record, SCHEMA, Scan, Snapshot, Store, StoreError, Tx, UsageRow, Version, rules,
+};
 use crate::model::{Day, Millis, TenantId};
 
 /// Everything in maps behind one lock.
@@ -18,7 +20,7 @@ pub struct Memory(Mutex<State>);
 struct State {
     version: u64,
     records: BTreeMap<Key, Record>,
-    usage: BTreeMap<(u64, TenantId, Day), UsageRow>,
+    usage: BTreeMap<(TenantId, Day, u64), UsageRow>,
     numbers: BTreeMap<String, u64>,
     changes: Vec<Changed>,
     leases: BTreeMap<String, (String, i64)>,
@@ -31,16 +33,15 @@ impl Memory {
 }
 
 impl State {
-    fn put(&mut self, key: Key, value: Vec<u8>) {
-        let version = Version(self.version);
-        self.changes.push(Changed { version, key: key.clone() });
-        self.records.insert(key.clone(), Record { key, version, value });
+    fn note(&mut self, key: Key) {
+        self.changes.push(Changed { version: Version(self.version), key });
     }
 }
 
 #[async_trait]
 impl Store for Memory {
     async fn commit(&self, tx: Tx) -> Result<Committed, StoreError> {
+        let tx = rules::prepare(tx)?;
         // Lets concurrent callers interleave as they do before a real database.
         tokio::task::yield_now().await;
         let mut state = self.state();
@@ -54,28 +55,24 @@ impl Store for Memory {
             }
         }
         state.version += 1;
+        let version = Version(state.version);
         for key in tx.deletes {
             state.records.remove(&key);
-            let version = Version(state.version);
-            state.changes.push(Changed { version, key });
+            state.note(key);
         }
         for (key, value) in tx.puts {
-            state.put(key, value);
+            state.records.insert(key.clone(), Record { key: key.clone(), version, value });
+            state.note(key);
         }
-        for row in tx.audit {
-            let value = serde_json::to_vec(&row).map_err(|error| StoreError::Refused(error.to_string()))?;
-            if let Some(tenant) = row.tenant_id {
-                state.put(Key::new(Table::AuditByTenant, format!("{tenant}/{}", row.id)), value.clone());
-            }
-            state.put(Key::new(Table::Audit, row.id.to_string()), value);
-        }
+        let surplus = state.changes.len().saturating_sub(KEPT_CHANGES);
+        state.changes.drain(..surplus);
         let mut numbers = Vec::new();
         for name in tx.numbers {
             let number = state.numbers.entry(name).or_insert(0);
             *number += 1;
             numbers.push(*number);
         }
-        Ok(Committed { version: Version(state.version), numbers })
+        Ok(Committed { version, numbers })
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
@@ -101,7 +98,8 @@ impl Store for Memory {
     async fn add_usage(&self, rows: Vec<UsageRow>) -> Result<(), StoreError> {
         let mut state = self.state();
         for row in rows {
-            state.usage.insert((row.writer, row.tenant, row.day), row);
+            let stored = state.usage.entry((row.tenant, row.day, row.writer)).or_insert(row);
+            stored.totals = rules::highest(stored.totals, row.totals);
         }
         Ok(())
     }
@@ -111,17 +109,20 @@ impl Store for Memory {
     }
 
     async fn lease(&self, name: &str, holder: &str, now: Millis, ttl: Duration) -> Result<bool, StoreError> {
+        rules::id(name)?;
+        rules::id(holder)?;
         let mut state = self.state();
         let free = state.leases.get(name).is_none_or(|(by, until)| by == holder || *until <= now.0);
         if free {
-            let until = now.0 + i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
-            state.leases.insert(name.to_owned(), (holder.to_owned(), until));
+            state.leases.insert(name.to_owned(), (holder.to_owned(), rules::lease_end(now, ttl)));
         }
         Ok(free)
     }
 
     async fn changes(&self, since: Version, limit: usize) -> Result<Vec<Changed>, StoreError> {
-        Ok(self.state().changes.iter().filter(|change| change.version > since).take(limit).cloned().collect())
+        let mut found = self.state().changes.iter().filter(|change| change.version > since).cloned().collect();
+        rules::whole_commits(&mut found, limit);
+        Ok(found)
     }
 
     async fn version(&self) -> Result<Version, StoreError> {
@@ -131,7 +132,7 @@ impl Store for Memory {
     async fn export(&self) -> Result<Snapshot, StoreError> {
         let state = self.state();
         Ok(Snapshot {
-            schema: 1,
+            schema: SCHEMA,
             records: state.records.values().cloned().collect(),
             usage: state.usage.values().copied().collect(),
             numbers: state.numbers.iter().map(|(name, number)| (name.clone(), *number)).collect(),
@@ -139,9 +140,15 @@ impl Store for Memory {
     }
 
     async fn import(&self, snapshot: Snapshot) -> Result<(), StoreError> {
+        rules::snapshot(&snapshot)?;
         let mut state = self.state();
+        if !(state.records.is_empty() && state.usage.is_empty() && state.numbers.is_empty()) {
+            return Err(rules::not_empty());
+        }
+        let newest = snapshot.records.iter().map(|record| record.version.0).max().unwrap_or(0);
+        state.version = state.version.max(newest);
         state.records = snapshot.records.into_iter().map(|record| (record.key.clone(), record)).collect();
-        state.usage = snapshot.usage.into_iter().map(|row| ((row.writer, row.tenant, row.day), row)).collect();
+        state.usage = snapshot.usage.into_iter().map(|row| ((row.tenant, row.day, row.writer), row)).collect();
         state.numbers = snapshot.numbers.into_iter().collect();
         Ok(())
     }

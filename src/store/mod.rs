@@ -3,8 +3,16 @@
 //! A [`Tx`] is data, not code: preconditions, puts, deletes, numbers and audit rows that happen together or not at all.
 //! When [`Store::commit`] has answered, the commit is on disk.
 
+mod codec;
+#[cfg(test)]
+mod conformance;
+pub mod embedded;
 #[cfg(test)]
 pub mod memory;
+mod migrate;
+mod place;
+mod rules;
+mod seal;
 
 use std::ops::Range;
 use std::time::Duration;
@@ -14,6 +22,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::{AuditId, Day, Millis, TenantId, Totals};
+
+pub use embedded::Embedded;
+
+/// The schema version of the data that this version of the store writes and reads.
+pub const SCHEMA: u32 = 1;
+
+/// How many changes are kept for those who follow.
+pub const KEPT_CHANGES: usize = 10_000;
 
 /// The kinds of records; each is a key space of its own, ordered by id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -111,7 +127,7 @@ pub struct Tx {
     pub deletes: Vec<Key>,
     /// Sequences (by name) to draw the next number from, without gaps: the answer is in [`Committed::numbers`], same order.
     pub numbers: Vec<String>,
-    /// Audit rows.
+    /// Audit rows; each must be new, else it is a conflict.
     pub audit: Vec<AuditRow>,
 }
 
@@ -209,16 +225,18 @@ pub trait Store: Send + Sync + 'static {
     /// A page of records.
     async fn scan(&self, scan: Scan) -> Result<Vec<Record>, StoreError>;
 
-    /// Sets cumulative counters; rows not above what is stored change nothing. Durable when it answers.
+    /// Raises cumulative counters, each for itself, to at least these; so the same rows again, or older ones, change nothing.
+    /// Durable when it answers.
     async fn add_usage(&self, rows: Vec<UsageRow>) -> Result<(), StoreError>;
 
     /// The rows of one tenant over `days` (end excluded), one for each writer and day.
     async fn usage(&self, tenant: TenantId, days: Range<Day>) -> Result<Vec<UsageRow>, StoreError>;
 
-    /// Takes or renews a lease: true where `holder` has it for `ttl` from `now`.
+    /// Takes or renews a lease (name and holder are written like ids): true where `holder` has it for `ttl` from `now`.
     async fn lease(&self, name: &str, holder: &str, now: Millis, ttl: Duration) -> Result<bool, StoreError>;
 
-    /// What changed after `since`, oldest first, at most `limit`; the embedded store keeps the last 10,000 changes.
+    /// What changed after `since`, oldest first: as many whole commits as fit into `limit`, but at least one (where `limit` is
+    /// not 0). The last [`KEPT_CHANGES`] changes are kept.
     async fn changes(&self, since: Version, limit: usize) -> Result<Vec<Changed>, StoreError>;
 
     /// The version of the newest commit.

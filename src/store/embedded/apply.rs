@@ -1,0 +1,107 @@
+//! What each request changes, as entries of a [`Stage`]. An error here means that the database cannot be read: the whole group
+//! is then given up, because a part of a commit may be in it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::stage::Stage;
+use crate::model::{Millis, Totals};
+use crate::store::codec::{self, Head, PART, space};
+use crate::store::rules::{highest, lease_end};
+use crate::store::{Committed, KEPT_CHANGES, Key, Precondition, StoreError, Tx, UsageRow, Version};
+
+/// Does all of `tx`, or, where a precondition does not hold, nothing: the inner error names the key.
+pub(super) fn commit(stage: &mut Stage<'_>, log: &mut VecDeque<Vec<u8>>, tx: Tx) -> Result<Result<Committed, Key>, StoreError> {
+    for precondition in tx.preconditions {
+        if let Some(key) = broken(stage, precondition)? {
+            return Ok(Err(key));
+        }
+    }
+    stage.state.version += 1;
+    let version = stage.state.version;
+    let mut index = 0;
+    for key in tx.deletes {
+        set_record(stage, &key, None)?;
+        note(stage, log, index, &key)?;
+        index += 1;
+    }
+    for (key, value) in tx.puts {
+        set_record(stage, &key, Some((version, &value)))?;
+        note(stage, log, index, &key)?;
+        index += 1;
+    }
+    let mut numbers = Vec::with_capacity(tx.numbers.len());
+    for name in tx.numbers {
+        let key = codec::named_key(space::NUMBER, &name);
+        let number = stage.read(&key, codec::number_of)?.unwrap_or(0) + 1;
+        stage.put(key, &number.to_le_bytes())?;
+        numbers.push(number);
+    }
+    while log.len() > KEPT_CHANGES {
+        if let Some(oldest) = log.pop_front() {
+            stage.remove(oldest)?;
+        }
+    }
+    Ok(Ok(Committed { version: Version(version), numbers }))
+}
+
+/// Raises the counters of one row to at least these.
+pub(super) fn raise(stage: &mut Stage<'_>, row: &UsageRow) -> Result<(), StoreError> {
+    let key = codec::usage_key(row.tenant, row.day, row.writer);
+    let stored = stage.read(&key, |payload| codec::usage_of(&key, payload))?;
+    let totals = highest(stored.map_or_else(Totals::default, |stored| stored.totals), row.totals);
+    if stored.is_some_and(|stored| stored.totals == totals) {
+        return Ok(());
+    }
+    stage.put(key, &codec::usage_payload(&totals))
+}
+
+/// Takes or renews a lease.
+pub(super) fn lease(stage: &mut Stage<'_>, name: &str, holder: &str, now: Millis, ttl: Duration) -> Result<bool, StoreError> {
+    let key = codec::named_key(space::LEASE, name);
+    let taken = stage.read(&key, |payload| codec::lease_of(payload).map(|(until, by)| by != holder && until > now.0))?;
+    if taken == Some(true) {
+        return Ok(false);
+    }
+    stage.put(key, &codec::lease_payload(lease_end(now, ttl), holder))?;
+    Ok(true)
+}
+
+/// Writes or removes a record and its parts.
+pub(super) fn set_record(stage: &mut Stage<'_>, key: &Key, to: Option<(u64, &[u8])>) -> Result<(), StoreError> {
+    let head_key = codec::head_key(key.table, &key.id);
+    let before = stage.read(&head_key, |payload| Head::decode(payload).map(|head| head.parts()))?.unwrap_or(0);
+    let mut parts = 0;
+    match to {
+        Some((version, value)) => {
+            stage.put(head_key, &Head::encode(version, value))?;
+            for part in value.chunks(PART).skip(1) {
+                parts += 1;
+                stage.put(codec::part_key(key, parts), part)?;
+            }
+        }
+        None => stage.remove(head_key)?,
+    }
+    for surplus in parts + 1..=before {
+        stage.remove(codec::part_key(key, surplus))?;
+    }
+    Ok(())
+}
+
+/// The key whose precondition does not hold.
+fn broken(stage: &Stage<'_>, precondition: Precondition) -> Result<Option<Key>, StoreError> {
+    let (key, wanted) = match precondition {
+        Precondition::Absent(key) => (key, None),
+        Precondition::Unchanged(key, version) => (key, Some(version.0)),
+    };
+    let head = codec::head_key(key.table, &key.id);
+    let found = stage.read(&head, |payload| Head::decode(payload).map(|head| head.version))?;
+    Ok((found != wanted).then_some(key))
+}
+
+fn note(stage: &mut Stage<'_>, log: &mut VecDeque<Vec<u8>>, index: u32, key: &Key) -> Result<(), StoreError> {
+    let name = codec::change_key(stage.state.version, index);
+    stage.put(name.clone(), &codec::change_payload(key))?;
+    log.push_back(name);
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! Opening an embedded store: make it, take it as it is, or say why not. Never starts empty where there was something.
+//!
+//! Before sled sees the directory, its names and the seal are checked; then every entry is read, its checksum and the sum
+//! over all entries compared with what the last group of commits left. sled repairs a damaged log by leaving out what it
+//! cannot read, sometimes in the middle; the sum notices any entry that is missing, old or foreign. That reads the whole
+//! database once at each start.
+
+use std::collections::VecDeque;
+use std::fs::{self, File, TryLockError};
+use std::io::{Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use super::codec::{STATE_KEY, State, fingerprint, seal as with_checksum, space, unseal};
+use super::place::Place;
+use super::seal::Seal;
+use super::{SCHEMA, StoreError};
+
+/// Pages that sled keeps in memory, in bytes.
+const CACHE: u64 = 32 << 20;
+/// How often, and how long apart, sled's own lock is tried: a store that was closed a moment ago in this process may still
+/// have it, because sled frees its last references late.
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
+/// An open, verified database.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub sled: sled::Db,
+    pub seal: Seal,
+    pub state: State,
+    /// Keys of the change log, oldest first.
+    pub changes: VecDeque<Vec<u8>>,
+    /// Keeps others out.
+    pub lock: File,
+}
+
+/// Opens or makes the store at `place`.
+pub(super) fn open(place: &Place) -> Result<Opened, StoreError> {
+    place.io("making the directory", fs::create_dir_all(place.root()))?;
+    refuse_foreign(place)?;
+    let lock = lock(place)?;
+    // Again, because another process may have finished making it before we had the lock.
+    refuse_foreign(place)?;
+    if !exists(place, &place.seal())? {
+        create(place)?;
+    }
+    if exists(place, &place.unfinished())? {
+        place.io("finishing the directory", fs::remove_file(place.unfinished()))?;
+        place.sync_names(place.root())?;
+    }
+    let (seal, sealed) = Seal::open(place)?;
+    if sealed.schema != SCHEMA {
+        return Err(place.schema(sealed.schema, SCHEMA));
+    }
+    let data = place.data();
+    if !exists(place, &data)? || place.io("reading the database's size", fs::metadata(&data))?.len() == 0 {
+        return Err(place.damaged(&data, "it is missing or empty"));
+    }
+    // sled's recovery checks some of what it reads by panicking.
+    let verified = catch_unwind(AssertUnwindSafe(|| {
+        let sled = open_sled(place)?;
+        let (state, changes) = verify(place, &sled, sealed)?;
+        Ok((sled, state, changes))
+    }));
+    let (sled, state, changes) = verified.unwrap_or_else(|_| Err(place.damaged(&data, "it cannot be read back")))?;
+    place.sync_names(&place.sled())?;
+    Ok(Opened { sled, seal, state, changes, lock })
+}
+
+/// Refuses a directory that has something, but no seal and no sign that making it was cut off.
+fn refuse_foreign(place: &Place) -> Result<(), StoreError> {
+    if exists(place, &place.seal())? || exists(place, &place.unfinished())? {
+        return Ok(());
+    }
+    for entry in place.io("listing the directory", fs::read_dir(place.root()))? {
+        let name = place.io("listing the directory", entry)?.file_name();
+        let name = name.to_string_lossy();
+        // A file system of its own has `lost+found`; `lock` alone is left where we were ended before anything else.
+        if !matches!(name.as_ref(), "lock" | "lost+found") {
+            return Err(place.foreign(&name));
+        }
+    }
+    Ok(())
+}
+
+fn lock(place: &Place) -> Result<File, StoreError> {
+    let open = File::options().read(true).write(true).create(true).truncate(false).open(place.lock());
+    let mut file = place.io("opening the lock", open)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            // Only to say who: any text, or none, will do.
+            let _ = file.read_to_string(&mut holder);
+            return Err(place.locked(holder.trim()));
+        }
+        Err(TryLockError::Error(error)) => return Err(place.failed("locking", error)),
+    }
+    let noted = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+    place.io("writing the lock", noted)?;
+    Ok(file)
+}
+
+/// Makes an empty store. Until the seal is there, `unfinished` says that nothing was ever acknowledged.
+fn create(place: &Place) -> Result<(), StoreError> {
+    place.io("beginning the directory", File::create(place.unfinished()).and_then(|file| file.sync_all()))?;
+    place.sync_names(place.root())?;
+    if exists(place, &place.sled())? {
+        place.io("removing an unfinished database", fs::remove_dir_all(place.sled()))?;
+    }
+    let sled = open_sled(place)?;
+    let state = State { schema: SCHEMA, ..State::default() };
+    let made = sled.insert(STATE_KEY, with_checksum(STATE_KEY, &state.encode())).and_then(|_| sled.flush());
+    made.map_err(|error| place.of_sled("making the database", &error))?;
+    drop(sled);
+    place.io("syncing the database", File::open(place.data()).and_then(|file| file.sync_all()))?;
+    place.sync_names(&place.sled())?;
+    Seal::create(place, state)
+}
+
+fn open_sled(place: &Place) -> Result<sled::Db, StoreError> {
+    let config = sled::Config::new().path(place.sled()).cache_capacity(CACHE);
+    let mut tries = 0;
+    loop {
+        match config.open() {
+            Ok(sled) => return Ok(sled),
+            // sled has no kind of its own for this.
+            Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
+                tries += 1;
+                if tries == LOCK_TRIES {
+                    return Err(place.locked(""));
+                }
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            Err(error) => return Err(place.of_sled("opening the database", &error)),
+        }
+    }
+}
+
+/// Reads everything once and compares it with what the last group of commits left.
+fn verify(place: &Place, sled: &sled::Db, sealed: State) -> Result<(State, VecDeque<Vec<u8>>), StoreError> {
+    let damaged = |what: &str| place.damaged(&place.data(), what);
+    let mut state = None;
+    let mut digest = 0_u128;
+    let mut changes = VecDeque::new();
+    for entry in sled.iter() {
+        let (key, value) = entry.map_err(|error| place.of_sled("reading the database", &error))?;
+        let payload = unseal(&key, &value).map_err(|error| place.damaged(&place.data(), error))?;
+        if key == STATE_KEY {
+            state = State::decode(payload);
+            continue;
+        }
+        digest = digest.wrapping_add(fingerprint(&key, &value));
+        if key.first() == Some(&space::CHANGE) {
+            changes.push_back(key.to_vec());
+        }
+    }
+    let state = state.ok_or_else(|| damaged("its state is missing"))?;
+    if state.schema != SCHEMA {
+        return Err(place.schema(state.schema, SCHEMA));
+    }
+    if state.digest != digest {
+        return Err(damaged("entries are missing, or older than the commits that it has"));
+    }
+    if state.group < sealed.group {
+        return Err(damaged("it has lost commits that were acknowledged"));
+    }
+    if state.group == sealed.group && state != sealed {
+        return Err(damaged("it is not the database that the seal belongs to"));
+    }
+    Ok((state, changes))
+}
+
+fn exists(place: &Place, path: &std::path::Path) -> Result<bool, StoreError> {
+    place.io("looking into the directory", path.try_exists())
+}

@@ -1,0 +1,108 @@
+//! Where the embedded store lies, and what its errors tell the operator: which file, what is wrong, what to do.
+
+use std::fmt::Display;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::StoreError;
+
+/// A directory of one embedded store.
+#[derive(Debug, Clone)]
+pub(super) struct Place(PathBuf);
+
+impl Place {
+    pub(super) fn new(root: &Path) -> Self {
+        Self(root.to_owned())
+    }
+
+    /// The directory itself.
+    pub(super) fn root(&self) -> &Path {
+        &self.0
+    }
+
+    /// Held locked by whoever has the store open.
+    pub(super) fn lock(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+
+    /// What must at least be in the database.
+    pub(super) fn seal(&self) -> PathBuf {
+        self.0.join("seal")
+    }
+
+    /// There while the directory is made.
+    pub(super) fn unfinished(&self) -> PathBuf {
+        self.0.join("unfinished")
+    }
+
+    /// sled's own directory.
+    pub(super) fn sled(&self) -> PathBuf {
+        self.0.join("sled")
+    }
+
+    /// sled's log, which holds all data.
+    pub(super) fn data(&self) -> PathBuf {
+        self.sled().join("db")
+    }
+
+    /// What is on disk is not what was written.
+    pub(super) fn damaged(&self, file: &Path, what: impl Display) -> StoreError {
+        StoreError::Damaged(format!(
+            "{} is damaged: {what}; gatehouse does not start on partial data: move {} away and restore the last backup",
+            file.display(),
+            self.0.display()
+        ))
+    }
+
+    /// The directory has files, but not ours.
+    pub(super) fn foreign(&self, name: &str) -> StoreError {
+        StoreError::Damaged(format!(
+            "{} has `{name}` but not the file `seal`, so it is no store of gatehouse or a part of one: choose an empty directory, or restore the last backup into one",
+            self.0.display()
+        ))
+    }
+
+    /// Someone else has it open.
+    pub(super) fn locked(&self, holder: &str) -> StoreError {
+        let by = if holder.is_empty() { String::new() } else { format!(" by process {holder}") };
+        StoreError::Locked(format!(
+            "the store {} is in use{by}; stop that gatehouse, or give this one another `store.path`",
+            self.0.display()
+        ))
+    }
+
+    /// Made by a version with another layout.
+    pub(super) fn schema(&self, found: u32, known: u32) -> StoreError {
+        StoreError::Schema(format!(
+            "the store {} has schema {found}, this version reads schema {known}: run the version that wrote it, or restore a backup that this one reads",
+            self.0.display()
+        ))
+    }
+
+    /// The disk or the system did not do it.
+    pub(super) fn failed(&self, what: impl Display, error: impl Display) -> StoreError {
+        StoreError::Unavailable(format!(
+            "{what} in {} failed ({error}); check that the disk is mounted, writable and not full, then restart gatehouse",
+            self.0.display()
+        ))
+    }
+
+    /// What an error of sled means.
+    pub(super) fn of_sled(&self, what: &str, error: &sled::Error) -> StoreError {
+        match error {
+            sled::Error::Io(error) => self.failed(what, error),
+            other => self.damaged(&self.data(), other),
+        }
+    }
+
+    /// Makes the names in `directory` durable.
+    pub(super) fn sync_names(&self, directory: &Path) -> Result<(), StoreError> {
+        File::open(directory).and_then(|file| file.sync_all()).map_err(|error| self.failed("syncing a directory", error))
+    }
+
+    /// Turns an I/O error into ours.
+    pub(super) fn io<T>(&self, what: &str, result: io::Result<T>) -> Result<T, StoreError> {
+        result.map_err(|error| self.failed(what, error))
+    }
+}
