@@ -69,6 +69,8 @@ impl<C: Clock> fmt::Debug for RateLimit<C> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use std::thread;
 
     use governor::clock::FakeRelativeClock;

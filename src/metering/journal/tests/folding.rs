@@ -1,0 +1,136 @@
+//! Counting, folding and starting again.
+
+use super::*;
+
+#[tokio::test]
+async fn what_is_counted_is_read_at_once_and_folded_once() {
+    let (dir, store) = (tempfile::tempdir().unwrap(), Memory::default());
+    let journal = small(&dir, &store).await;
+    let slot = journal.slot(tenant(1), TODAY).unwrap();
+    (0..3).for_each(|_| call(&slot, 100));
+    admit(&slot);
+    slot.give_back();
+    admit(&slot);
+    slot.add_ingress(7);
+    slot.add_rejected();
+    let expected = Totals { admitted: 5, metered: 3, given_back: 1, aborted: 0, egress: 300, ingress: 7, rejected: 1 };
+    let row = UsageRow { writer: journal.incarnation(), tenant: tenant(1), day: TODAY, totals: expected };
+    assert_eq!((journal.totals(tenant(1), TODAY), journal.rows()), (Some(expected), vec![row]));
+    assert_eq!((slot.egress(), slot.day(), slot.clone().totals()), (300, TODAY, expected));
+    assert_eq!(journal.totals(tenant(2), TODAY), None);
+
+    assert_eq!(fold(&journal, &store).await.unwrap(), 1);
+    assert_eq!(fold(&journal, &store).await.unwrap(), 0, "nothing changed since");
+    assert_eq!(stored(&store).await, [row]);
+    slot.add_metered();
+    assert_eq!(fold(&journal, &store).await.unwrap(), 1);
+    assert_eq!(sum(&store, tenant(1)).await, Totals { metered: 4, ..expected }, "cumulative, not added");
+}
+
+#[tokio::test]
+async fn a_fold_that_fails_half_way_loses_nothing_and_the_next_one_writes_the_rest() {
+    let (dir, store) = (tempfile::tempdir().unwrap(), Flaky::after(1));
+    let journal = Journal::open_with(dir.path(), &store, NOW, 4_096).await.unwrap();
+    for number in 0..2_500 {
+        call(&journal.slot(tenant(number), TODAY).unwrap(), u64::from(number));
+    }
+    assert!(matches!(fold(&journal, &store).await, Err(StoreError::Unavailable(_))));
+    assert_eq!(stored(&store).await.len(), 1_000);
+    assert!(fold(&journal, &store).await.is_err());
+    call(&journal.slot(tenant(0), TODAY).unwrap(), 1);
+    store.allow(2);
+    assert_eq!(fold(&journal, &store).await.unwrap(), 1_501, "1,500 that failed and one that changed since");
+    assert_eq!(stored(&store).await.len(), 2_500);
+    assert_eq!(sum(&store, tenant(0)).await, calls(2, 1));
+    assert_eq!(sum(&store, tenant(2_499)).await, calls(1, 2_499));
+}
+
+#[tokio::test]
+async fn what_a_stopped_process_left_is_booked_under_its_own_incarnation_and_its_calls_in_flight_as_aborted() {
+    let (dir, store) = (tempfile::tempdir().unwrap(), Memory::default());
+    let first = small(&dir, &store).await;
+    let slot = first.slot(tenant(1), TODAY).unwrap();
+    (0..5).for_each(|_| call(&slot, 10));
+    admit(&slot);
+    slot.give_back();
+    (0..2).for_each(|_| admit(&slot));
+    first.slot(tenant(2), TODAY).unwrap();
+    fold(&first, &store).await.unwrap();
+    call(&slot, 10);
+    let earlier = first.incarnation();
+    drop((first, slot));
+
+    let second = small(&dir, &store).await;
+    assert!(second.incarnation() > earlier);
+    let totals = Totals { admitted: 9, metered: 6, given_back: 1, aborted: 2, egress: 60, ingress: 0, rejected: 0 };
+    let rows = stored(&store).await;
+    assert!(rows.contains(&UsageRow { writer: earlier, tenant: tenant(1), day: TODAY, totals }), "{rows:?}");
+    assert_eq!(second.totals(tenant(1), TODAY), None, "a new incarnation begins at zero");
+    assert!(second.rows().is_empty());
+
+    call(&second.slot(tenant(1), TODAY).unwrap(), 1);
+    fold(&second, &store).await.unwrap();
+    assert_eq!(sum(&store, tenant(1)).await, Totals { admitted: 10, metered: 7, egress: 61, ..totals });
+}
+
+#[tokio::test]
+async fn a_store_that_fails_at_the_start_leaves_every_file_for_the_next_start() {
+    let (dir, store) = (tempfile::tempdir().unwrap(), Flaky::after(0));
+    let journal = small(&dir, &store).await;
+    for number in 0..8 {
+        call(&journal.slot(tenant(number), TODAY).unwrap(), 1);
+    }
+    drop(journal);
+    let files = segments(dir.path());
+    assert!(matches!(Journal::open(dir.path(), &store, NOW).await, Err(JournalError::Store(_))));
+    assert_eq!(segments(dir.path()), files);
+    store.allow(1);
+    small(&dir, &store).await;
+    assert_eq!(stored(&store).await.len(), 8);
+    assert!(segments(dir.path()).iter().all(|file| !files.contains(file)));
+}
+
+#[tokio::test]
+async fn incarnations_grow_though_the_clock_stands_still_or_goes_back() {
+    let (dir, store) = (tempfile::tempdir().unwrap(), Memory::default());
+    let mut last = 0;
+    for now in [NOW, NOW, Millis(0), Millis(-1), NOW, Millis(i64::MAX), NOW] {
+        let incarnation = Journal::open_with(dir.path(), &store, now, 4).await.unwrap().incarnation();
+        assert!(incarnation > last && i64::try_from(incarnation).is_ok());
+        last = incarnation;
+    }
+    // Without the file, the segments say what there was.
+    std::fs::remove_file(dir.path().join("incarnation")).unwrap();
+    assert!(small(&dir, &store).await.incarnation() > last);
+    // Elsewhere in the same millisecond, another number.
+    let other = tempfile::tempdir().unwrap();
+    let here = small(&tempfile::tempdir().unwrap(), &store).await.incarnation();
+    assert_eq!(here >> 20, NOW.0 as u64);
+    assert!(std::iter::repeat_with(|| super::super::incarnation::begin(other.path(), 0, NOW).unwrap()).take(3).all(|n| n != here));
+}
+
+#[test]
+fn rows_read_while_others_count_never_show_more_ended_than_admitted() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (dir, store) = (tempfile::tempdir().unwrap(), Memory::default());
+    let journal = runtime.block_on(small(&dir, &store));
+    let slot = journal.slot(tenant(1), TODAY).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for round in 0..100_000 {
+                    admit(&slot);
+                    if round % 2 == 0 { slot.add_metered() } else { slot.give_back() }
+                }
+            });
+        }
+        let mut seen = Totals::default();
+        while seen.admitted < 200_000 {
+            let now = journal.rows()[0].totals;
+            assert!(now.admitted >= now.metered + now.given_back, "{now:?}");
+            assert!(now.admitted >= seen.admitted && now.metered >= seen.metered);
+            seen = now;
+        }
+    });
+    assert_eq!(slot.totals(), Totals { admitted: 200_000, metered: 100_000, given_back: 100_000, ..Totals::default() });
+}

@@ -1,0 +1,121 @@
+//! Upkeep: keeps free segments ahead of need, and retires those whose days are over and whose values the store has.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use super::Journal;
+use super::error::JournalError;
+use super::format::Header;
+use super::segment::Segment;
+use crate::model::Day;
+
+/// What only one upkeep at a time may touch.
+#[derive(Debug, Default)]
+pub(super) struct Upkeep {
+    /// The number of the next segment.
+    sequence: u32,
+}
+
+impl Journal {
+    /// Keeps one whole spare segment and room for tomorrow's slots ahead; retires segments whose days are over since a
+    /// whole day, whose last values were folded and of which no [`Slot`](super::Slot) is held. Blocking; called by a job,
+    /// at least every few seconds.
+    ///
+    /// An error (a full disk) leaves everything that runs as it was, and is tried again at the next call.
+    pub fn maintain(&self, today: Day) -> Result<(), JournalError> {
+        let mut upkeep = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        // First, since it makes room on the disk.
+        let retired = self.retire(today);
+        let grown = self.grow(&mut upkeep, self.wanted(today));
+        retired.and(grown)
+    }
+
+    /// Room for so many slots at once, and a spare.
+    pub(super) fn prepare(&self, slots: usize) -> Result<(), JournalError> {
+        let mut upkeep = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        self.grow(&mut upkeep, self.unused_for(slots))
+    }
+
+    /// One segment at least, and one more as the spare.
+    fn unused_for(&self, slots: usize) -> usize {
+        1 + slots.div_ceil(self.capacity as usize).max(1)
+    }
+
+    /// How many unused segments there should be: tomorrow needs what today has used, unless it has begun already.
+    fn wanted(&self, today: Day) -> usize {
+        let (mut used, mut ahead) = (0, 0);
+        for segment in self.segments.load().iter() {
+            match segment.latest() {
+                Some(day) if day == today => used += segment.used(),
+                Some(day) if day > today => ahead += segment.used(),
+                _ => {}
+            }
+        }
+        self.unused_for(used.saturating_sub(ahead))
+    }
+
+    fn grow(&self, upkeep: &mut Upkeep, wanted: usize) -> Result<(), JournalError> {
+        let unused = self.segments.load().iter().filter(|segment| segment.is_unused()).count();
+        for _ in unused..wanted {
+            let header = Header { incarnation: self.incarnation, sequence: upkeep.sequence, capacity: self.capacity };
+            let segment = Segment::create(&self.dir, header, &self.lock)?;
+            upkeep.sequence += 1;
+            let mut segments = self.segments.load().to_vec();
+            segments.push(Arc::new(segment));
+            self.segments.store(Arc::new(segments));
+        }
+        Ok(())
+    }
+
+    fn retire(&self, today: Day) -> Result<(), JournalError> {
+        let segments = self.segments.load_full();
+        let mut outcome = Ok(());
+        let mut kept = Vec::with_capacity(segments.len());
+        for segment in segments.iter() {
+            if segment.latest().is_some_and(|day| is_over(day, today)) && self.retire_slots(segment, today) {
+                match segment.delete() {
+                    Ok(()) => continue,
+                    // Its slots are gone and their values stored; only the file waits for the next call.
+                    Err(error) => outcome = Err(error),
+                }
+            }
+            kept.push(Arc::clone(segment));
+        }
+        if kept.len() < segments.len() {
+            self.segments.store(Arc::new(kept));
+        }
+        outcome
+    }
+
+    /// Takes those slots of a segment out of the map that nobody can add to any more and that the store has; true where
+    /// that was the last of them.
+    ///
+    /// A slot leaves under its shard's lock, as the only handle. So nobody holds it, nobody can get it from the map, and
+    /// whoever asks for its key later finds the day closed: an add to it is impossible from here on. Its counters are read
+    /// after that is certain, so what the store acknowledged is compared with their last values.
+    fn retire_slots(&self, segment: &Segment, today: Day) -> bool {
+        segment.seal();
+        let mut all = true;
+        for (index, cell) in segment.cells().iter().enumerate() {
+            // Claimed this very moment, perhaps for today; the next call sees it whole.
+            let Some(key) = cell.key().filter(|(_, day)| is_over(*day, today)) else {
+                all = false;
+                continue;
+            };
+            self.slots.remove_if_mut(&key, |(_, day), slot| {
+                let done = slot.is_last() && segment.is_settled(index, &slot.totals());
+                if done {
+                    self.closed.fetch_max(day.0.saturating_add(1), Ordering::Relaxed);
+                }
+                done
+            });
+            all &= !self.slots.contains_key(&key);
+        }
+        all
+    }
+}
+
+/// Over since a whole day: a clock that is set back by a little, or a call admitted at midnight, still finds its slot.
+fn is_over(day: Day, today: Day) -> bool {
+    day.0 < today.0.saturating_sub(1)
+}
