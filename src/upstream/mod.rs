@@ -1,10 +1,30 @@
 //! Upstreams: addresses published by the control plane, connections pooled by each worker.
+//!
+//! A request and its response run in the caller's own task: no second task, no channel. What it promises:
+//!
+//! - A response is handed on only if its framing can be read in one way (RFC 9112, section 6.3); a body that was cut short
+//!   never ends cleanly.
+//! - Both bodies flow at once, and each side's back-pressure reaches the other.
+//! - Nothing is sent twice, but an idempotent request without a body whose reused connection turned out to be dead.
+//! - A connection is used again only when request and response were complete and nothing followed them.
+//! - Dropping what [`Pool::send`] returned, or its future, closes the connection.
 
 mod body;
+mod client_tls;
 mod connection;
+mod decoder;
+mod dial;
+mod exchange;
+mod head;
+mod idle;
 mod pool;
+mod request;
 mod resolve;
+mod sender;
+mod stream;
 mod target;
+#[cfg(test)]
+mod tests;
 mod upgraded;
 
 pub use body::{BodyError, UpstreamBody};
@@ -13,3 +33,6 @@ pub use pool::{Pool, PoolSettings};
 pub use resolve::Resolver;
 pub use target::{Target, TargetError};
 pub use upgraded::Upgraded;
+
+/// A body's error, whatever its type is.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,26 +1,184 @@
-//! Resolver (stub).
-use super::{Target, TargetError};
-use crate::model::Origin;
-use std::net::SocketAddr;
+//! From origins to addresses: the only place of this folder that asks the system's resolver, always off the request path.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;
-use std::sync::Arc;
-/// Shared by the control plane: one target for each origin in use.
-pub struct Resolver;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use dashmap::DashMap;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use rustls::ClientConfig;
+use tokio::sync::Notify;
+
+use super::client_tls::client_config;
+use super::{Target, TargetError};
+use crate::clock;
+use crate::model::Origin;
+use crate::model::origin::is_forbidden;
+
+/// How often a name is resolved anew.
+const INTERVAL: Duration = Duration::from_secs(10);
+/// How long one look-up may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Look-ups at the same time; each holds a thread of the runtime.
+const AT_ONCE: usize = 16;
+
+type Lookup = Box<dyn Fn(String, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
+
+/// What is known of a target in use.
+struct Entry {
+    target: Weak<Target>,
+    /// When the name is to be resolved; none for addresses.
+    due: Option<Instant>,
+    /// Whether the last look-up failed, so that a change is logged once.
+    failing: bool,
+}
+
+/// Shared by the control plane: one target for each origin in use. A target that nobody holds is forgotten.
+pub struct Resolver {
+    forbidden: Vec<SocketAddr>,
+    tls: Arc<ClientConfig>,
+    entries: DashMap<Origin, Entry>,
+    lookup: Lookup,
+    wanted: Notify,
+}
+
 impl Resolver {
     /// `forbidden`: the gateway's own listeners. `ca_file`: extra roots for https upstreams.
-    pub fn new(_forbidden: Vec<SocketAddr>, _ca_file: Option<&Path>) -> Result<Self, TargetError> {
-        todo!()
+    ///
+    /// # Errors
+    /// The file cannot be read, or has no usable certificate.
+    pub fn new(forbidden: Vec<SocketAddr>, ca_file: Option<&Path>) -> Result<Self, TargetError> {
+        let system: Lookup = Box::new(|host, port| Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) }));
+        Self::with_lookup(forbidden, ca_file, system)
     }
-    /// The target of an origin, the same one for equal origins; unresolved names are resolved soon. Does no I/O.
-    pub fn target(&self, _origin: &Origin) -> Arc<Target> {
-        todo!()
+
+    pub(super) fn with_lookup(forbidden: Vec<SocketAddr>, ca_file: Option<&Path>, lookup: Lookup) -> Result<Self, TargetError> {
+        Ok(Self { forbidden, tls: client_config(ca_file)?, entries: DashMap::new(), lookup, wanted: Notify::new() })
     }
+
+    /// The target of an origin, the same one for equal origins as long as anybody holds it; a new name is resolved by the
+    /// next [`refresh`](Self::refresh), an address at once. Makes no look-up.
+    pub fn target(&self, origin: &Origin) -> Arc<Target> {
+        if let Some(known) = self.entries.get(origin).and_then(|entry| entry.target.upgrade()) {
+            return known;
+        }
+        let address = origin.address().map(|ip| SocketAddr::new(ip, origin.port));
+        let addresses = address.into_iter().filter(|address| self.refusal(*address).is_none()).collect();
+        let fresh = Arc::new(Target::new(origin.clone(), &self.tls, addresses));
+        let due = address.is_none().then(clock::instant);
+        let mut entry = self.entries.entry(origin.clone()).or_insert_with(|| Entry { target: Weak::new(), due, failing: false });
+        // Someone else may have been faster.
+        if let Some(known) = entry.target.upgrade() {
+            return known;
+        }
+        *entry = Entry { target: Arc::downgrade(&fresh), due, failing: false };
+        drop(entry);
+        if due.is_some() {
+            self.wanted.notify_one();
+        }
+        fresh
+    }
+
     /// Refuses own listeners and forbidden addresses (names are resolved; a name that does not resolve is fine).
-    pub async fn check(&self, _origin: &Origin) -> Result<(), TargetError> {
-        todo!()
+    ///
+    /// # Errors
+    /// The text names the address and says what to do.
+    pub async fn check(&self, origin: &Origin) -> Result<(), TargetError> {
+        let addresses = match origin.address() {
+            Some(ip) => vec![SocketAddr::new(ip, origin.port)],
+            None => self.look_up(origin).await.unwrap_or_default(),
+        };
+        for address in addresses {
+            if let Some(what) = self.refusal(address) {
+                let text = format!("`{origin}` leads to {address}, {what}; name the address of the app itself");
+                return Err(TargetError(text));
+            }
+        }
+        Ok(())
     }
-    /// Resolves what is due (every 10 s, new ones at once); keeps the old addresses where it fails. Called by a job.
+
+    /// Waits until a name is asked for that was never resolved, so that [`refresh`](Self::refresh) need not wait for its
+    /// next second.
+    pub async fn wanted(&self) {
+        self.wanted.notified().await;
+    }
+
+    /// Resolves what is due (every 10 s, new ones at once); keeps the old addresses where it fails. Called by a job,
+    /// which need not wait for the last call to end: each name is in one call only.
     pub async fn refresh(&self) {
-        todo!()
+        let due = self.take_due(clock::instant());
+        futures_util::stream::iter(due).for_each_concurrent(AT_ONCE, |target| async move { self.resolve(&target).await }).await;
     }
+
+    /// The targets to resolve now; forgets those that nobody holds.
+    fn take_due(&self, now: Instant) -> Vec<Arc<Target>> {
+        let mut due = Vec::new();
+        self.entries.retain(|_, entry| {
+            let Some(target) = entry.target.upgrade() else { return false };
+            if entry.due.is_some_and(|at| at <= now) {
+                entry.due = Some(now + INTERVAL);
+                due.push(target);
+            }
+            true
+        });
+        due
+    }
+
+    async fn resolve(&self, target: &Target) {
+        let origin = target.origin();
+        let trouble = match self.look_up(origin).await {
+            Ok(mut found) => {
+                found.retain(|address| self.refusal(*address).is_none());
+                let trouble = found.is_empty().then(|| "it leads only to addresses that are never an app".to_owned());
+                target.publish(found);
+                trouble
+            }
+            Err(error) => Some(format!("{error}; its last addresses stay in use")),
+        };
+        let changed = self.entries.get_mut(origin).is_some_and(|mut entry| {
+            let before = std::mem::replace(&mut entry.failing, trouble.is_some());
+            before != trouble.is_some()
+        });
+        match trouble {
+            Some(trouble) if changed => tracing::warn!(%origin, "an upstream's name does not resolve: {trouble}"),
+            None if changed => tracing::info!(%origin, "an upstream's name resolves again"),
+            _ => {}
+        }
+    }
+
+    /// The addresses in the order of the system, each once.
+    async fn look_up(&self, origin: &Origin) -> io::Result<Vec<SocketAddr>> {
+        let looking = (self.lookup)(origin.host.as_str().to_owned(), origin.port);
+        let found = tokio::time::timeout(PATIENCE, looking).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        if found.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+        }
+        let mut seen = BTreeSet::new();
+        Ok(found.into_iter().filter(|address| seen.insert(*address)).collect())
+    }
+
+    /// What an address is, where it must not be called.
+    fn refusal(&self, address: SocketAddr) -> Option<&'static str> {
+        if is_forbidden(address.ip()) {
+            return Some("a link-local, multicast or unspecified address, which is never an app");
+        }
+        self.is_own_listener(address).then_some("one of the gateway's own listeners")
+    }
+
+    fn is_own_listener(&self, address: SocketAddr) -> bool {
+        let ip = address.ip().to_canonical();
+        self.forbidden.iter().filter(|own| own.port() == address.port()).any(|own| {
+            let own = own.ip().to_canonical();
+            own == ip || (own.is_unspecified() && is_local(ip))
+        })
+    }
+}
+
+/// Whether an address belongs to this machine: only then can a socket be bound to it.
+fn is_local(ip: IpAddr) -> bool {
+    ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
 }

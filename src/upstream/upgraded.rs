@@ -1,23 +1,61 @@
-//! Upgraded (stub).
-use std::io;
+//! A connection after a 101: octets both ways, those that came with the head first.
+
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+
+use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-/// A connection that speaks another protocol after a 101.
-pub struct Upgraded;
-impl AsyncRead for Upgraded {
-    fn poll_read(self: Pin<&mut Self>, _cx: &mut Context<'_>, _buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        todo!()
+
+use super::stream::Stream;
+
+/// A connection that speaks another protocol after a 101 (RFC 9110, section 15.2.2).
+pub struct Upgraded {
+    stream: Stream,
+    /// What was read beyond the head.
+    read: BytesMut,
+}
+
+impl Upgraded {
+    pub(super) const fn new(stream: Stream, read: BytesMut) -> Self {
+        Self { stream, read }
     }
 }
+
+impl AsyncRead for Upgraded {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.read.is_empty() {
+            return Pin::new(&mut this.stream).poll_read(cx, buf);
+        }
+        let count = this.read.len().min(buf.remaining());
+        buf.put_slice(&this.read[..count]);
+        this.read.advance(count);
+        if this.read.is_empty() {
+            this.read = BytesMut::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl AsyncWrite for Upgraded {
-    fn poll_write(self: Pin<&mut Self>, _cx: &mut Context<'_>, _buf: &[u8]) -> Poll<io::Result<usize>> {
-        todo!()
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
     }
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        todo!()
+
+    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bufs)
     }
-    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        todo!()
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
     }
 }

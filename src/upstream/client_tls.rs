@@ -1,0 +1,52 @@
+//! The TLS of https upstreams: which roots are trusted, what is negotiated.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::Resumption;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+
+use super::TargetError;
+
+/// Servers whose session tickets are kept.
+const SESSIONS: usize = 1024;
+
+/// TLS 1.2 and 1.3, HTTP/1.1 only, with the system's roots and those of `ca_file`.
+pub(super) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TargetError> {
+    let mut roots = RootCertStore::empty();
+    let system = rustls_native_certs::load_native_certs();
+    for error in &system.errors {
+        tracing::debug!(%error, "a system root certificate could not be read");
+    }
+    roots.add_parsable_certificates(system.certs);
+    if let Some(path) = ca_file {
+        add_file(&mut roots, path)?;
+    }
+    if roots.is_empty() {
+        tracing::warn!(
+            "no root certificates are known: https upstreams cannot be verified; install the system's, or set `upstream.ca_file`"
+        );
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| TargetError(format!("TLS to upstreams cannot be set up: {error}")))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.resumption = Resumption::in_memory_sessions(SESSIONS);
+    Ok(Arc::new(config))
+}
+
+fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), TargetError> {
+    let wrong = |reason: String| TargetError(format!("`upstream.ca_file` {}: {reason}; name a PEM file with certificates", path.display()));
+    let mut count = 0;
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))? {
+        let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
+        roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
+        count += 1;
+    }
+    if count == 0 { Err(wrong("no certificate in it".to_owned())) } else { Ok(()) }
+}

@@ -1,0 +1,158 @@
+//! One request and its response on one connection, up to the response's head.
+
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body::Body;
+
+use super::connection::Connection;
+use super::head::{Asked, HeadReader, Heads, ResponseHead};
+use super::pool::Shared;
+use super::sender::{SendFault, Sender};
+use super::{BoxError, Progress, SendError};
+use crate::clock;
+
+/// How long a body waits for a 100 before it is sent all the same (RFC 9110, section 10.1.1).
+const CONTINUE_WAIT: Duration = Duration::from_secs(1);
+
+/// Why there is no response head.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The connection was dead before any octet of the response.
+    Dead(String),
+    /// It closed within the head.
+    Closed(String),
+    Garbage(&'static str),
+    /// The upstream did not answer, or did not take the request.
+    Timeout,
+    RequestBody(BoxError),
+}
+
+impl Failure {
+    /// With the words for whoever reads of it.
+    pub(super) fn into_error(self, connection: &Connection, patience: Duration) -> SendError {
+        let origin = connection.target.origin();
+        match self {
+            Self::Dead(reason) => SendError::Closed(format!("{origin} closed the connection before it answered: {reason}")),
+            Self::Closed(reason) => SendError::Closed(format!("{origin} closed the connection within a response head: {reason}")),
+            Self::Garbage(reason) => SendError::Garbage(format!("{origin} sent what is not HTTP/1.1: {reason}")),
+            Self::Timeout => SendError::ResponseTimeout(format!("{origin} did not answer within {patience:?}")),
+            Self::RequestBody(error) => SendError::RequestBody(error),
+        }
+    }
+}
+
+/// A connection in use, and what is still to be sent on it.
+pub(super) struct Exchange<B> {
+    pub(super) connection: Connection,
+    pub(super) sender: Sender<B>,
+    pub(super) shared: Rc<Shared>,
+}
+
+/// What is waited for, and how long.
+pub(super) struct Wait {
+    reader: HeadReader,
+    deadline: Instant,
+    held_until: Option<Instant>,
+    /// What the sender had moved when the deadline was set.
+    moved: u64,
+}
+
+impl Wait {
+    /// The wait begins `now`.
+    pub(super) fn new(asked: Asked, shared: &Shared, now: Instant) -> Self {
+        let reader = HeadReader::new(asked, shared.settings.max_head);
+        Self { reader, deadline: now + shared.settings.response_timeout, held_until: None, moved: 0 }
+    }
+}
+
+impl<B> Exchange<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    /// Sends and reads at once until the final head is there.
+    pub(super) fn poll_head(&mut self, cx: &mut Context<'_>, wait: &mut Wait, progress: &Progress) -> Poll<Result<ResponseHead, Failure>> {
+        loop {
+            let sent = self.sender.poll(&mut self.connection.stream, cx);
+            if self.sender.has_begun() {
+                progress.set_head_sent();
+            }
+            let fault = match sent {
+                Poll::Ready(Err(SendFault::Body(error))) => return Poll::Ready(Err(Failure::RequestBody(error))),
+                // It may have answered before it closed.
+                Poll::Ready(Err(SendFault::Stream(error))) => Some(error),
+                Poll::Ready(Ok(())) | Poll::Pending => None,
+            };
+            match self.poll_read(cx, wait) {
+                Poll::Ready(Ok(Heads::Final(head))) => {
+                    if self.sender.is_held() {
+                        self.sender.give_up();
+                    }
+                    return Poll::Ready(Ok(head));
+                }
+                Poll::Ready(Ok(Heads::Continue)) => self.sender.release(),
+                Poll::Ready(Ok(Heads::More)) => {}
+                Poll::Ready(Err(failure)) => return Poll::Ready(Err(with_cause(failure, fault))),
+                Poll::Pending => match self.poll_time(cx, wait) {
+                    Poll::Ready(Some(failure)) => return Poll::Ready(Err(failure)),
+                    Poll::Ready(None) => {}
+                    Poll::Pending => return Poll::Pending,
+                },
+            }
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, wait: &mut Wait) -> Poll<Result<Heads, Failure>> {
+        let connection = &mut self.connection;
+        loop {
+            match wait.reader.advance(&mut connection.read) {
+                Ok(Heads::More) => {}
+                Ok(heads) => return Poll::Ready(Ok(heads)),
+                Err(reason) => return Poll::Ready(Err(Failure::Garbage(reason))),
+            }
+            let reason = match connection.poll_fill(cx) {
+                Poll::Ready(Ok(0)) => "end of stream".to_owned(),
+                Poll::Ready(Ok(_)) => continue,
+                Poll::Ready(Err(error)) => error.to_string(),
+                Poll::Pending => return Poll::Pending,
+            };
+            let untouched = connection.read.is_empty() && !wait.reader.has_begun();
+            return Poll::Ready(Err(if untouched { Failure::Dead(reason) } else { Failure::Closed(reason) }));
+        }
+    }
+
+    /// Ready when something is over: the whole wait, or (None) the wait for a 100.
+    fn poll_time(&mut self, cx: &mut Context<'_>, wait: &mut Wait) -> Poll<Option<Failure>> {
+        if self.sender.is_held() {
+            let until = *wait.held_until.get_or_insert_with(|| clock::instant() + CONTINUE_WAIT);
+            return self.connection.timer.poll_deadline(cx, until).map(|()| {
+                self.sender.release();
+                None
+            });
+        }
+        if self.sender.moved() != wait.moved || wait.held_until.take().is_some() {
+            wait.moved = self.sender.moved();
+            wait.deadline = clock::instant() + self.shared.settings.response_timeout;
+        }
+        self.connection.timer.poll_deadline(cx, wait.deadline).map(|()| {
+            let slow_client = self.sender.waits_for_body();
+            Some(if slow_client {
+                Failure::RequestBody("the client sent nothing of its body for too long".into())
+            } else {
+                Failure::Timeout
+            })
+        })
+    }
+}
+
+/// The write error says more than the end of stream that follows it.
+fn with_cause(failure: Failure, fault: Option<io::Error>) -> Failure {
+    match (failure, fault) {
+        (Failure::Dead(_), Some(error)) => Failure::Dead(error.to_string()),
+        (failure, _) => failure,
+    }
+}

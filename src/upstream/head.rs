@@ -1,0 +1,264 @@
+//! Response heads: parsed strictly, and refused where another reader could see another message in them
+//! (RFC 9112, sections 4 to 6).
+
+use std::mem::MaybeUninit;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{StatusCode, Version};
+
+use super::decoder::Decoder;
+
+/// Fields of a head, and of a trailer section.
+pub(super) const MAX_FIELDS: usize = 128;
+/// Interim responses to one request.
+const MAX_INTERIM: u8 = 16;
+
+/// What the request asked for, which decides how its response is framed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) head: bool,
+    pub(super) upgrade: bool,
+}
+
+/// The head of a final response.
+#[derive(Debug)]
+pub(super) struct ResponseHead {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) decoder: Decoder,
+    /// Whether the upstream keeps the connection open afterwards.
+    pub(super) reusable: bool,
+    /// How long it says it does, from `Keep-Alive: timeout=`.
+    pub(super) keep: Option<Duration>,
+}
+
+/// What the octets so far amount to.
+#[derive(Debug)]
+pub(super) enum Heads {
+    /// Not yet a head.
+    More,
+    /// A 100 was taken off.
+    Continue,
+    /// A final head was taken off.
+    Final(ResponseHead),
+}
+
+/// Reads the heads of one response: any number of interim ones up to a limit, and the final one.
+#[derive(Debug)]
+pub(super) struct HeadReader {
+    asked: Asked,
+    max_head: usize,
+    interim: u8,
+    /// Where the search for the end of the head stands.
+    scanned: usize,
+    /// At this length it is parsed even without an end, so that what is no HTTP is found out soon, but not anew with each octet.
+    parse_at: usize,
+}
+
+impl HeadReader {
+    pub(super) const fn new(asked: Asked, max_head: usize) -> Self {
+        Self { asked, max_head, interim: 0, scanned: 0, parse_at: 1 }
+    }
+
+    /// Whether an interim response has come.
+    pub(super) const fn has_begun(&self) -> bool {
+        self.interim > 0
+    }
+
+    /// Takes a head off `read`, if there is one.
+    pub(super) fn advance(&mut self, read: &mut BytesMut) -> Result<Heads, &'static str> {
+        loop {
+            if read.len() < self.parse_at && !has_empty_line(&read[self.scanned.saturating_sub(3)..]) {
+                self.scanned = read.len();
+                return Ok(Heads::More);
+            }
+            let Some((length, head)) = parse(read, self.asked)? else {
+                if read.len() > self.max_head {
+                    return Err("the response head is too large");
+                }
+                self.scanned = read.len();
+                self.parse_at = (2 * read.len()).min(self.max_head + 1);
+                return Ok(Heads::More);
+            };
+            if length > self.max_head {
+                return Err("the response head is too large");
+            }
+            read.advance(length);
+            (self.scanned, self.parse_at) = (0, 1);
+            if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
+                return Ok(Heads::Final(head));
+            }
+            self.interim += 1;
+            if self.interim > MAX_INTERIM {
+                return Err("too many interim responses");
+            }
+            if head.status == StatusCode::CONTINUE {
+                return Ok(Heads::Continue);
+            }
+        }
+    }
+}
+
+/// Whether the empty line after the fields may be there; bare line feeds count, since parsing is what refuses them.
+fn has_empty_line(octets: &[u8]) -> bool {
+    octets.windows(2).any(|pair| pair == b"\n\n") || octets.windows(3).any(|three| three == b"\n\r\n")
+}
+
+fn parse(octets: &[u8], asked: Asked) -> Result<Option<(usize, ResponseHead)>, &'static str> {
+    // httparse would skip empty lines.
+    if !octets.iter().zip(b"HTTP/1.").all(|(octet, wanted)| octet == wanted) {
+        return Err("the response does not begin with HTTP/1.");
+    }
+    let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut response = httparse::Response::new(&mut []);
+    let length = match httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut response, octets, &mut fields) {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Err(httparse::Error::TooManyHeaders) => return Err("the response has too many fields"),
+        Err(_) => return Err("the response head is malformed"),
+    };
+    // Both are there after a complete parse.
+    let (Some(version), Some(code)) = (response.version, response.code) else { return Err("the response head is malformed") };
+    let head = &octets[..length];
+    if !has_whole_line_ends(head) {
+        return Err("a line of the response head ends without a carriage return");
+    }
+    let version = if version == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
+    let status = StatusCode::from_u16(code).map_err(|_| "the response has no such status")?;
+    let mut framing = Framing::default();
+    let headers = collect(head, response.headers, |name, value| framing.see(name, value))?;
+    framing.conclude(status, version, headers, asked).map(|head| Some((length, head)))
+}
+
+/// Whether each line feed has its carriage return. The parser lets a carriage return stand only before a line feed, so that
+/// their counts tell.
+pub(super) fn has_whole_line_ends(head: &[u8]) -> bool {
+    let count = |wanted: u8| head.iter().map(|octet| usize::from(*octet == wanted)).sum::<usize>();
+    count(b'\n') == count(b'\r')
+}
+
+/// Makes a map of parsed fields; `see` says of each whether it is taken in. The values share one copy of `source`, which the
+/// fields must lie in: the read buffer itself would be kept as a whole by the least of them.
+pub(super) fn collect(
+    source: &[u8],
+    fields: &[httparse::Header<'_>],
+    mut see: impl FnMut(&str, &[u8]) -> Result<bool, &'static str>,
+) -> Result<HeaderMap, &'static str> {
+    let copy = Bytes::copy_from_slice(source);
+    let mut map = HeaderMap::with_capacity(fields.len());
+    for field in fields {
+        if !see(field.name, field.value)? {
+            continue;
+        }
+        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| "a field name is malformed")?;
+        let start = (field.value.as_ptr() as usize).wrapping_sub(source.as_ptr() as usize);
+        let value = match copy.get(start..start.wrapping_add(field.value.len())) {
+            Some(_) => HeaderValue::from_maybe_shared(copy.slice(start..start + field.value.len())),
+            // An empty value may point anywhere.
+            None => HeaderValue::from_bytes(field.value),
+        };
+        map.append(name, value.map_err(|_| "a field value is malformed")?);
+    }
+    Ok(map)
+}
+
+/// What the fields say about the end of the body and of the connection.
+#[derive(Debug, Default)]
+struct Framing {
+    length: Option<u64>,
+    /// The first bad value: it counts only where there is a body.
+    bad: Option<&'static str>,
+    chunked: bool,
+    close: bool,
+    keep_alive: bool,
+    keep: Option<Duration>,
+}
+
+impl Framing {
+    /// Looks at a field; false where it repeats what was said. The lengths of names tell most of them apart.
+    fn see(&mut self, name: &str, value: &[u8]) -> Result<bool, &'static str> {
+        match name.len() {
+            10 if name.eq_ignore_ascii_case("connection") => self.see_connection(value),
+            10 if name.eq_ignore_ascii_case("keep-alive") => self.keep = keep_alive_timeout(value).or(self.keep),
+            14 if name.eq_ignore_ascii_case("content-length") => {
+                let length = decimal(value).ok_or("the Content-Length is not a number")?;
+                return match self.length.replace(length) {
+                    Some(before) if before != length => Err("the response has several lengths"),
+                    before => Ok(before.is_none()),
+                };
+            }
+            17 if name.eq_ignore_ascii_case("transfer-encoding") => {
+                if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
+                    self.bad = Some("the Transfer-Encoding is not `chunked`");
+                }
+                self.chunked = true;
+            }
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    fn see_connection(&mut self, value: &[u8]) {
+        for option in value.split(|octet| *octet == b',').map(<[u8]>::trim_ascii) {
+            self.close |= option.eq_ignore_ascii_case(b"close");
+            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+        }
+    }
+
+    /// RFC 9112, section 6.3.
+    fn conclude(self, status: StatusCode, version: Version, mut headers: HeaderMap, asked: Asked) -> Result<ResponseHead, &'static str> {
+        let mut reusable = !self.close && (version == Version::HTTP_11 || self.keep_alive);
+        let upgraded = status == StatusCode::SWITCHING_PROTOCOLS;
+        if upgraded && !(asked.upgrade && version == Version::HTTP_11) {
+            return Err("the upstream switched protocols unasked");
+        }
+        let decoder = if asked.head || status == StatusCode::NOT_MODIFIED {
+            Decoder::Length(0)
+        } else if status.is_informational() || status == StatusCode::NO_CONTENT {
+            // A length has no place here (RFC 9110, section 8.6), and who sends one may send a body as well.
+            headers.remove(header::CONTENT_LENGTH);
+            reusable &= !self.chunked && self.length.unwrap_or(0) == 0;
+            Decoder::Length(0)
+        } else if self.chunked {
+            if let Some(bad) = self.bad {
+                return Err(bad);
+            }
+            if self.length.is_some() {
+                return Err("the response has both Transfer-Encoding and Content-Length");
+            }
+            if version == Version::HTTP_10 {
+                return Err("an HTTP/1.0 response has a Transfer-Encoding");
+            }
+            Decoder::chunked()
+        } else if let Some(length) = self.length {
+            Decoder::Length(length)
+        } else {
+            reusable = false;
+            Decoder::UntilClose
+        };
+        Ok(ResponseHead { status, headers, decoder, reusable, keep: self.keep })
+    }
+}
+
+/// Digits only, and no more than fit.
+pub(super) fn decimal(value: &[u8]) -> Option<u64> {
+    if value.is_empty() {
+        return None;
+    }
+    value.iter().try_fold(0u64, |sum, octet| match octet {
+        b'0'..=b'9' => sum.checked_mul(10)?.checked_add(u64::from(octet - b'0')),
+        _ => None,
+    })
+}
+
+fn keep_alive_timeout(value: &[u8]) -> Option<Duration> {
+    value.split(|octet| *octet == b',').map(<[u8]>::trim_ascii).find_map(|parameter| {
+        let (name, rest) = parameter.split_at_checked(8)?;
+        if !name.eq_ignore_ascii_case(b"timeout=") {
+            return None;
+        }
+        decimal(rest).map(Duration::from_secs)
+    })
+}
