@@ -1,1 +1,81 @@
-//! The command line.
+//! The command line: one file for each verb. Data goes to stdout, everything else to stderr.
+//!
+//! Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration.
+
+mod check;
+mod demo;
+mod health;
+mod openapi;
+mod run;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, ErrorKind, Write};
+
+use clap::{Parser, Subcommand};
+
+use crate::config::ConfigErrors;
+use settings::Settings;
+
+/// The arguments of one call.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gatehouse",
+    version,
+    about = "A gateway that gives the app you already have tenants: TLS, limits that hold, usage that is counted exactly.",
+    after_help = "Examples:\n  gatehouse demo                  try it, without any set-up\n  gatehouse check -c my.toml      see whether a configuration is right\n  gatehouse run -c my.toml        start the gateway (also without a verb)",
+    args_conflicts_with_subcommands = true
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Run(run::Run),
+    Demo(demo::Demo),
+    Check(check::Check),
+    Openapi(openapi::Openapi),
+    Health(health::Health),
+}
+
+impl Cli {
+    /// Does what was asked for; `run` where nothing was.
+    ///
+    /// # Errors
+    ///
+    /// What is to be told on stderr; [`exit_code`] gives the code.
+    pub fn execute(self) -> anyhow::Result<()> {
+        match self.verb {
+            None => run::Run { settings: self.settings }.execute(),
+            Some(Verb::Run(run)) => run.execute(),
+            Some(Verb::Demo(demo)) => demo.execute(),
+            Some(Verb::Check(check)) => check.execute(),
+            Some(Verb::Openapi(openapi)) => openapi.execute(),
+            Some(Verb::Health(health)) => health.execute(),
+        }
+    }
+}
+
+/// 2 for a wrong configuration, else 1. (Wrong usage ends in the parser, with 2.)
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    if error.is::<ConfigErrors>() || error.is::<settings::WrongUsage>() { 2 } else { 1 }
+}
+
+/// Writes data to stdout. A reader that has seen enough (`| head`) is no failure.
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+/// Writes a remark to stderr; where even that fails there is nobody left to tell.
+fn remark(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}

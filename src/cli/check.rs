@@ -1,0 +1,63 @@
+//! `gatehouse check`: whether a configuration is right, without starting anything.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use clap::Args;
+
+use super::settings::Settings;
+use crate::config::{Config, TlsMode};
+
+/// Tell whether a configuration is right
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  gatehouse check -c my.toml\n\nEvery problem is told with its line, what was expected and what was probably meant; exit code 2."
+)]
+pub(super) struct Check {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+impl Check {
+    pub fn execute(self) -> anyhow::Result<()> {
+        let config = self.settings.load()?;
+        for file in missing_files(&config) {
+            super::remark(&format!("note: {} does not exist yet; `run` will need it", file.display()));
+        }
+        Ok(super::print(&summary(&config, self.settings.file()))?)
+    }
+}
+
+fn summary(config: &Config, file: Option<&Path>) -> String {
+    let source = file.map_or_else(|| "the defaults".to_owned(), |path| path.display().to_string());
+    let listen = &config.listen;
+    let (tls, scheme, port) = match config.tls.mode {
+        TlsMode::Off => ("off".to_owned(), "http", listen.http.port()),
+        TlsMode::Files => (config.tls.cert.display().to_string(), "https", listen.public_https_port.unwrap_or(listen.https.port())),
+    };
+    let https = if config.tls.mode == TlsMode::Off { String::new() } else { format!(", https {}", listen.https) };
+    let access = if config.admin.token.is_some() { "with a token" } else { "loopback only" };
+    let default_port = if scheme == "https" { 443 } else { 80 };
+    let port = if port == default_port { String::new() } else { format!(":{port}") };
+    format!(
+        "ok: {source}\n  listen    http {}{https}\n  admin     {} ({access})\n  tls       {tls}\n  tenants   {scheme}://<slug>.{}{port}\n  upstream  {}\n  plans     {}\n  routes    {}\n",
+        listen.http,
+        listen.admin,
+        config.tenancy.base_domain,
+        joined(&config.upstream.default),
+        joined(config.plans.keys()),
+        config.routes.len(),
+    )
+}
+
+fn joined(items: impl IntoIterator<Item = impl Display>) -> String {
+    items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// Files that the gateway reads when it starts. A check may run before they are put in place, so this is no error.
+fn missing_files(config: &Config) -> Vec<&Path> {
+    let tls = &config.tls;
+    let certificate = [&tls.cert, &tls.key].into_iter().filter(|_| tls.mode == TlsMode::Files);
+    let files = certificate.chain(&config.upstream.ca_file).chain(&tls.cert_dir);
+    files.map(AsRef::as_ref).filter(|path: &&Path| !path.exists()).collect()
+}
