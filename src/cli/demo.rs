@@ -9,6 +9,6 @@ pub(super) struct Demo {}
 
 impl Demo {
     pub fn execute(self) -> anyhow::Result<()> {
-        anyhow::bail!("not built yet")
+        crate::app::demo(Vec::new())
     }
 }

@@ -16,8 +16,6 @@ pub(super) struct Run {
 
 impl Run {
     pub fn execute(self) -> anyhow::Result<()> {
-        let config = self.settings.load()?;
-        drop(config);
-        anyhow::bail!("not built yet")
+        crate::app::run(self.settings.load()?)
     }
 }

@@ -1,1 +1,0 @@
-//! Builds, starts and drains.

@@ -1,0 +1,260 @@
+//! The composition root: builds everything from a configuration, runs it, and drains it.
+//!
+//! Order at the start: ports, store, journal, tenants, workers; a later step never begins before an earlier one holds.
+//! Order at the end: readiness fails, nobody new gets in, requests finish, usage is folded, logs are written out.
+
+mod demo;
+mod listeners;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use anyhow::Context as _;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use self::listeners::Listeners;
+use crate::admin::{AdminState, router};
+use crate::clock::{SharedClock, SystemClock};
+use crate::config::{Config, TlsMode};
+use crate::jobs::{self, Jobs};
+use crate::metering::Journal;
+use crate::model::Host;
+use crate::observe::{AccessLog, Metrics};
+use crate::proxy::{Shared, spawn_worker};
+use crate::shutdown::Shutdown;
+use crate::store::{Embedded, Store};
+use crate::tenancy::{Directory, DirectorySettings, Proof, Tenants, UsageReader, load};
+use crate::tls::{Certificates, server_config};
+use crate::upstream::Resolver;
+
+/// A gateway that runs.
+pub struct Gateway {
+    config: Arc<Config>,
+    addresses: Addresses,
+    /// Provisioning for callers in the same process.
+    tenants: Arc<Tenants>,
+    ready: Arc<AtomicBool>,
+    shutdown: Shutdown,
+    workers: Vec<JoinHandle<()>>,
+    jobs: Jobs,
+    running: JoinSet<()>,
+    admin: JoinSet<()>,
+    access: Arc<AccessLog>,
+    runtime: Runtime,
+}
+
+/// Where a gateway listens.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    /// Plaintext.
+    pub http: SocketAddr,
+    /// TLS, where it is on.
+    pub https: Option<SocketAddr>,
+    /// The admin API.
+    pub admin: SocketAddr,
+}
+
+pub use self::demo::demo;
+
+/// Runs a gateway until SIGTERM or SIGINT.
+pub fn run(config: Config) -> anyhow::Result<()> {
+    crate::observe::init_logging(&config.log);
+    Gateway::start(config)?.run_until_signal()
+}
+
+impl Gateway {
+    /// Starts everything; when it answers, requests are served.
+    pub fn start(config: Config) -> anyhow::Result<Self> {
+        let config = Arc::new(config);
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("control").enable_all().build()?;
+        let _inside = runtime.enter();
+        let listeners = Listeners::bind(&config)?;
+        let addresses = listeners.addresses;
+        let clock: SharedClock = Arc::new(SystemClock);
+        let metrics = Arc::new(Metrics::default());
+        let (store, journal) = runtime.block_on(open(&config, &clock))?;
+        let certificates = certificates(&config)?;
+        let ca_file = config.upstream.ca_file.as_deref();
+        let resolver = Arc::new(Resolver::new(addresses.all(), ca_file).context("upstream.ca_file cannot be used")?);
+        let tenants = tenants(&config, &store, &clock, &resolver, certificates.clone());
+        let count = runtime.block_on(load(&tenants)).context("the stored tenants cannot be served")?;
+        let jobs = Jobs {
+            store,
+            journal: Arc::clone(&journal),
+            directory: Arc::clone(&tenants.directory),
+            resolver,
+            certificates: certificates.clone(),
+            metrics: Arc::clone(&metrics),
+            clock: Arc::clone(&clock),
+        };
+        let running = jobs::start(&jobs);
+        let (ready, shutdown) = (Arc::new(AtomicBool::new(false)), Shutdown::default());
+        let access = Arc::new(AccessLog::open(&config.log.access).context("log.access cannot be opened")?);
+        let shared = Shared {
+            config: Arc::clone(&config),
+            directory: Arc::clone(&tenants.directory),
+            journal,
+            metrics: Arc::clone(&metrics),
+            clock,
+            access: Arc::clone(&access),
+            tls: certificates.map(|certificates| server_config(certificates, &config.tenancy.base_domain)),
+            https_port: config.listen.public_https_port.or(addresses.https.map(|https| https.port())).unwrap_or(443),
+            places: Arc::default(),
+            shutdown: shutdown.clone(),
+        };
+        let Listeners { workers, admin, .. } = listeners;
+        let spawn = |(index, sockets)| spawn_worker(index, shared.clone(), sockets).context("a worker thread cannot be started");
+        let workers = workers.into_iter().enumerate().map(spawn).collect::<anyhow::Result<Vec<_>>>()?;
+        let admin = serve_admin(admin, admin_state(&tenants, &jobs, &ready))?;
+        ready.store(true, Ordering::Release);
+        let https = addresses.https.map(|https| https.to_string());
+        tracing::info!(http = %addresses.http, https, admin = %addresses.admin, tenants = count, "gatehouse is ready");
+        drop(_inside);
+        Ok(Self { config, addresses, tenants, ready, shutdown, workers, jobs, running, admin, access, runtime })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// The control plane's view of tenants.
+    pub fn tenants(&self) -> &Arc<Tenants> {
+        &self.tenants
+    }
+
+    /// Where control-plane work runs.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// Waits for SIGTERM or SIGINT, then drains. A second signal cuts off what is still under way.
+    pub fn run_until_signal(self) -> anyhow::Result<()> {
+        let shutdown = self.shutdown.clone();
+        self.runtime.block_on(async {
+            let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+            let name = tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+            };
+            tracing::info!(signal = name, "stopping: requests under way may finish");
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                shutdown.give_up();
+            });
+            anyhow::Ok(())
+        })?;
+        self.stop()
+    }
+
+    /// Drains: readiness fails, nobody new gets in, requests finish within `listen.drain_timeout`, usage is folded.
+    pub fn stop(mut self) -> anyhow::Result<()> {
+        self.ready.store(false, Ordering::Release);
+        self.shutdown.begin();
+        let (runtime, shutdown) = (&self.runtime, &self.shutdown);
+        if runtime.block_on(timeout(self.config.listen.drain_timeout, shutdown.over())).is_err() {
+            tracing::warn!(open = shutdown.held(), "the drain took too long; what is still open is cut off");
+        }
+        shutdown.give_up();
+        for worker in self.workers.drain(..) {
+            if worker.join().is_err() {
+                tracing::error!("a worker had panicked");
+            }
+        }
+        runtime.block_on(self.running.shutdown());
+        let folded = runtime.block_on(jobs::fold_now(&self.jobs));
+        self.access.close();
+        runtime.block_on(self.admin.shutdown());
+        folded.context("the last usage could not be folded; it stays in the journal for the next start")?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+async fn open(config: &Config, clock: &SharedClock) -> anyhow::Result<(Arc<dyn Store>, Arc<Journal>)> {
+    let path = config.store.path.clone();
+    let store = tokio::task::spawn_blocking(move || Embedded::open(&path)).await??;
+    let store: Arc<dyn Store> = Arc::new(store);
+    let journal = Journal::open(&config.metering.journal, &*store, clock.now()).await?;
+    Ok((store, journal))
+}
+
+fn certificates(config: &Config) -> anyhow::Result<Option<Arc<Certificates>>> {
+    let tls = &config.tls;
+    match tls.mode {
+        TlsMode::Off => Ok(None),
+        TlsMode::Files => {
+            let loaded = Certificates::load(&tls.cert, &tls.key, tls.cert_dir.as_deref().map(Path::new));
+            let hint = "set tls.cert and tls.key (certs/README.md shows how to make them), or tls.mode = \"off\" behind something that ends TLS";
+            Ok(Some(Arc::new(loaded.context(hint)?)))
+        }
+    }
+}
+
+fn tenants(
+    config: &Arc<Config>,
+    store: &Arc<dyn Store>,
+    clock: &SharedClock,
+    resolver: &Arc<Resolver>,
+    certificates: Option<Arc<Certificates>>,
+) -> Arc<Tenants> {
+    let proves: Proof = Arc::new(move |domain: &Host| certificates.as_ref().is_some_and(|certificates| certificates.proves(domain)));
+    let directory = Directory::new(DirectorySettings {
+        base_domain: config.tenancy.base_domain.clone(),
+        custom_domains: config.tenancy.custom_domains,
+        plans: config.plans.clone(),
+        default_upstream: config.upstream.default.clone(),
+        resolver: Arc::clone(resolver),
+        sso: config.features.sso,
+        proves,
+        clock: Arc::clone(clock),
+    });
+    Arc::new(Tenants {
+        store: Arc::clone(store),
+        directory: Arc::new(directory),
+        config: Arc::clone(config),
+        clock: Arc::clone(clock),
+        resolver: Arc::clone(resolver),
+    })
+}
+
+fn admin_state(tenants: &Arc<Tenants>, jobs: &Jobs, ready: &Arc<AtomicBool>) -> AdminState {
+    let (ready, certificates) = (Arc::clone(ready), jobs.certificates.clone());
+    AdminState {
+        tenants: Arc::clone(tenants),
+        usage: Arc::new(UsageReader::new(Arc::clone(&jobs.store), Arc::clone(&jobs.journal))),
+        metrics: Arc::clone(&jobs.metrics),
+        clock: Arc::clone(&jobs.clock),
+        config: Arc::clone(&tenants.config),
+        ready: Arc::new(move || ready.load(Ordering::Acquire)),
+        proves: Arc::new(move |domain| certificates.as_ref().is_some_and(|certificates| certificates.proves(domain))),
+    }
+}
+
+fn serve_admin(listener: std::net::TcpListener, state: AdminState) -> anyhow::Result<JoinSet<()>> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
+    let mut set = JoinSet::new();
+    set.spawn(async move {
+        if let Err(error) = axum::serve(listener, service).await {
+            tracing::error!(%error, "the admin API has stopped");
+        }
+    });
+    Ok(set)
+}
+
+impl Addresses {
+    /// All of them, which no upstream may be.
+    fn all(self) -> Vec<SocketAddr> {
+        [Some(self.http), self.https, Some(self.admin)].into_iter().flatten().collect()
+    }
+}
