@@ -1,23 +1,190 @@
-//! Certificates (stub).
-use crate::model::Host;
-use std::path::Path;
+//! The certificates that are served, by name: one default pair, and a directory of `<domain>.crt`/`<domain>.key` pairs.
+//!
+//! What it promises: a handshake reads an immutable snapshot and waits for nothing; a file that is bad, half written or does
+//! not fit its key never replaces a certificate that works.
+
+mod pair;
+mod watch;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use rustls::sign::CertifiedKey;
+
+use crate::clock::{Clock, SystemClock};
+use crate::model::{Host, Millis};
+
+pub(in crate::tls) use pair::Pair;
+use watch::{Folder, Watched};
+
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct CertificateError(String);
+pub enum CertificateError {
+    /// The file cannot be read.
+    #[error("`{}` cannot be read: {reason}", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says, or what the file is instead.
+        reason: String,
+    },
+    /// There is no certificate in it, or one that cannot be read.
+    #[error("`{}` holds no usable certificate ({reason}); it must be a PEM file with the server's own certificate first", path.display())]
+    Certificate {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// There is no key in it, or one that cannot be used.
+    #[error("`{}` holds no usable private key ({reason}); it must be an unencrypted PEM key: RSA, ECDSA P-256, P-384 or P-521, or Ed25519", path.display())]
+    Key {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The two files do not belong together.
+    #[error(
+        "the key in `{}` does not belong to the first certificate in `{}`; give the pair that was issued together, the server's own certificate first",
+        key.display(),
+        cert.display()
+    )]
+    Mismatch {
+        /// The certificate's file.
+        cert: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+    },
+    /// A file in the directory is named after a domain that its certificate does not cover.
+    #[error("`{}` does not cover `{name}`, which its file name says; name it after a domain that is in its subjectAltName", path.display())]
+    NotCovered {
+        /// The certificate's file.
+        path: PathBuf,
+        /// The file's name without `.crt`.
+        name: String,
+    },
+    /// The default pair is needed, and is not there.
+    #[error("{0}. Set `tls.cert` and `tls.key` to the certificate of the base domain and its wildcard, or `tls.mode` to \"off\"")]
+    Default(Box<CertificateError>),
+    /// The directory of pairs cannot be listed.
+    #[error("`tls.cert_dir` `{}` cannot be listed: {reason}; create it, or leave the setting empty", path.display())]
+    Folder {
+        /// Which directory.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+}
+
 /// All certificates.
-pub struct Certificates;
+pub struct Certificates {
+    served: ArcSwap<Served>,
+    watched: Mutex<Sources>,
+}
+
+struct Sources {
+    default: Watched,
+    folder: Option<Folder>,
+}
+
+/// What handshakes see. Wildcards are kept under their parent: `*.example.com` under `example.com`.
+struct Served {
+    default: Arc<Pair>,
+    exact: HashMap<Box<str>, Arc<Pair>>,
+    wildcard: HashMap<Box<str>, Arc<Pair>>,
+}
+
 impl Certificates {
     /// Loads the default pair (needed) and every pair of `dir` (a bad pair there is logged and left out).
-    pub fn load(_cert: &Path, _key: &Path, _dir: Option<&Path>) -> Result<Self, CertificateError> {
-        todo!()
+    pub fn load(cert: &Path, key: &Path, dir: Option<&Path>) -> Result<Self, CertificateError> {
+        let mut default = Watched::new(cert.to_owned(), key.to_owned(), None);
+        let pair = default.first_look().map_err(|error| CertificateError::Default(Box::new(error)))?;
+        let mut folder = dir.map(|dir| Folder::new(dir.to_owned()));
+        if let Some(folder) = &mut folder {
+            folder.list()?;
+            let loaded = folder.look().len();
+            folder.complain();
+            tracing::info!(loaded, "certificates of domains are loaded");
+        }
+        let served = Served::of(pair, folder.as_ref(), SystemClock.now());
+        Ok(Self { served: ArcSwap::from_pointee(served), watched: Mutex::new(Sources { default, folder }) })
     }
+
     /// Looks for changed, new and removed files; a bad file keeps the old certificate. True where something changed.
     pub fn refresh(&self) -> bool {
-        todo!()
+        // What is behind the lock is whole at every moment.
+        let mut sources = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let Sources { default, folder } = &mut *sources;
+        let mut changed = default.look();
+        if let Some(folder) = folder {
+            changed |= folder.relist();
+            for domain in folder.look() {
+                changed = true;
+                tracing::info!(%domain, "a certificate was loaded");
+            }
+        }
+        if changed {
+            let pair = default.pair().unwrap_or_else(|| self.served.load().default.clone());
+            self.served.store(Arc::new(Served::of(pair, folder.as_ref(), SystemClock.now())));
+        }
+        changed
     }
+
     /// True where a valid pair in `dir` covers this name: what proves a custom domain.
-    pub fn proves(&self, _domain: &Host) -> bool {
-        todo!()
+    pub fn proves(&self, domain: &Host) -> bool {
+        let (served, now) = (self.served.load(), SystemClock.now());
+        let (exact, wildcard) = served.of_folder(domain.as_str());
+        [exact, wildcard].into_iter().flatten().any(|pair| pair.is_valid_at(now))
+    }
+
+    /// The certificate for a handshake: the most specific that covers `name`, or the default where no name is asked for.
+    pub(in crate::tls) fn find(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
+        let served = self.served.load();
+        let Some(name) = name else { return Some(served.default.certified.clone()) };
+        let (exact, wildcard) = served.of_folder(name);
+        let in_default = |is_wildcard| served.default.covers(name, is_wildcard).then_some(&served.default);
+        let pair = exact.or_else(|| in_default(false)).or(wildcard).or_else(|| in_default(true))?;
+        Some(pair.certified.clone())
+    }
+
+    /// Whether the default certificate covers `name`.
+    pub(in crate::tls) fn default_covers(&self, name: &str) -> bool {
+        let served = self.served.load();
+        served.default.names.iter().any(|known| **known == *name)
+    }
+}
+
+impl Served {
+    fn of(default: Arc<Pair>, folder: Option<&Folder>, now: Millis) -> Self {
+        let pairs = folder.into_iter().flat_map(Folder::pairs);
+        let mut claims: Vec<(&str, &str, &Arc<Pair>)> =
+            pairs.flat_map(|(stem, pair)| pair.names.iter().map(move |name| (&**name, stem, pair))).collect();
+        // Later ones win a name: who is valid, then whose file is named so, then who is valid longest.
+        claims.sort_by_key(|(name, stem, pair)| (pair.is_valid_at(now), name.eq_ignore_ascii_case(stem), pair.not_after, *stem));
+        let mut served = Self { default, exact: HashMap::with_capacity(claims.len()), wildcard: HashMap::new() };
+        for (name, _, pair) in claims {
+            match name.strip_prefix("*.") {
+                Some(parent) => served.wildcard.insert(parent.into(), pair.clone()),
+                None => served.exact.insert(name.into(), pair.clone()),
+            };
+        }
+        served
+    }
+
+    /// The pairs of the directory that cover `name`: in full, and by a wildcard.
+    fn of_folder(&self, name: &str) -> (Option<&Arc<Pair>>, Option<&Arc<Pair>>) {
+        let parent = name.split_once('.').map(|(_, parent)| parent);
+        (self.exact.get(name), parent.and_then(|parent| self.wildcard.get(parent)))
+    }
+}
+
+impl fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let served = self.served.load();
+        f.debug_struct("Certificates").field("exact", &served.exact.len()).field("wildcard", &served.wildcard.len()).finish_non_exhaustive()
     }
 }

@@ -3,6 +3,8 @@
 mod certificates;
 mod dev_ca;
 mod resolver;
+#[cfg(test)]
+mod tests;
 
 pub use certificates::{CertificateError, Certificates};
 pub use dev_ca::{DevCaError, DevCertificates, write_dev_certificates};

@@ -1,0 +1,122 @@
+//! One certificate chain with its key: read from two files, checked, and the names it covers.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use rustls::{Error, InconsistentKeys};
+use x509_parser::extensions::GeneralName;
+
+use super::CertificateError;
+use crate::model::{Host, Millis};
+
+/// Larger files are no certificates; reading them would only cost memory.
+const LARGEST_FILE: u64 = 1 << 20;
+
+/// A certificate that fits its key.
+pub struct Pair {
+    /// For handshakes.
+    pub certified: Arc<CertifiedKey>,
+    /// dNSNames of subjectAltName in lower case: hosts, and wildcards of one label (`*.example.com`).
+    pub names: Vec<Box<str>>,
+    /// From when on it is valid.
+    pub not_before: Millis,
+    /// Until when it is valid.
+    pub not_after: Millis,
+}
+
+impl Pair {
+    /// Reads and checks two PEM files.
+    pub fn read(cert: &Path, key: &Path) -> Result<Self, CertificateError> {
+        let bad_cert = |reason: String| CertificateError::Certificate { path: cert.to_owned(), reason };
+        let bad_key = |reason: String| CertificateError::Key { path: key.to_owned(), reason };
+
+        let text = read_file(cert)?;
+        let chain: Vec<CertificateDer<'static>> =
+            CertificateDer::pem_slice_iter(&text).collect::<Result<_, _>>().map_err(|error| bad_cert(error.to_string()))?;
+        let leaf = chain.first().ok_or_else(|| bad_cert("there is no CERTIFICATE section".to_owned()))?;
+        let Facts { names, not_before, not_after } = facts(leaf).map_err(bad_cert)?;
+
+        let der = PrivateKeyDer::from_pem_slice(&read_file(key)?).map_err(|error| bad_key(error.to_string()))?;
+        let signer = any_supported_type(&der).map_err(|error| bad_key(error.to_string()))?;
+        let certified = CertifiedKey::new(chain, signer);
+        match certified.keys_match() {
+            // A key that does not tell its public half cannot be compared.
+            Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
+            Err(Error::InconsistentKeys(_)) => {
+                return Err(CertificateError::Mismatch { cert: cert.to_owned(), key: key.to_owned() });
+            }
+            Err(error) => return Err(bad_cert(error.to_string())),
+        }
+        Ok(Self { certified: Arc::new(certified), names, not_before, not_after })
+    }
+
+    /// Whether one of its names is `name`, or, with `by_wildcard`, a wildcard right above it.
+    pub fn covers(&self, name: &str, by_wildcard: bool) -> bool {
+        let parent = name.split_once('.').map(|(_, parent)| parent);
+        self.names.iter().any(|known| match known.strip_prefix("*.") {
+            Some(above) => by_wildcard && parent == Some(above),
+            None => !by_wildcard && **known == *name,
+        })
+    }
+
+    /// Whether it may be relied on at `now`.
+    pub fn is_valid_at(&self, now: Millis) -> bool {
+        self.not_before <= now && now <= self.not_after
+    }
+
+    /// The same certificates, and so the same key.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        self.certified.cert == other.certified.cert
+    }
+}
+
+struct Facts {
+    names: Vec<Box<str>>,
+    not_before: Millis,
+    not_after: Millis,
+}
+
+fn facts(leaf: &CertificateDer<'_>) -> Result<Facts, String> {
+    let (_, parsed) = x509_parser::parse_x509_certificate(leaf).map_err(|error| error.to_string())?;
+    let alternatives = parsed.subject_alternative_name().map_err(|error| error.to_string())?;
+    let listed = alternatives.iter().flat_map(|found| &found.value.general_names);
+    let names = listed.filter_map(|name| match name {
+        GeneralName::DNSName(name) => dns_name(name),
+        _ => None,
+    });
+    let names: Vec<Box<str>> = names.collect();
+    if names.is_empty() {
+        return Err("its subjectAltName holds no DNS name, and clients look at nothing else".to_owned());
+    }
+    let millis = |time: &x509_parser::time::ASN1Time| Millis(time.timestamp().saturating_mul(1000));
+    let validity = parsed.validity();
+    Ok(Facts { names, not_before: millis(&validity.not_before), not_after: millis(&validity.not_after) })
+}
+
+/// A host, or a wildcard whose first label is `*` and nothing else (RFC 6125, section 6.4.3); other forms match nothing.
+fn dns_name(name: &str) -> Option<Box<str>> {
+    match name.strip_prefix("*.") {
+        Some(parent) => Host::parse(parent).ok().map(|parent| format!("*.{parent}").into()),
+        None => Host::parse(name).ok().map(|host| host.as_str().into()),
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, CertificateError> {
+    let failed = |reason: String| CertificateError::Read { path: path.to_owned(), reason };
+    // Before it is opened: opening a pipe would wait for its other end.
+    let about = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?;
+    if !about.is_file() || about.len() > LARGEST_FILE {
+        return Err(failed("it is not a file of at most 1 MiB".to_owned()));
+    }
+    let mut content = Vec::with_capacity(about.size() as usize + 1);
+    let file = File::open(path).map_err(|error| failed(error.to_string()))?;
+    file.take(LARGEST_FILE).read_to_end(&mut content).map_err(|error| failed(error.to_string()))?;
+    Ok(content)
+}
