@@ -161,7 +161,9 @@ impl Gateway {
         self.ready.store(false, Ordering::Release);
         self.shutdown.begin();
         let (runtime, shutdown) = (&self.runtime, &self.shutdown);
-        if runtime.block_on(timeout(self.config.listen.drain_timeout, shutdown.over())).is_err() {
+        // The timer needs the runtime around it when it is made.
+        let drained = runtime.block_on(async { timeout(self.config.listen.drain_timeout, shutdown.over()).await });
+        if drained.is_err() {
             tracing::warn!(open = shutdown.held(), "the drain took too long; what is still open is cut off");
         }
         shutdown.give_up();

@@ -117,6 +117,7 @@ where
 
     /// The buffer of the head, for the next request.
     pub(super) fn take_buffer(&mut self) -> Vec<u8> {
+        self.written = 0;
         std::mem::take(&mut self.front)
     }
 
