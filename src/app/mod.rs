@@ -196,7 +196,8 @@ fn certificates(config: &Config) -> anyhow::Result<Option<Arc<Certificates>>> {
         TlsMode::Off => Ok(None),
         TlsMode::Files => {
             let loaded = Certificates::load(&tls.cert, &tls.key, tls.cert_dir.as_deref().map(Path::new));
-            let hint = "set tls.cert and tls.key (certs/README.md shows how to make them), or tls.mode = \"off\" behind something that ends TLS";
+            let hint =
+                "set tls.cert and tls.key (certs/README.md shows how to make them), or tls.mode = \"off\" behind something that ends TLS";
             Ok(Some(Arc::new(loaded.context(hint)?)))
         }
     }

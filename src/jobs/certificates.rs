@@ -18,7 +18,7 @@ pub(super) async fn run(jobs: Jobs) {
         turns = turns.wrapping_add(1);
         let files = Arc::clone(&certificates);
         let changed = tokio::task::spawn_blocking(move || files.refresh()).await.unwrap_or(false);
-        if changed || turns % LOOK_ANYWAY == 0 {
+        if changed || turns.is_multiple_of(LOOK_ANYWAY) {
             jobs.directory.check_domains();
         }
     }

@@ -41,9 +41,7 @@ impl Authorized {
 /// Decides whether the caller may have what it asks for.
 pub fn authorize(exchange: &mut Exchange, resolved: Resolved) -> Result<Authorized, Refusal> {
     let Resolved { tenant, presented, vouched } = resolved;
-    let facts = tenant.facts_owned();
-    exchange.facts = Some(Arc::clone(&facts));
-    exchange.tenant = Some(Arc::clone(&tenant));
+    let facts = exchange.know(&tenant);
     match facts.tenant.status {
         Status::Trial | Status::Active | Status::PastDue => {}
         Status::Suspended => return Err(Refusal::TenantSuspended),

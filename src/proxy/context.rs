@@ -218,6 +218,19 @@ impl Exchange {
         self.connection.framing.as_ref().is_some_and(|framing| framing.upgraded_at(self.index))
     }
 
+    /// The tenant is found; its facts stay the same for the rest of the request.
+    pub fn know(&mut self, tenant: &Arc<TenantRuntime>) -> Arc<Facts> {
+        let known = self.tenant.as_ref().is_some_and(|known| known.id() == tenant.id());
+        match &self.facts {
+            Some(facts) if known => Arc::clone(facts),
+            _ => {
+                let facts = tenant.facts_owned();
+                (self.tenant, self.facts) = (Some(Arc::clone(tenant)), Some(Arc::clone(&facts)));
+                facts
+            }
+        }
+    }
+
     /// Counts a refusal before admission, where the tenant is known.
     pub fn count_rejected(&self) {
         let slot = self.tenant.as_ref().map(|tenant| tenant.slot(&self.worker.journal, self.time.day()));

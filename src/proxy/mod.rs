@@ -53,6 +53,8 @@ pub use self::context::Listener;
 pub use self::worker::{Shared, spawn_worker};
 
 /// How a request was served.
+// It lives for one move; a box would cost every request an allocation.
+#[allow(clippy::large_enum_variant)]
 enum Served {
     App(Ticket, Response<UpstreamBody<ClientBody>>, Option<OnUpgrade>),
     TenantApi(Ticket, Bytes),

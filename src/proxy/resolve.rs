@@ -51,6 +51,7 @@ pub fn resolve(exchange: &mut Exchange, headers: &HeaderMap) -> Result<Resolved,
     let presented = presented(headers, &exchange.worker.directory, exchange.time);
     match site {
         Site::Tenant(tenant) => {
+            exchange.know(&tenant);
             check_claims(&tenant, headers)?;
             Ok(Resolved { tenant, presented, vouched: false })
         }
@@ -91,10 +92,9 @@ fn site_of(worker: &Worker, host: &str) -> Option<Site> {
 /// The normalised host of a Host field: without port, trailing dot and case.
 fn host_of(field: &[u8]) -> Option<Host> {
     let text = std::str::from_utf8(field).ok()?;
-    let name = match text.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !(name.contains(':') && !name.ends_with(']')) => name,
-        _ => text,
-    };
+    // The colons of a bracketed IPv6 address are none before a port.
+    let is_port = |name: &str, port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && (name.ends_with(']') || !name.contains(':'));
+    let name = text.rsplit_once(':').filter(|(name, port)| is_port(name, port)).map_or(text, |(name, _)| name);
     Host::parse(name).ok()
 }
 
@@ -135,12 +135,14 @@ fn check_claims(tenant: &TenantRuntime, headers: &HeaderMap) -> Result<(), Refus
 }
 
 /// The tenant on an api host: whose key it is, or (from trusted networks, where so configured) whom `X-Tenant-Id` names.
-fn named(exchange: &Exchange, headers: &HeaderMap, presented: Presented) -> Result<Resolved, Refusal> {
-    let directory = &exchange.worker.directory;
+fn named(exchange: &mut Exchange, headers: &HeaderMap, presented: Presented) -> Result<Resolved, Refusal> {
+    let worker = Rc::clone(&exchange.worker);
+    let directory = &worker.directory;
     match &presented {
         Presented::Wrong => Err(Refusal::Unauthenticated(WRONG_KEY)),
         Presented::Key(key) => {
             let tenant = directory.by_id(key.tenant_id).ok_or(Refusal::TenantNotFound)?;
+            exchange.know(&tenant);
             let claims = check_claims(&tenant, headers);
             claims.map_err(|_| Refusal::TenantMismatch("The API key belongs to another tenant than X-Tenant-Id names."))?;
             Ok(Resolved { tenant, presented, vouched: true })
@@ -152,6 +154,7 @@ fn named(exchange: &Exchange, headers: &HeaderMap, presented: Presented) -> Resu
             let first = tenant_claims(headers).next().and_then(|claim| claim.to_str().ok());
             let name = first.ok_or(Refusal::Unauthenticated("Name the tenant in `X-Tenant-Id`, by id or slug."))?;
             let tenant = directory.by_name(name.trim()).ok_or(Refusal::TenantNotFound)?;
+            exchange.know(&tenant);
             check_claims(&tenant, headers)?;
             Ok(Resolved { tenant, presented, vouched: true })
         }

@@ -29,7 +29,7 @@ Gatehouse demo: a small app that knows nothing of tenants, behind a gateway that
 
    curl --cacert {ca} {acme}/whoami -H 'X-Tenant-Id: globex'
 
-3. The free plan's rate holds, for globex alone (200 ten times, then 429; acme goes on):
+3. The free plan's rate holds, for globex alone (429 after about ten; acme goes on):
 
    for i in $(seq 15); do curl -s -o /dev/null -w '%{{http_code}} ' --cacert {ca} {globex}/; done; echo
    curl --cacert {ca} {acme}/whoami
