@@ -10,6 +10,7 @@ use super::body::{AnswerBody, AppBody, ClientBody};
 use super::context::Exchange;
 use super::forward::X_REQUEST_ID;
 use super::headers::strip_response;
+use super::rate_limit::rate_limit;
 use super::refusal::{Kind, Refusal};
 use super::reserve::Ticket;
 use super::tunnel::tunnel;
@@ -70,6 +71,9 @@ pub fn redirected(mut exchange: Box<Exchange>, location: HeaderValue) -> Respons
 pub fn refused(mut exchange: Box<Exchange>, refusal: &Refusal) -> Response<AnswerBody> {
     let Kind { status, code, owner, proxy_error, .. } = refusal.kind();
     let body = Bytes::from(refusal.document(exchange.id.as_str()).to_string());
+    if exchange.rate_limit.is_none() {
+        exchange.rate_limit = untaken(&exchange, refusal);
+    }
     exchange.outcome.code = Some(code);
     exchange.outcome.owner = owner;
     exchange.bytes_out = body.len() as u64;
@@ -86,6 +90,17 @@ pub fn refused(mut exchange: Box<Exchange>, refusal: &Refusal) -> Response<Answe
         headers.insert(PROXY_STATUS, value);
     }
     response
+}
+
+/// What is left of the limits of a known tenant when nothing of them was taken.
+fn untaken(exchange: &Exchange, refusal: &Refusal) -> Option<HeaderValue> {
+    let (tenant, facts) = (exchange.tenant.as_ref()?, exchange.facts.as_ref()?);
+    let rate = match refusal {
+        Refusal::RateLimited(decision) => Some(*decision),
+        _ => None,
+    };
+    let taken = tenant.window(exchange.time.day()).calls_today();
+    rate_limit(facts, rate, facts.calls_per_day.map(|limit| limit.saturating_sub(taken)), exchange.time)
 }
 
 /// An answer that the gateway makes; what it is and whether it is whole is known at once.
