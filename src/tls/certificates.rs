@@ -121,9 +121,9 @@ impl Certificates {
         let Sources { default, folder } = &mut *sources;
         let mut changed = default.look();
         if let Some(folder) = folder {
-            changed |= folder.relist();
-            for domain in folder.look() {
-                changed = true;
+            let (is_one_gone, loaded) = folder.refresh();
+            changed |= is_one_gone || !loaded.is_empty();
+            for domain in loaded {
                 tracing::info!(%domain, "a certificate was loaded");
             }
         }

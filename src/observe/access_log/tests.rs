@@ -130,7 +130,7 @@ fn every_line_of_every_worker_is_in_the_file_after_close() {
 }
 
 #[test]
-fn a_flushed_line_is_in_the_file_within_a_second_and_others_may_not_read_it() {
+fn a_flushed_line_reaches_the_file_by_itself_and_others_may_not_read_it() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("access.log");
     let log = AccessLog::open(&To::File(path.clone())).unwrap();
@@ -138,9 +138,7 @@ fn a_flushed_line_is_in_the_file_within_a_second_and_others_may_not_read_it() {
     writer.write(&plain());
     assert_eq!(lines(&path).len(), 0, "a buffer, not a system call for each line");
     writer.flush();
-    let start = instant();
     wait_until("the line", || !lines(&path).is_empty());
-    assert!(start.elapsed() < Duration::from_secs(1));
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o137, 0, "rw-r----- at most");
 }
 

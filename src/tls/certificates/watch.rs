@@ -16,6 +16,13 @@ use crate::model::Host;
 /// Pairs that a thread of its own is worth for.
 const PAIRS_A_THREAD: usize = 64;
 
+/// Pairs that are looked at each time while nothing in the directory was added, renamed or removed. What is written in place
+/// in a larger directory is seen some rounds later; looking at 20,000 files every time would take a tenth of a second.
+const PAIRS_A_ROUND: usize = 2_000;
+
+/// File systems count time in steps; what changes within the step that was looked at does not show.
+const SETTLED_AFTER: i64 = 1_000;
+
 /// What tells a file from what it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
@@ -135,11 +142,15 @@ pub(super) struct Folder {
     /// By file name without `.crt`, which may be no domain at all.
     pairs: BTreeMap<String, Watched>,
     is_readable: bool,
+    /// Of the directory when it was last listed, unless it had just changed.
+    listed: Option<Stamp>,
+    /// Where the next round begins.
+    next: usize,
 }
 
 impl Folder {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, pairs: BTreeMap::new(), is_readable: true }
+        Self { path, pairs: BTreeMap::new(), is_readable: true, listed: None, next: 0 }
     }
 
     /// Every pair that can be served, with its file name without `.crt`.
@@ -149,8 +160,10 @@ impl Folder {
 
     /// Finds the pairs that are there. True where one that was served is gone.
     pub(super) fn list(&mut self) -> Result<bool, CertificateError> {
+        let (stamp, now) = (Stamp::of(&self.path), SystemClock.now());
         // Whole before anything is changed: a listing that fails half way takes nothing away.
         let stems = self.stems()?;
+        self.listed = stamp.filter(|stamp| stamp.modified.0.saturating_mul(1000) < now.0 - SETTLED_AFTER);
         let mut gone = std::mem::take(&mut self.pairs);
         for stem in stems {
             let watched = gone.remove(&stem).unwrap_or_else(|| self.watch(&stem));
@@ -163,8 +176,24 @@ impl Folder {
         Ok(!gone.is_empty())
     }
 
+    /// Looks at the directory and its pairs again. True where one that was served is gone, and the file names, without
+    /// `.crt`, of those that changed.
+    pub(super) fn refresh(&mut self) -> (bool, Vec<String>) {
+        let stamp = Stamp::of(&self.path);
+        if stamp.is_some() && stamp == self.listed {
+            if self.next >= self.pairs.len() {
+                self.next = 0;
+            }
+            let from = self.next;
+            self.next += PAIRS_A_ROUND;
+            return (false, self.look_at(from, PAIRS_A_ROUND));
+        }
+        let is_one_gone = self.relist();
+        (is_one_gone, self.look())
+    }
+
     /// As [`list`](Self::list); where that fails, what was there stays, and it is told of once.
-    pub(super) fn relist(&mut self) -> bool {
+    fn relist(&mut self) -> bool {
         let listed = self.list();
         let was_readable = std::mem::replace(&mut self.is_readable, listed.is_ok());
         listed.unwrap_or_else(|error| {
@@ -177,7 +206,11 @@ impl Folder {
 
     /// Looks at every pair; gives the file names of those that changed.
     pub(super) fn look(&mut self) -> Vec<String> {
-        let mut all: Vec<(&String, &mut Watched)> = self.pairs.iter_mut().collect();
+        self.look_at(0, usize::MAX)
+    }
+
+    fn look_at(&mut self, from: usize, count: usize) -> Vec<String> {
+        let mut all: Vec<(&String, &mut Watched)> = self.pairs.iter_mut().skip(from).take(count).collect();
         let look = |part: &mut [(&String, &mut Watched)]| -> Vec<String> {
             part.iter_mut().filter_map(|(stem, watched)| watched.look().then(|| (*stem).clone())).collect()
         };

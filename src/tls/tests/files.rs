@@ -242,6 +242,40 @@ fn a_valid_certificate_wins_a_name_over_an_expired_one() {
     assert!(certificates.proves(&host("acme.com")));
 }
 
+#[test]
+fn in_a_large_quiet_directory_every_pair_is_looked_at_within_a_few_rounds() {
+    let authority = Authority::new();
+    authority.write(&authority.path("many"), &["*.many.com"], VALID);
+    for number in 0..4_500 {
+        for end in ["crt", "key"] {
+            let link = authority.pair_path(&format!("n{number}.many.com.{end}"));
+            fs::hard_link(authority.path(&format!("many.{end}")), link).unwrap();
+        }
+    }
+    let own = ["a.many.com", "z.many.com"];
+    own.iter().for_each(|name| authority.pair(name, &[name], VALID));
+    // As if nothing had been added for a minute; rewriting a file does not touch its directory.
+    let quiet = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    let settle = || fs::File::open(authority.path("pairs")).unwrap().set_modified(quiet).unwrap();
+    settle();
+    let certificates = authority.load();
+    assert!(!certificates.refresh());
+    for name in own {
+        authority.pair(name, &[name], VALID);
+        assert!((0..4).any(|_| certificates.refresh()), "{name}");
+        assert_eq!(served(&certificates, name), Some(leaf_in(&authority.pair_path(&format!("{name}.crt")))));
+    }
+    assert!(!(0..4).any(|_| certificates.refresh()));
+    // Whatever is added or removed shows at once.
+    authority.pair("m.many.com", &["m.many.com"], VALID);
+    assert!(certificates.refresh());
+    settle();
+    certificates.refresh();
+    fs::remove_file(authority.pair_path("z.many.com.crt")).unwrap();
+    assert!(certificates.refresh());
+    assert_eq!(served(&certificates, "z.many.com"), Some(leaf_in(&authority.path("many.crt"))), "the wildcard above it");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
