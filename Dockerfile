@@ -18,7 +18,8 @@ FROM debian:bookworm-slim
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends ca-certificates \
  && rm -rf /var/lib/apt/lists/*
-RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /var/lib/gatehouse --shell /usr/sbin/nologin gatehouse \
+RUN groupadd --gid 10001 gatehouse \
+ && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/gatehouse --shell /usr/sbin/nologin gatehouse \
  && install --directory --owner=gatehouse --group=gatehouse --mode=0750 /var/lib/gatehouse /var/lib/gatehouse/data /var/lib/gatehouse/certs
 COPY --from=build /build/target/release/gatehouse /usr/local/bin/gatehouse
 
