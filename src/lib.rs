@@ -2,7 +2,7 @@
 //!
 //! # Layers
 //!
-//! A file imports its own folder and lower layers only; `tests/layers.rs` reads every `use crate::…` and fails on an arrow
+//! A file imports its own folder and lower layers only; `tests/layers` reads every `use crate::…` and fails on an arrow
 //! that runs up or across.
 //!
 //! ```text

@@ -78,3 +78,15 @@ fn a_reader_that_leaves_early_is_no_failure() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+/// The image's health check and first command are verbs of this binary, and its user is not root.
+#[test]
+fn the_image_calls_verbs_that_exist() {
+    let dockerfile = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Dockerfile")).unwrap();
+    for verb in ["HEALTHCHECK", "CMD [\"run\"]", "ENTRYPOINT [\"gatehouse\"]", "CMD [\"gatehouse\", \"health\"]", "USER 10001:10001"] {
+        assert!(dockerfile.contains(verb), "{verb}");
+    }
+    for verb in ["run", "health"] {
+        assert_eq!(gatehouse(None, &[verb, "--help"], &[]).code, Some(0));
+    }
+}
