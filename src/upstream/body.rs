@@ -87,8 +87,9 @@ where
             self.state = State::Trailers(trailers);
         }
         let Exchange { connection, mut sender, shared } = reading.exchange;
+        let clean = reading.reusable && sender.is_complete() && connection.read.is_empty();
         shared.give_head_buffer(sender.take_buffer());
-        if reading.reusable && sender.is_complete() && connection.read.is_empty() {
+        if clean {
             shared.park(connection, reading.keep);
         }
     }
