@@ -88,6 +88,7 @@ fn connection(worker: &Worker, door: &Door, peer: SocketAddr, permit: Permit, na
         trusted: worker.config.listen.trusted_proxies.iter().any(|network| network.contains(&peer)),
         listener: door.listener,
         started,
+        has_sni: name.is_some(),
         name: std::cell::RefCell::new(name.map(|name| name.as_str().into())),
         framing: guarded.then(|| Arc::new(FramingState::new(started))),
         requests: Default::default(),
