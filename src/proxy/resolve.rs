@@ -147,7 +147,7 @@ fn named(exchange: &mut Exchange, headers: &HeaderMap, presented: Presented) -> 
             claims.map_err(|_| Refusal::TenantMismatch("The API key belongs to another tenant than X-Tenant-Id names."))?;
             Ok(Resolved { tenant, presented, vouched: true })
         }
-        Presented::Nothing if !is_trusted(exchange, exchange.client) => {
+        Presented::Nothing if !(exchange.client_is_known && is_trusted(exchange, exchange.client)) => {
             Err(Refusal::Unauthenticated("This host needs an API key of the tenant, in `Authorization: Bearer gh_…` or `X-Api-Key`."))
         }
         Presented::Nothing => {
