@@ -27,9 +27,7 @@ pub fn admit<B>(exchange: &mut Exchange, request: &mut Request<B>) -> Result<(),
     }
     let limits = &exchange.worker.config.limits;
     if request.version() == Version::HTTP_2 {
-        if request.headers().len() > limits.max_headers {
-            return Err(Refusal::HeadersTooLarge);
-        }
+        check_size(request, limits.max_header_bytes, limits.max_headers)?;
         settle_authority(request)?;
     } else if !request.headers().contains_key(HOST) {
         return Err(Refusal::BadRequest("no Host"));
@@ -43,6 +41,18 @@ pub fn admit<B>(exchange: &mut Exchange, request: &mut Request<B>) -> Result<(),
         (exchange.client, exchange.client_is_known) = client.map_or_else(|proxy| (proxy, false), |client| (client, true));
     }
     Ok(())
+}
+
+/// The limits that the framing guard keeps on HTTP/1.1.
+fn check_size<B>(request: &Request<B>, max_octets: usize, max_fields: usize) -> Result<(), Refusal> {
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if target > max_octets {
+        return Err(Refusal::UriTooLong);
+    }
+    let fields = request.headers();
+    // As they would be written in HTTP/1.1, with colon, space and line end.
+    let octets: usize = fields.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if fields.len() > max_fields || target + octets > max_octets { Err(Refusal::HeadersTooLarge) } else { Ok(()) }
 }
 
 /// HTTP/2 names the authority in `:authority`, or in one `Host`, or in both alike (RFC 9113, section 8.3.1).
