@@ -2,7 +2,7 @@
 //! handed on; its octets are counted as they are.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 
@@ -81,6 +81,14 @@ pub fn refused(mut exchange: Box<Exchange>, refusal: &Refusal) -> Response<Answe
     }
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"gatehouse\""));
+    }
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    }
+    if status == StatusCode::NOT_FOUND {
+        // A tenant that is not served any more looks like one that never was.
+        headers.remove(RATE_LIMIT);
+        headers.remove(RATE_LIMIT_POLICY);
     }
     if let Ok(value) = HeaderValue::try_from(format!("gatehouse; error={proxy_error}")) {
         headers.insert(PROXY_STATUS, value);
