@@ -2,8 +2,11 @@
 
 pub mod client;
 pub mod gateway;
+pub mod matrix;
+pub mod pairs;
 pub mod tenant;
 pub mod upstream;
+pub mod wire;
 
 pub use client::Answer;
 pub use gateway::TestGateway;
