@@ -1,5 +1,16 @@
 //! The guarantees of the whole program: each file one of them, through a real process, real sockets and real TLS.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
+mod admin_access;
+mod framing;
+mod handshakes;
+mod hygiene;
 mod limits;
+mod quick_start;
+mod redirects;
+mod refusals;
+mod resolution;
+mod route_policy;
+mod sni;
 mod support;
+mod tenant_api;
