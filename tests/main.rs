@@ -3,6 +3,7 @@
 
 mod admin_access;
 mod framing;
+mod framing_h2;
 mod handshakes;
 mod hygiene;
 mod limits;

@@ -134,6 +134,16 @@ impl Wire {
         std::mem::take(&mut self.read)
     }
 
+    /// So many octets; `None` where the gateway closes before.
+    pub async fn octets(&mut self, count: usize) -> Option<Vec<u8>> {
+        while self.read.len() < count {
+            if !self.fill().await {
+                return None;
+            }
+        }
+        Some(self.read.drain(..count).collect())
+    }
+
     /// Goes on in HTTP/2.
     pub async fn into_h2(self) -> H2 {
         let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(self.io)).await.expect("a preface");
