@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use super::context::Connection;
+use super::connection::Connection;
 use super::framing::Phase;
 use crate::config::Protection;
 
