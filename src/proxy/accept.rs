@@ -18,12 +18,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::context::{Connection, Permit, Worker};
+use super::connection::{Connection, Door, Permit};
+use super::context::Worker;
 use super::framing::{FramingLimits, FramingState, Guarded};
 use super::handle;
 use super::patience::Patient;
 use super::watch::{Order, Watch, Watching};
-use super::worker::Door;
 use crate::clock::instant;
 use crate::model::Host;
 

@@ -144,7 +144,10 @@ impl Body for AppBody {
             }
             Some(Err(error)) => {
                 tracing::debug!(request_id = this.exchange.id.as_str(), %error, "a response was cut short");
-                this.exchange.outcome.owner = Owner::Upstream;
+                this.exchange.outcome.owner = match error {
+                    BodyError::Upstream(_) => Owner::Upstream,
+                    BodyError::RequestBody(_) => Owner::Client,
+                };
             }
             None => this.exchange.outcome.complete = true,
         }

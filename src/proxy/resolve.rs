@@ -10,30 +10,15 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::header::HOST;
 
-use super::context::{Exchange, Listener, Worker};
+use super::connection::Listener;
+use super::context::{Exchange, Worker};
 use super::credentials::{Presented, presented};
 use super::headers::tenant_claims;
 use super::refusal::Refusal;
+use super::site::{Remembered, Site};
 use crate::config::HeaderAuth;
 use crate::model::Host;
 use crate::tenancy::TenantRuntime;
-
-/// What a host leads to.
-#[derive(Clone)]
-pub enum Site {
-    /// One tenant's own host.
-    Tenant(Arc<TenantRuntime>),
-    /// A host on which requests name their tenant.
-    Api,
-}
-
-/// The last host of a connection, resolved; good while the directory's generation is the same.
-pub struct Remembered {
-    field: Box<[u8]>,
-    generation: u64,
-    host: Rc<str>,
-    site: Site,
-}
 
 /// A request that has found its tenant.
 pub struct Resolved {

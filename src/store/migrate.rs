@@ -125,7 +125,8 @@ fn create(place: &Place) -> Result<(), StoreError> {
     Seal::create(place, state)
 }
 
-fn open_sled(place: &Place) -> Result<sled::Db, StoreError> {
+/// Opens the database itself.
+pub(super) fn open_sled(place: &Place) -> Result<sled::Db, StoreError> {
     let config = sled::Config::new().path(place.sled()).cache_capacity(CACHE);
     let mut tries = 0;
     loop {

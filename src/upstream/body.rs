@@ -33,6 +33,8 @@ pub struct UpstreamBody<B> {
     state: State<B>,
 }
 
+// Reading is the usual state: a box would cost each response an allocation.
+#[allow(clippy::large_enum_variant)]
 enum State<B> {
     Reading(Reading<B>),
     /// The last frame is still to be handed out; the connection is gone.

@@ -62,10 +62,10 @@ pub(super) struct Wait {
 }
 
 impl Wait {
-    /// The wait begins `now`.
-    pub(super) fn new(asked: Asked, shared: &Shared, now: Instant) -> Self {
+    /// The wait begins at `begun`.
+    pub(super) fn new(asked: Asked, shared: &Shared, begun: Instant) -> Self {
         let reader = HeadReader::new(asked, shared.settings.max_head);
-        Self { reader, deadline: now + shared.settings.response_timeout, held_until: None, moved: 0 }
+        Self { reader, deadline: begun + shared.settings.response_timeout, held_until: None, moved: 0 }
     }
 }
 

@@ -125,7 +125,7 @@ impl Pool {
     {
         self.shared.metrics.upstream_connection(exchange.connection.reused);
         self.shared.lend_buffer(&mut exchange.connection);
-        let mut wait = Wait::new(asked, &self.shared, clock::instant());
+        let mut wait = Wait::new(asked, &self.shared, exchange.connection.taken);
         poll_fn(|cx| exchange.poll_head(cx, &mut wait, progress)).await
     }
 

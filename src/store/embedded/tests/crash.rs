@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use super::*;
 use crate::store::{Record, UsageRow};
 
-const ROUNDS: u32 = 8;
+const ROUNDS: u32 = 5;
 const TASKS: u32 = 4;
 const KEPT: u64 = 20;
 
@@ -35,7 +35,7 @@ fn every_acknowledged_commit_survives_kill_9_whole_with_its_audit_row() {
     for round in 0..ROUNDS {
         let mut child = start("child_that_commits", directory.path(), round);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let wanted = fastrand::usize(1..400);
+        let wanted = fastrand::usize(1..300);
         let mut take = |line: &str| {
             let (number, name) = line.strip_prefix("acknowledged ")?.split_once(' ')?;
             acknowledged.insert(name.to_owned(), number.parse().ok()?)
@@ -130,12 +130,12 @@ fn child_that_commits() {
 #[test]
 fn an_import_that_is_killed_leaves_an_empty_store() {
     let mut cut_off = 0;
-    for round in 0..4 {
+    for round in 0..2 {
         let directory = tempfile::tempdir().unwrap();
         drop(Embedded::open(directory.path()).unwrap());
         let mut child = start("child_that_imports", directory.path(), round);
         let data = directory.path().join("sled/db");
-        let wanted = fastrand::u64(1..6) << 20;
+        let wanted = fastrand::u64(1..8) << 20;
         while std::fs::metadata(&data).unwrap().len() < wanted {
             assert!(child.try_wait().unwrap().is_none(), "it ended before it had written that much");
             std::thread::yield_now();
