@@ -108,6 +108,9 @@ pub enum AnswerBody {
     Own(Option<Bytes>),
     /// The app's.
     App(Box<AppBody>),
+    /// None, although the head of a 304 says a length: the one that a 200 would have had (RFC 9110, section 8.6). hyper's
+    /// HTTP/1 server leaves that out where it knows that there is no body, so this one does not say.
+    Unsaid(Box<AppBody>),
 }
 
 /// The app's body on its way to the client, with all that ends when it does.
@@ -170,7 +173,7 @@ impl Body for AnswerBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::App(body) => Pin::new(&mut **body).poll_frame(cx),
+            Self::App(body) | Self::Unsaid(body) => Pin::new(&mut **body).poll_frame(cx),
         }
     }
 
@@ -178,6 +181,7 @@ impl Body for AnswerBody {
         match self {
             Self::Own(bytes) => bytes.is_none(),
             Self::App(body) => body.is_end_stream(),
+            Self::Unsaid(_) => false,
         }
     }
 
@@ -185,6 +189,7 @@ impl Body for AnswerBody {
         match self {
             Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::App(body) => body.size_hint(),
+            Self::Unsaid(_) => SizeHint::default(),
         }
     }
 }
