@@ -78,6 +78,10 @@ pub fn refused(mut exchange: Box<Exchange>, refusal: &Refusal) -> Response<Answe
     exchange.outcome.code = Some(code);
     exchange.outcome.owner = owner;
     let mut response = made(&mut exchange, status, body);
+    if matches!(refusal, Refusal::ClientClosed) {
+        // Nobody gets this answer; the record tells that instead.
+        (exchange.outcome.status, exchange.bytes_out) = (0, 0);
+    }
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     if let Some(seconds) = refusal.retry_after(exchange.time) {
