@@ -118,13 +118,15 @@ pub struct AppBody {
     upstream: UpstreamBody<ClientBody>,
     ticket: Ticket,
     exchange: Box<Exchange>,
+    /// Why the answer is cut short, once that is known.
+    fault: Option<BodyError>,
 }
 
 impl AppBody {
     /// The exchange ends with this body.
     pub fn new(upstream: UpstreamBody<ClientBody>, ticket: Ticket, mut exchange: Box<Exchange>) -> Self {
         exchange.outcome.complete = upstream.is_end_stream();
-        Self { upstream, ticket, exchange }
+        Self { upstream, ticket, exchange, fault: None }
     }
 }
 
@@ -134,6 +136,9 @@ impl Body for AppBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
+        if let Some(fault) = this.fault.take() {
+            return Poll::Ready(Some(Err(fault)));
+        }
         let mut frame = ready!(Pin::new(&mut this.upstream).poll_frame(cx));
         match &mut frame {
             Some(Ok(frame)) => {
@@ -151,6 +156,10 @@ impl Body for AppBody {
                     BodyError::Upstream(_) => Owner::Upstream,
                     BodyError::RequestBody(_) => Owner::Client,
                 };
+                // An error makes hyper drop what it has not written: head and octets that came with it go out first.
+                this.fault = frame.and_then(Result::err);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             None => this.exchange.outcome.complete = true,
         }
