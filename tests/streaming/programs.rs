@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crate::support::{TestGateway, eventually, peers, tenant};
+use crate::support::raw::Then;
+use crate::support::{RawUpstream, TestGateway, eventually, peers, tenant};
 
 /// A process that ends with its test.
 struct Program(Child);
@@ -114,5 +115,22 @@ async fn a_folder_served_by_python_over_http_1_0_is_read_whole() {
         assert_eq!(String::from_utf8_lossy(&conditional), "304");
         let listing = fetch(&gateway, &[version, &gateway.url("acme", "/")]).await;
         assert!(String::from_utf8_lossy(&listing).contains("file.bin"));
+    }
+}
+
+#[tokio::test]
+async fn curl_sees_an_answer_that_comes_before_the_end_of_its_upload() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("upload");
+    std::fs::write(&file, vec![7; 20 << 20]).unwrap();
+    let origin = RawUpstream::listen().await;
+    let gateway = TestGateway::to_url(&origin.url()).tenant(tenant("acme")).start().await;
+    let _app = origin.saying("HTTP/1.1 403 Forbidden\r\ncontent-length: 7\r\n\r\nenough!", Then::KeepStill);
+    let file = format!("@{}", file.display());
+    // Not over HTTP/2: there, curl 7.88 takes the end of the answer for an error of its own sending.
+    for expect in ["Expect: 100-continue", "Expect:"] {
+        let url = gateway.url("acme", "/upload");
+        let upload = ["--http1.1", "--header", expect, "--data-binary", &file, "--write-out", " %{http_code}", &url];
+        assert_eq!(String::from_utf8_lossy(&fetch(&gateway, &upload).await), "enough! 403", "{expect}");
     }
 }

@@ -23,6 +23,7 @@ pub fn debian(program: &str, package: &str) -> PathBuf {
     find().unwrap_or_else(|| {
         let _lock = lock(&cache().join("apt.lock"));
         if find().is_none() {
+            run(Command::new("apt-get").args(["-qq", "update"]));
             run(Command::new("apt-get").args(["-qq", "install", "--yes", "--no-install-recommends", package]));
         }
         find().unwrap_or_else(|| panic!("{program} is missing: apt-get install {package}"))
