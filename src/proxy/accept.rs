@@ -94,6 +94,7 @@ fn connection(worker: &Worker, door: &Door, peer: SocketAddr, permit: Permit, na
         requests: Default::default(),
         open: Default::default(),
         idle_since_ms: Default::default(),
+        turns: Default::default(),
         memory: Default::default(),
         _permit: permit,
     })

@@ -96,8 +96,9 @@ impl Directory {
 
     /// As [`publish`](Self::publish), for a tenant of which earlier processes stored usage.
     pub fn publish_with_usage(&self, tenant: &Tenant, version: Version, rows: &[UsageRow]) -> Result<(), PlanMissing> {
-        let facts = facts_of(tenant, version, &self.settings)?;
+        // The lock first: what certificates prove is asked in the order in which it is published.
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let facts = facts_of(tenant, version, &self.settings)?;
         let hosts = facts.hosts.clone();
         let (runtime, released) = match self.by_id(tenant.id) {
             Some(runtime) if runtime.facts().version > version => return Ok(()),
@@ -119,14 +120,10 @@ impl Directory {
 
     /// Looks again which custom domains are proved; called when certificates have changed.
     pub fn check_domains(&self) {
-        let with_domain: Vec<(Tenant, Version)> = self
-            .tenants
-            .iter()
-            .filter(|entry| entry.facts().tenant.custom_domain.is_some())
-            .map(|entry| (entry.facts().tenant.clone(), entry.facts().version))
-            .collect();
-        for (tenant, version) in with_domain {
-            self.publish(&tenant, version);
+        let facts = self.tenants.iter().map(|entry| entry.facts_owned());
+        let with_domain: Vec<_> = facts.filter(|facts| facts.tenant.custom_domain.is_some()).collect();
+        for facts in with_domain {
+            self.publish(&facts.tenant, facts.version);
         }
     }
 

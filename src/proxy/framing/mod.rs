@@ -66,6 +66,8 @@ const SYNTHETIC_HEAD: &[u8] = b"GET / HTTP/1.1\r\nhost: invalid\r\nconnection: c
 const HOLD_STEP: usize = 2048;
 /// How much of what a client sent in vain is thrown away when the connection closes.
 const MAX_DRAIN: usize = 256 * 1024;
+/// How often in a row octets are thrown away before other connections have their turn.
+const READS_A_TURN: usize = 16;
 
 /// An HTTP/1 connection whose requests are checked as they are read; what is written passes untouched.
 #[derive(Debug)]
@@ -148,6 +150,21 @@ impl<IO: AsyncRead + Unpin> Guarded<IO> {
         Poll::Ready(Ok(true))
     }
 
+    /// Throws away what comes after a bad head; ready when the client has closed.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut scratch = [const { MaybeUninit::uninit() }; 4096];
+        for _ in 0..READS_A_TURN {
+            let mut sink = ReadBuf::uninit(&mut scratch);
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut sink))?;
+            if sink.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        // A client that sends without end shares the thread with others.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
     /// Reads into hyper's own buffer and looks at the octets there; `false` when none of them may pass yet.
     fn poll_direct(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
         let before = buf.filled().len();
@@ -177,9 +194,9 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Guarded<IO> {
                 return Poll::Ready(Ok(()));
             }
             match this.scanner.standing() {
-                // Not the end of the stream: hyper drops an answer that is under way when it reads that. The head in place
-                // of the bad one makes it close by itself.
-                Standing::Refused => return Poll::Pending,
+                // Not the end of the stream, unless the client has gone: hyper drops an answer that is under way when it
+                // reads that. The head in place of the bad one makes it close by itself.
+                Standing::Refused => return this.poll_gone(cx),
                 Standing::Broken(reason) => return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, reason))),
                 Standing::Sound | Standing::Upgraded => {}
             }
