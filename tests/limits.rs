@@ -182,10 +182,30 @@ async fn calls_that_no_app_answered_are_given_back_and_serve_later_ones() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let nobody = format!("http://{}", closed.local_addr().unwrap());
     drop(closed);
-    let gateway = TestGateway::to(&origin).tenant(tenant("acme").calls_per_day(5).with("upstream", nobody)).start().await;
+    let gateway = TestGateway::to(&origin).set("upstream.response_timeout", "300ms").set("limits.max_body", "1KiB");
+    let gateway = gateway.tenant(tenant("acme").calls_per_day(5).with("upstream", nobody)).start().await;
     let mut connection = gateway.connect(Version::HTTP_11, "acme").await;
     for _ in 0..12 {
         connection.get("/").await.expect(502).code("upstream_unreachable");
+    }
+    let odd = odd_app().await;
+    gateway.admin(Method::PATCH, "/admin/tenants/acme", json!({"upstream": odd})).await.expect(200);
+    for (path, status, code) in
+        [("/close", 502, "upstream_unreachable"), ("/garbage", 502, "upstream_unreachable"), ("/silent", 504, "upstream_timeout")]
+    {
+        for _ in 0..6 {
+            let refused = connection.get(path).await.expect(status).code(code);
+            assert!(refused.header("proxy-status").starts_with("gatehouse; error="));
+        }
+    }
+    // Too large, as the length says and as it turns out: neither is billed.
+    for length in [Some("2000"), None] {
+        for _ in 0..6 {
+            let pieces = futures_util::stream::iter((0..20).map(|_| Ok::<_, std::io::Error>(bytes::Bytes::from(vec![b'x'; 100]))));
+            let request = gateway.request(Method::POST, "acme", "/good").body(reqwest::Body::wrap_stream(pieces));
+            let request = length.into_iter().fold(request, |request, length| request.header("content-length", length));
+            crate::support::gateway::send(request).await.expect(413).code("body_too_large");
+        }
     }
     assert_eq!(gateway.usage("acme").await["apiCalls"], 0, "what nobody answered is not billed");
     gateway.admin(Method::PATCH, "/admin/tenants/acme", json!({"upstream": null})).await.expect(200);
@@ -194,6 +214,84 @@ async fn calls_that_no_app_answered_are_given_back_and_serve_later_ones() {
     }
     check_exceeded(&connection.get("/").await.expect(429), "apiCalls", 5, 5);
     assert_eq!(gateway.usage("acme").await["apiCalls"], 5);
+}
+
+/// An app that closes, answers garbage or nothing where the path says so.
+async fn odd_app() -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                loop {
+                    let mut piece = [0; 4096];
+                    match stream.read(&mut piece).await {
+                        Ok(0) | Err(_) => return,
+                        Ok(read) => head.extend_from_slice(&piece[..read]),
+                    }
+                    let text = String::from_utf8_lossy(&head).into_owned();
+                    if !text.contains("\r\n\r\n") {
+                        continue;
+                    }
+                    match text.split(' ').nth(1) {
+                        Some("/close") => return,
+                        Some("/garbage") => drop(stream.write_all(b"what is this?\r\n\r\n").await),
+                        Some("/silent") => continue,
+                        _ if text.starts_with("POST") => continue,
+                        _ => drop(stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await),
+                    }
+                    head.clear();
+                }
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn places_that_come_back_while_others_race_for_them_are_all_used_and_none_twice() {
+    within_one_day().await;
+    let gateway = TestGateway::to_url(&odd_app().await).tenant(tenant("acme").calls_per_day(200)).start().await;
+    let connections = join_all((0..32).map(|nth| gateway.connect(VERSIONS[nth % 2], "acme"))).await;
+    let mut clients = tokio::task::JoinSet::new();
+    for (nth, mut connection) in connections.into_iter().enumerate() {
+        clients.spawn(async move {
+            let mut served = 0;
+            for call in 0..20 {
+                let path = if (call + nth) % 2 == 0 { "/close" } else { "/good" };
+                let answer = connection.get(path).await;
+                served += u64::from(answer.status == 200);
+                assert!(matches!((path, answer.status), ("/good", 200) | ("/close", 502) | (_, 429)), "{path} {}", answer.status);
+            }
+            served
+        });
+    }
+    let mut served: u64 = clients.join_all().await.into_iter().sum();
+    assert!(served <= 200, "{served} of 200");
+    while gateway.get("acme", "/good").await.status == 200 {
+        served += 1;
+    }
+    assert_eq!(served, 200, "every place served a call in the end");
+    check_exceeded(&gateway.get("acme", "/good").await.expect(429), "apiCalls", 200, 200);
+    assert_eq!(gateway.usage("acme").await["apiCalls"], 200);
+}
+
+#[tokio::test]
+async fn a_smaller_plan_holds_at_once_for_what_is_used_already() {
+    within_one_day().await;
+    let origin = Upstream::replying("hello").start().await;
+    let small = "[plans.small]\nprice_monthly = 1\nprice_yearly = 1\nmax_api_calls = 3\nconcurrency = 1";
+    let gateway = TestGateway::to(&origin).toml(small).tenant(tenant("acme")).start().await;
+    let mut connection = gateway.connect(Version::HTTP_2, "acme").await;
+    for _ in 0..7 {
+        connection.get("/").await.expect(200);
+    }
+    gateway.admin(Method::PUT, "/admin/tenants/acme/subscription", json!({"plan": "small"})).await.expect(200);
+    check_exceeded(&connection.get("/").await.expect(429), "apiCalls", 3, 7);
+    gateway.admin(Method::PUT, "/admin/tenants/acme/subscription", json!({"plan": "of-acme"})).await.expect(200);
+    connection.get("/").await.expect(200);
 }
 
 #[tokio::test]
