@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::{Method, Response, StatusCode, Version};
 use serde_json::{Value, json};
 
-use crate::support::upstream::full;
+use crate::support::upstream::{full, pieces};
 use crate::support::{Connection, TestGateway, Upstream, VERSIONS, eventually, tenant, within_one_day};
 
 const BODY: usize = 3_000;
@@ -80,6 +80,36 @@ async fn a_call_whose_client_left_after_the_app_got_it_is_counted() {
         call.abort();
         eventually("it is counted", || async { (gateway.usage("acme").await["apiCalls"] == nth + 1).then_some(()) }).await;
     }
+}
+
+#[tokio::test]
+async fn a_call_is_counted_with_its_head_and_octets_as_they_go_also_when_the_process_is_killed_then() {
+    within_one_day().await;
+    let (sender, receiver) = tokio::sync::mpsc::channel(1);
+    let receiver = std::sync::Mutex::new(Some(receiver));
+    let origin = Upstream::with(move |_| {
+        let receiver = receiver.lock().expect("not poisoned").take().expect("one call");
+        async move { Response::new(pieces(receiver)) }
+    });
+    let origin = origin.start().await;
+    let mut gateway = TestGateway::to(&origin).tenant(tenant("acme")).start().await;
+    let mut response = gateway.request(Method::GET, "acme", "/").send().await.expect("a head");
+    let usage = gateway.usage("acme").await;
+    assert_eq!((&usage["apiCalls"], &usage["bandwidth"]), (&json!(1), &json!(0)));
+    for total in [1000, 2000, 3000] {
+        sender.send(bytes::Bytes::from(vec![b'x'; 1000])).await.expect("a reader");
+        let mut received = 0;
+        while received < 1000 {
+            received += response.chunk().await.expect("an open body").expect("more").len();
+        }
+        assert_eq!(gateway.usage("acme").await["bandwidth"], total);
+    }
+    gateway.signal("KILL");
+    gateway.ended().await;
+    assert!(response.chunk().await.is_err(), "the client knows that it is not whole");
+    gateway.start_again().await;
+    let usage = gateway.usage("acme").await;
+    assert_eq!((&usage["apiCalls"], &usage["bandwidth"]), (&json!(1), &json!(3000)));
 }
 
 /// Asks until the connection fails; calls received whole, and those that had begun when it failed.
