@@ -1,12 +1,24 @@
 //! The guarantees of the whole program: each file one of them, through a real process, real sockets and real TLS.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
+mod admin_access;
 mod audit;
 mod bad_input;
 mod demo;
+mod framing;
+mod framing_h2;
+mod handshakes;
+mod hygiene;
 mod lifecycle;
 mod limits;
 mod metering;
+mod quick_start;
 mod real_app;
+mod redirects;
+mod refusals;
+mod resolution;
+mod route_policy;
 mod scale;
+mod sni;
 mod support;
+mod tenant_api;

@@ -32,6 +32,7 @@ impl Browser<'_> {
         let head = self.jar.with_extension("head");
         let port = self.gateway.https.expect("TLS").port();
         let mut command = Command::new("curl");
+        command.env("no_proxy", "*");
         command.args(["--silent", "--show-error", "--connect-to", &format!("::127.0.0.1:{port}"), "--cacert"]).arg(self.gateway.ca());
         command.arg("--cookie").arg(&self.jar).arg("--cookie-jar").arg(&self.jar).arg("--dump-header").arg(&head);
         let body = run(command.args(more).arg(url));

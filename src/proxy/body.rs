@@ -1,6 +1,8 @@
 //! Bodies as they pass: the client's, limited and counted as it comes in; the answer's, counted as it is handed on.
 
 use std::cell::Cell;
+use std::error::Error as _;
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -26,9 +28,21 @@ pub enum BodyFault {
     /// Nothing of it came for `limits.idle_timeout`.
     #[error("the body stopped arriving")]
     Stalled,
-    /// The connection failed, or the body broke its framing.
+    /// It breaks its framing.
+    #[error("the body breaks its framing: {0}")]
+    Malformed(hyper::Error),
+    /// The connection failed.
     #[error(transparent)]
-    Client(#[from] hyper::Error),
+    Client(hyper::Error),
+}
+
+impl From<hyper::Error> for BodyFault {
+    fn from(error: hyper::Error) -> Self {
+        // What the framing guard does not let pass, hyper sees as a failed read of this kind.
+        let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+        let is_malformed = cause.is_some_and(|cause| cause.kind() == io::ErrorKind::InvalidData);
+        if is_malformed { Self::Malformed(error) } else { Self::Client(error) }
+    }
 }
 
 /// A client's body on its way to the upstream.

@@ -62,6 +62,8 @@ pub struct Connection {
     pub listener: Listener,
     /// When it was accepted.
     pub started: Instant,
+    /// Whether the TLS handshake asked for a name; without one it got the default certificate.
+    pub has_sni: bool,
     /// The name that the TLS handshake asked for, or (without one) the first host named; requests must belong to it.
     pub name: RefCell<Option<Box<str>>>,
     /// What lies beneath hyper on HTTP/1.1.

@@ -66,6 +66,8 @@ pub struct Exchange {
     pub host: Option<Rc<str>>,
     /// The peer, or whom a trusted proxy names.
     pub client: IpAddr,
+    /// False where a trusted proxy does not tell, or not in `X-Forwarded-For`, who is behind it; `client` is the proxy then.
+    pub client_is_known: bool,
     /// The tenant's facts at the time of the request, once it is known.
     pub facts: Option<Arc<Facts>>,
     /// The tenant, once it is known.
@@ -114,6 +116,7 @@ impl Exchange {
             version: request.version(),
             host: None,
             client: connection.peer,
+            client_is_known: true,
             facts: None,
             tenant: None,
             rate_limit: None,

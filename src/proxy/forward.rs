@@ -82,6 +82,7 @@ fn refusal_of(exchange: &Exchange, error: SendError) -> Refusal {
     if let SendError::RequestBody(fault) = &error {
         return match fault.downcast_ref::<BodyFault>() {
             Some(BodyFault::TooLarge(limit)) => Refusal::BodyTooLarge { limit: *limit },
+            Some(BodyFault::Malformed(_)) => Refusal::BadRequest("the body breaks its framing"),
             Some(BodyFault::Stalled) => Refusal::RequestTimeout,
             Some(BodyFault::Client(_)) | None => Refusal::ClientClosed,
         };

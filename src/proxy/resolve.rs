@@ -87,11 +87,11 @@ fn host_of(field: &[u8]) -> Option<Host> {
 /// 15.5.20). A connection without SNI got the default certificate, so it speaks for hosts of the base domain only, and is
 /// bound to the first it names.
 fn check_name(exchange: &Exchange, host: &Host, site: Option<&Site>) -> Result<(), Refusal> {
+    if !exchange.connection.has_sni && !host.is_within(&exchange.worker.config.tenancy.base_domain) {
+        return Err(Refusal::Misdirected);
+    }
     let mut name = exchange.connection.name.borrow_mut();
     let Some(name) = &*name else {
-        if !host.is_within(&exchange.worker.config.tenancy.base_domain) {
-            return Err(Refusal::Misdirected);
-        }
         *name = Some(host.as_str().into());
         return Ok(());
     };
@@ -132,7 +132,7 @@ fn named(exchange: &mut Exchange, headers: &HeaderMap, presented: Presented) -> 
             claims.map_err(|_| Refusal::TenantMismatch("The API key belongs to another tenant than X-Tenant-Id names."))?;
             Ok(Resolved { tenant, presented, vouched: true })
         }
-        Presented::Nothing if !is_trusted(exchange, exchange.client) => {
+        Presented::Nothing if !(exchange.client_is_known && is_trusted(exchange, exchange.client)) => {
             Err(Refusal::Unauthenticated("This host needs an API key of the tenant, in `Authorization: Bearer gh_…` or `X-Api-Key`."))
         }
         Presented::Nothing => {

@@ -3,9 +3,12 @@
 pub mod client;
 pub mod connection;
 pub mod gateway;
+pub mod matrix;
+pub mod pairs;
 pub mod peers;
 pub mod tenant;
 pub mod upstream;
+pub mod wire;
 
 pub use client::Answer;
 pub use connection::{Connection, VERSIONS};
