@@ -50,26 +50,26 @@ impl Browser<'_> {
     }
 }
 
-/// A Django site with its own admin app and one user, made by Django's own commands.
-fn django_site(folder: &Path, user: &str) -> (PathBuf, PathBuf) {
-    let python = python("django", &["django==5.2.19"]);
-    let site = folder.join(user);
+/// A new Django site with its own admin app; its Python and its `manage.py`.
+fn django_site(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
+    let python = python(&["django==5.2.19"]);
+    let site = folder.join(name);
     std::fs::create_dir(&site).unwrap();
     run(Command::new(&python).args(["-m", "django", "startproject", "site1"]).arg(&site));
     // What Django's documentation says for a proxy that ends TLS, and nothing else.
     let settings = site.join("site1/settings.py");
     let text = std::fs::read_to_string(&settings).unwrap();
     std::fs::write(settings, text + "\nSECURE_PROXY_SSL_HEADER = ('HTTP_X_FORWARDED_PROTO', 'https')\n").unwrap();
-    let manage = site.join("manage.py");
+    (python, site.join("manage.py"))
+}
+
+/// A Django site with a database and one user, made by Django's own commands.
+async fn serve_django(folder: &Path, user: &str) -> Server {
+    let (python, manage) = django_site(folder, user);
     run(Command::new(&python).arg(&manage).args(["migrate", "--verbosity", "0"]));
     let mut create = Command::new(&python);
     create.arg(&manage).args(["createsuperuser", "--noinput", "--username", user, "--email", "a@example.com"]);
     run(create.env("DJANGO_SUPERUSER_PASSWORD", "correct horse"));
-    (python, manage)
-}
-
-async fn serve_django(folder: &Path, user: &str) -> Server {
-    let (python, manage) = django_site(folder, user);
     Server::start(Command::new(python).arg("-u").arg(manage).args(["runserver", "--noreload", "127.0.0.1:0"])).await
 }
 
@@ -135,9 +135,8 @@ async fn djangos_own_admin_site_works_and_two_tenants_do_not_share_a_session() {
 
 #[tokio::test]
 async fn absolute_redirects_of_an_app_keep_the_tenants_host() {
-    // Python's own server redirects a folder to its name with a slash; Django's shortcut is given the whole URL.
     let folder = tempfile::tempdir().unwrap();
-    let (python, manage) = django_site(folder.path(), "ann");
+    let (python, manage) = django_site(folder.path(), "site");
     let urls = "from django.http import HttpResponseRedirect\nfrom django.urls import path\n\
                 urlpatterns = [path('go', lambda r: HttpResponseRedirect(r.build_absolute_uri('/there?a=b')))]\n";
     std::fs::write(manage.with_file_name("site1").join("urls.py"), urls).unwrap();
@@ -149,7 +148,7 @@ async fn absolute_redirects_of_an_app_keep_the_tenants_host() {
 
 #[tokio::test]
 async fn a_node_server_of_files_works_with_its_redirects_ranges_and_validators() {
-    let bin = node("serve", &["serve@14.2.7"]);
+    let bin = node("serve@14.2.7");
     let site = tempfile::tempdir().unwrap();
     std::fs::create_dir(site.path().join("docs")).unwrap();
     let text = "0123456789".repeat(1000);

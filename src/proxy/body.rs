@@ -108,6 +108,9 @@ pub enum AnswerBody {
     Own(Option<Bytes>),
     /// The app's.
     App(Box<AppBody>),
+    /// None, although the head of a 304 says a length: the one that a 200 would have had (RFC 9110, section 8.6). hyper's
+    /// HTTP/1 server leaves that out where it knows that there is no body, so this one does not say.
+    Unsaid(Box<AppBody>),
 }
 
 /// The app's body on its way to the client, with all that ends when it does.
@@ -115,13 +118,15 @@ pub struct AppBody {
     upstream: UpstreamBody<ClientBody>,
     ticket: Ticket,
     exchange: Box<Exchange>,
+    /// Why the answer is cut short, once that is known.
+    fault: Option<BodyError>,
 }
 
 impl AppBody {
     /// The exchange ends with this body.
     pub fn new(upstream: UpstreamBody<ClientBody>, ticket: Ticket, mut exchange: Box<Exchange>) -> Self {
         exchange.outcome.complete = upstream.is_end_stream();
-        Self { upstream, ticket, exchange }
+        Self { upstream, ticket, exchange, fault: None }
     }
 }
 
@@ -131,6 +136,9 @@ impl Body for AppBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
+        if let Some(fault) = this.fault.take() {
+            return Poll::Ready(Some(Err(fault)));
+        }
         let mut frame = ready!(Pin::new(&mut this.upstream).poll_frame(cx));
         match &mut frame {
             Some(Ok(frame)) => {
@@ -148,6 +156,10 @@ impl Body for AppBody {
                     BodyError::Upstream(_) => Owner::Upstream,
                     BodyError::RequestBody(_) => Owner::Client,
                 };
+                // An error makes hyper drop what it has not written: head and octets that came with it go out first.
+                this.fault = frame.and_then(Result::err);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             None => this.exchange.outcome.complete = true,
         }
@@ -170,7 +182,7 @@ impl Body for AnswerBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::App(body) => Pin::new(&mut **body).poll_frame(cx),
+            Self::App(body) | Self::Unsaid(body) => Pin::new(&mut **body).poll_frame(cx),
         }
     }
 
@@ -178,6 +190,7 @@ impl Body for AnswerBody {
         match self {
             Self::Own(bytes) => bytes.is_none(),
             Self::App(body) => body.is_end_stream(),
+            Self::Unsaid(_) => false,
         }
     }
 
@@ -185,6 +198,7 @@ impl Body for AnswerBody {
         match self {
             Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::App(body) => body.size_hint(),
+            Self::Unsaid(_) => SizeHint::default(),
         }
     }
 }

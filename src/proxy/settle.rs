@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 
 use super::body::{AnswerBody, AppBody, ClientBody};
@@ -43,7 +43,11 @@ pub fn app(
             parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
             AnswerBody::App(Box::new(AppBody::new(body, ticket, exchange)))
         }
-        (None, _) => AnswerBody::App(Box::new(AppBody::new(body, ticket, exchange))),
+        (None, _) => {
+            let unsaid = parts.status == StatusCode::NOT_MODIFIED && exchange.version != Version::HTTP_2;
+            let body = Box::new(AppBody::new(body, ticket, exchange));
+            if unsaid && parts.headers.contains_key(CONTENT_LENGTH) { AnswerBody::Unsaid(body) } else { AnswerBody::App(body) }
+        }
     };
     Response::from_parts(parts, answer)
 }
@@ -74,6 +78,10 @@ pub fn refused(mut exchange: Box<Exchange>, refusal: &Refusal) -> Response<Answe
     exchange.outcome.code = Some(code);
     exchange.outcome.owner = owner;
     let mut response = made(&mut exchange, status, body);
+    if matches!(refusal, Refusal::ClientClosed) {
+        // Nobody gets this answer; the record tells that instead.
+        (exchange.outcome.status, exchange.bytes_out) = (0, 0);
+    }
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     if let Some(seconds) = refusal.retry_after(exchange.time) {

@@ -1,17 +1,11 @@
 //! One connection to a gateway that the test holds open: what it sends goes over this one and no other.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Version};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
 use super::client::Answer;
 use super::gateway::{BASE, TestGateway};
@@ -35,21 +29,11 @@ impl TestGateway {
     /// Opens a connection to a tenant's own host.
     pub async fn connect(&self, version: Version, slug: &str) -> Connection {
         let host = format!("{slug}.{BASE}");
-        let address = self.https.unwrap_or(self.http);
-        let authority = format!("{host}:{}", address.port());
-        let stream = TcpStream::connect(address).await.expect("the gateway accepts");
-        stream.set_nodelay(true).expect("a socket");
+        let authority = format!("{host}:{}", self.https.unwrap_or(self.http).port());
         if self.https.is_none() {
-            return Connection { sender: Sender::over(stream, version).await, authority, scheme: "http" };
+            return Connection { sender: Sender::over(self.tcp().await, version).await, authority, scheme: "http" };
         }
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(self.ca()).expect("the CA")).expect("a certificate");
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("versions");
-        let mut config = config.with_root_certificates(roots).with_no_client_auth();
-        config.alpn_protocols = vec![if version == Version::HTTP_2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
-        let name = ServerName::try_from(host).expect("a name");
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("a handshake");
+        let stream = self.raw_tls(slug, if version == Version::HTTP_2 { "h2" } else { "http/1.1" }).await;
         Connection { sender: Sender::over(stream, version).await, authority, scheme: "https" }
     }
 }

@@ -1,6 +1,6 @@
-//! Programs that nobody here wrote: installed by the test that needs them, once, into a folder beside the build.
+//! Programs that nobody here wrote: found or installed once, in a folder that later runs use again.
 
-use std::fs::{File, create_dir_all, read_to_string, remove_dir_all, write};
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,48 +9,71 @@ use std::sync::{Arc, Mutex};
 
 use super::eventually;
 
-/// A Python with these packages, in a virtual environment called `name`.
-pub fn python(name: &str, packages: &[&str]) -> PathBuf {
-    let folder = installed(&format!("python-{name}"), packages, |folder| {
-        run(Command::new("python3").args(["-m", "venv"]).arg(folder));
-        run(Command::new(folder.join("bin/pip")).args(["--quiet", "--disable-pip-version-check", "install"]).args(packages));
+/// The interpreter of a virtual environment with these packages from PyPI, each with its version (`websockets==15.0.1`).
+pub fn python(packages: &[&str]) -> PathBuf {
+    let name = packages.join("+").replace("==", "-");
+    let home = cache().join(format!("python-{}", if name.is_empty() { "bare" } else { &name }));
+    once(&home, || {
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home));
+        if !packages.is_empty() {
+            run(Command::new(home.join("bin/pip")).args(["install", "--quiet", "--no-input"]).args(packages));
+        }
     });
-    folder.join("bin/python")
+    home.join("bin/python")
 }
 
-/// The folder of the commands that these npm packages bring.
-pub fn node(name: &str, packages: &[&str]) -> PathBuf {
-    let folder = installed(&format!("node-{name}"), packages, |folder| {
-        create_dir_all(folder).expect("a folder");
-        run(Command::new("npm").args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"]).arg(folder).args(packages));
+/// The folder of the programs that a package from npm brings, with its version (`serve@14.2.7`).
+pub fn node(package: &str) -> PathBuf {
+    let home = cache().join(format!("node-{}", package.replace('@', "-")));
+    once(&home, || {
+        std::fs::create_dir_all(&home).expect("a folder");
+        run(Command::new("npm").args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"]).arg(&home).arg(package));
     });
-    folder.join("node_modules/.bin")
+    home.join("node_modules/.bin")
 }
 
-/// Runs a command to its end; what it said is told where it fails.
+/// A program from a Debian package; installed where it is missing and the test may do so.
+pub fn debian(program: &str, package: &str) -> PathBuf {
+    let find = || ["/usr/bin", "/usr/sbin", "/usr/local/bin"].iter().map(|dir| Path::new(dir).join(program)).find(|path| path.exists());
+    find().unwrap_or_else(|| {
+        let _lock = lock(&cache().join("apt.lock"));
+        if find().is_none() {
+            run(Command::new("apt-get").args(["-qq", "update"]));
+            run(Command::new("apt-get").args(["-qq", "install", "--yes", "--no-install-recommends", package]));
+        }
+        find().unwrap_or_else(|| panic!("{program} is missing: apt-get install {package}"))
+    })
+}
+
+/// Lets `make` fill a folder, unless that was done before; tests that ask at the same time wait.
+fn once(home: &Path, make: impl FnOnce()) {
+    let _lock = lock(&home.with_extension("lock"));
+    let done = home.join("complete");
+    if !done.exists() {
+        make();
+        File::create(done).expect("a mark");
+    }
+}
+
+/// Held until it is dropped, also between processes.
+fn lock(path: &Path) -> File {
+    let file = File::create(path).expect("a lock file");
+    file.lock().expect("a lock");
+    file
+}
+
+fn cache() -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers");
+    std::fs::create_dir_all(&dir).expect("a folder");
+    dir
+}
+
+/// Runs a command to its end; what it prints.
 #[track_caller]
 pub fn run(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let (said, wrong) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{command:?}: {}\n{said}{wrong}", output.status);
-    said.into_owned()
-}
-
-/// A folder that `make` has filled for just these packages. Tests that ask at the same time wait for the first.
-fn installed(name: &str, packages: &[&str], make: impl FnOnce(&Path)) -> PathBuf {
-    let peers = Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers");
-    create_dir_all(&peers).expect("a folder");
-    let lock = File::create(peers.join(format!("{name}.lock"))).expect("a lock file");
-    lock.lock().expect("the lock");
-    let (folder, wanted) = (peers.join(name), packages.join("\n"));
-    let done = peers.join(format!("{name}.done"));
-    if read_to_string(&done).is_ok_and(|has| has == wanted) {
-        return folder;
-    }
-    let _ = remove_dir_all(&folder);
-    make(&folder);
-    write(done, wanted).expect("a note");
-    folder
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// A server that runs until it is dropped.
