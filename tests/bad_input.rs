@@ -98,6 +98,26 @@ async fn a_tenant_whose_plan_left_the_configuration_stops_the_start_until_the_pl
     gateway.get("acme", "/").await.expect(200);
 }
 
+#[tokio::test]
+async fn a_deleted_tenant_whose_plan_left_the_configuration_is_not_restored_without_it() {
+    let origin = Upstream::replying("hello").start().await;
+    let mut gateway = TestGateway::to(&origin).tenant(tenant("acme").calls_per_day(5)).start().await;
+    let deleted = gateway.admin(Method::DELETE, "/admin/tenants/acme", Value::Null).await.expect(200).json();
+    let restore = format!("/admin/tenants/{}/restore", deleted["id"].as_str().unwrap());
+    assert!(gateway.stop().await.success());
+    let config = gateway.dir.path().join("config.toml");
+    let with_plan = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, "").unwrap();
+    gateway.start_again().await;
+    let refused = gateway.admin(Method::POST, &restore, json!({})).await.expect(422).json();
+    assert_eq!(refused["errors"][0]["pointer"], "/plan", "{refused}");
+    assert!(gateway.stop().await.success());
+    std::fs::write(&config, with_plan).unwrap();
+    gateway.start_again().await;
+    gateway.admin(Method::POST, &restore, json!({})).await.expect(200);
+    gateway.get("acme", "/").await.expect(200);
+}
+
 /// Files below a folder, largest first.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

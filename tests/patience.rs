@@ -141,6 +141,35 @@ async fn a_body_that_stops_arriving_is_told_and_frees_its_place() {
 }
 
 #[tokio::test]
+async fn a_slow_body_is_called_slow_whichever_clock_runs_out_first() {
+    let origin = RawUpstream::listen().await;
+    let gateway = impatient(&origin).set("upstream.response_timeout", "1s").start().await;
+    let mut client = gateway.raw("acme").await;
+    let begun = Instant::now();
+    client.send(format!("POST / HTTP/1.1\r\n{HOST}content-length: 100\r\n\r\nbegun")).await;
+    let (mut app, _) = origin.head().await;
+    after_a_second(begun, client.message()).await.refused(408, "request_timeout", "http_request_error");
+    assert_eq!(app.rest().await, b"begun");
+}
+
+#[tokio::test]
+async fn a_client_that_opens_no_window_is_given_up_with_its_place() {
+    let origin = RawUpstream::listen().await;
+    let gateway = impatient(&origin).set("limits.idle_timeout", "1s").start().await;
+    let mut client = gateway.h2_streams("acme").await;
+    // What is received is never released, so the stream's window stays closed once it is used up.
+    let (response, _) = client.begin("GET", "/", false).await;
+    let (mut app, _) = origin.head().await;
+    let begun = Instant::now();
+    app.send("HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n").await;
+    let answer = head_of(response).await;
+    let chunk = vec![b'0'; 64 * 1024];
+    let cut_off = async { while app.try_send(&chunk).await.is_ok() {} };
+    after_a_second(begun, cut_off).await;
+    drop(answer);
+}
+
+#[tokio::test]
 async fn a_body_that_trickles_in_has_all_the_time_it_needs() {
     let origin = RawUpstream::listen().await;
     let gateway = impatient(&origin).set("limits.idle_timeout", "1s").set("upstream.response_timeout", "1s").start().await;
