@@ -24,6 +24,8 @@ class Load:
     connections: int
     kind: str = "wrk"
     http2: bool = False
+    # The client closes after each answer, and remembers its session.
+    closes: bool = False
 
     def run(self, side, seconds):
         """Loads a side; the number of good answers. Any other answer is trouble."""
@@ -36,7 +38,8 @@ LOADS = [
     Load("HTTP/2 over TLS 1.3, 100 B, 16 connections × 16 streams", True, "/100", 16, "streams", True),
     Load("HTTP/1.1 over TLS 1.3, 16 KiB, 32 connections", True, "/16k", 32),
     Load("HTTP/1.1 over TLS 1.3, 1 MiB, 8 connections", True, "/1m", 8),
-    Load("a new TLS 1.3 connection (full handshake) and one request", True, "/100", 1, "handshakes"),
+    Load("a new TLS 1.3 connection with one request, full handshake", True, "/100", 1, "handshakes"),
+    Load("a new TLS 1.3 connection with one request, resumed", True, "/100", 8, closes=True),
 ]
 
 
@@ -53,10 +56,11 @@ def generate(command, seconds):
 
 
 def wrk(load, side, seconds):
-    """As many requests as go, over connections that stay."""
+    """As many requests as go, over connections that stay or over new ones."""
     url = f"{'https' if load.tls else 'http'}://{HOST}:{side.port(load)}{load.path}"
     # Its own patience, so that a machine that is busy with other things yields slow answers and not errors.
-    text = generate(["wrk", "-t1", f"-c{load.connections}", f"-d{seconds}s", "--timeout", "20s", "-s", LUA, url], seconds)
+    command = ["wrk", "-t1", f"-c{load.connections}", f"-d{seconds}s", "--timeout", "20s", "-s", LUA]
+    text = generate([*command, *(["-H", "Connection: close"] if load.closes else []), url], seconds)
     found = re.search(r"^FIGURES (.*)$", text, re.M)
     if not found:
         raise Trouble(f"wrk gave no figures: {text}")

@@ -82,6 +82,10 @@ def wait_until(what, condition, seconds=30):
         time.sleep(0.02)
 
 
+class Stopped(Exception):
+    """The run is to end, whatever it is at."""
+
+
 class Process:
     """One server with its children, pinned to a core."""
 

@@ -163,16 +163,26 @@ def check_answers(side, load):
 
 
 def check_handshakes(sides):
-    """Both must shake hands alike, or the figures compare ciphers."""
+    """Both must shake hands alike, or the figures compare ciphers; and both must resume."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     agreed = {}
     for side in sides:
-        with socket.create_connection((LOOPBACK, side.tls), 10) as tcp, context.wrap_socket(tcp, server_hostname=HOST) as tls:
-            agreed[side.name] = tls.cipher()
+        agreed[side.name], session, _ = handshake(context, side, None)
+        if not handshake(context, side, session)[2]:
+            raise Trouble(f"{side.name} resumes no session")
     if len(set(agreed.values())) != 1:
         raise Trouble(f"the sides agree on different ciphers: {agreed}")
     return next(iter(agreed.values()))
+
+
+def handshake(context, side, session):
+    """Cipher and session of a connection with one request (tickets come with its answer), and whether it was resumed."""
+    with socket.create_connection((LOOPBACK, side.tls), 10) as tcp, context.wrap_socket(tcp, server_hostname=HOST, session=session) as tls:
+        tls.sendall(f"GET /100 HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
+        while tls.recv(4096):
+            pass
+        return tls.cipher(), tls.session, tls.session_reused
 
 
 def metered(admins):
