@@ -1,5 +1,23 @@
 //! The guarantees of the whole program: each file one of them, through a real process, real sockets and real TLS.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
+mod admin_access;
+mod drain;
+mod framing;
+mod framing_h2;
+mod handshakes;
+mod hygiene;
+mod leaving;
 mod limits;
+mod patience;
+mod quick_start;
+mod redirects;
+mod refusals;
+mod resolution;
+mod route_policy;
+mod sni;
+mod streaming;
 mod support;
+mod tenant_api;
+mod upstreams;
+mod websocket;

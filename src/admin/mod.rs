@@ -1,7 +1,7 @@
 //! The admin API: the router as a table, and what wraps every request.
 //!
 //! From the outside in: a request gets its id, a panic becomes a 500, [`auth`] lets it in or not, a handler answers. Every
-//! error is a [`Problem`](error::Problem) that is rendered where the id is known. The OpenAPI document is made from the
+//! error is a [`Problem`] that is rendered where the id is known. The OpenAPI document is made from the
 //! same table as the router.
 
 mod actions;

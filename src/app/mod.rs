@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::runtime::Runtime;
@@ -32,6 +33,9 @@ use crate::store::{Embedded, Store};
 use crate::tenancy::{Directory, DirectorySettings, Proof, Tenants, UsageReader, load};
 use crate::tls::{Certificates, server_config};
 use crate::upstream::Resolver;
+
+/// How long the start waits for the addresses of upstreams.
+const FIRST_LOOKUP: Duration = Duration::from_secs(2);
 
 /// A gateway that runs.
 pub struct Gateway {
@@ -84,6 +88,8 @@ impl Gateway {
         let resolver = Arc::new(Resolver::new(addresses.all(), ca_file).context("upstream.ca_file cannot be used")?);
         let tenants = tenants(&config, &store, &clock, &resolver, certificates.clone());
         let count = runtime.block_on(load(&tenants)).context("the stored tenants cannot be served")?;
+        // So that the first request finds its upstream; a name server that does not answer holds nothing up.
+        let _ = runtime.block_on(async { timeout(FIRST_LOOKUP, resolver.refresh()).await });
         let jobs = Jobs {
             store,
             journal: Arc::clone(&journal),

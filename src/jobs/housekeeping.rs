@@ -1,15 +1,25 @@
 //! Small chores: names of upstreams are resolved anew, answers kept for `Idempotency-Key` are thrown away after a day.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::task::JoinSet;
 
 use super::{Jobs, every};
 use crate::tenancy::purge_answers;
 
+/// New names are looked up at once; one that takes long to answer does not hold up the others.
 pub(super) async fn resolve(jobs: Jobs) {
     let mut beat = every(Duration::from_secs(1));
+    let mut lookups = JoinSet::new();
     loop {
-        beat.tick().await;
-        jobs.resolver.refresh().await;
+        tokio::select! {
+            _ = beat.tick() => {}
+            () = jobs.resolver.wanted() => {}
+        }
+        while lookups.try_join_next().is_some() {}
+        let resolver = Arc::clone(&jobs.resolver);
+        lookups.spawn(async move { resolver.refresh().await });
     }
 }
 

@@ -18,12 +18,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::context::{Connection, Permit, Worker};
+use super::connection::{Connection, Door, Permit};
+use super::context::Worker;
 use super::framing::{FramingLimits, FramingState, Guarded};
 use super::handle;
 use super::patience::Patient;
 use super::watch::{Order, Watch, Watching};
-use super::worker::Door;
 use crate::clock::instant;
 use crate::model::Host;
 
@@ -88,6 +88,7 @@ fn connection(worker: &Worker, door: &Door, peer: SocketAddr, permit: Permit, na
         trusted: worker.config.listen.trusted_proxies.iter().any(|network| network.contains(&peer)),
         listener: door.listener,
         started,
+        has_sni: name.is_some(),
         name: std::cell::RefCell::new(name.map(|name| name.as_str().into())),
         framing: guarded.then(|| Arc::new(FramingState::new(started))),
         requests: Default::default(),
@@ -132,7 +133,8 @@ where
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(2 * CHUNK)
-        .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX));
+        // What is larger than the limit, but not by far, is refused by `admit`, with a document and a record.
+        .max_header_list_size(u32::try_from(limits.max_header_bytes.saturating_mul(4)).unwrap_or(u32::MAX));
     let watching = watch.over(Rc::clone(&connection));
     let service = service_fn(move |request| handle(Rc::clone(&worker), Rc::clone(&connection), request));
     let served = builder.serve_connection(io, service);

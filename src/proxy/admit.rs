@@ -10,6 +10,9 @@ use super::context::Exchange;
 use super::framing::Violation;
 use super::refusal::Refusal;
 
+/// Fields other than `X-Forwarded-For` in which proxies say who is behind them.
+const OTHER_WORDS: [&str; 2] = ["forwarded", "x-real-ip"];
+
 /// Refuses what is malformed, ambiguous or too large; sets `Host` where HTTP/2 put it elsewhere.
 pub fn admit<B>(exchange: &mut Exchange, request: &mut Request<B>) -> Result<(), Refusal> {
     if let Some(violation) = exchange.connection.framing.as_ref().and_then(|framing| framing.violation_of(exchange.index)) {
@@ -24,9 +27,7 @@ pub fn admit<B>(exchange: &mut Exchange, request: &mut Request<B>) -> Result<(),
     }
     let limits = &exchange.worker.config.limits;
     if request.version() == Version::HTTP_2 {
-        if request.headers().len() > limits.max_headers {
-            return Err(Refusal::HeadersTooLarge);
-        }
+        check_size(request, limits.max_header_bytes, limits.max_headers)?;
         settle_authority(request)?;
     } else if !request.headers().contains_key(HOST) {
         return Err(Refusal::BadRequest("no Host"));
@@ -36,9 +37,22 @@ pub fn admit<B>(exchange: &mut Exchange, request: &mut Request<B>) -> Result<(),
         return Err(Refusal::BodyTooLarge { limit: limits.max_body });
     }
     if exchange.connection.trusted {
-        exchange.client = client_of(request.headers(), exchange.connection.peer, &exchange.worker.config.listen.trusted_proxies);
+        let client = client_of(request.headers(), exchange.connection.peer, &exchange.worker.config.listen.trusted_proxies);
+        (exchange.client, exchange.client_is_known) = client.map_or_else(|proxy| (proxy, false), |client| (client, true));
     }
     Ok(())
+}
+
+/// The limits that the framing guard keeps on HTTP/1.1.
+fn check_size<B>(request: &Request<B>, max_octets: usize, max_fields: usize) -> Result<(), Refusal> {
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if target > max_octets {
+        return Err(Refusal::UriTooLong);
+    }
+    let fields = request.headers();
+    // As they would be written in HTTP/1.1, with colon, space and line end.
+    let octets: usize = fields.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if fields.len() > max_fields || target + octets > max_octets { Err(Refusal::HeadersTooLarge) } else { Ok(()) }
 }
 
 /// HTTP/2 names the authority in `:authority`, or in one `Host`, or in both alike (RFC 9113, section 8.3.1).
@@ -62,19 +76,23 @@ fn settle_authority<B>(request: &mut Request<B>) -> Result<(), Refusal> {
     }
 }
 
-/// The last address in `X-Forwarded-For` that no trusted proxy is at; the peer where there is none.
-fn client_of(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> IpAddr {
+/// The last address in `X-Forwarded-For` that no trusted proxy is at; the peer where nobody is behind it. `Err` is the
+/// proxy that does not tell who is behind it, or does so in a way that is not read: it may be anyone.
+fn client_of(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> Result<IpAddr, IpAddr> {
     let mut client = peer;
-    for value in headers.get_all("x-forwarded-for").iter().rev() {
+    let mut hops = headers.get_all("x-forwarded-for").iter().rev().peekable();
+    if hops.peek().is_none() && OTHER_WORDS.iter().any(|name| headers.contains_key(*name)) {
+        return Err(peer);
+    }
+    for value in hops {
         for item in value.to_str().unwrap_or_default().rsplit(',') {
-            let Some(address) = address_of(item.trim()) else { return client };
-            client = address;
-            if !trusted.iter().any(|network| network.contains(&address)) {
-                return client;
+            client = address_of(item.trim()).ok_or(client)?;
+            if !trusted.iter().any(|network| network.contains(&client)) {
+                return Ok(client);
             }
         }
     }
-    client
+    Ok(client)
 }
 
 /// An address, with or without brackets and port.
@@ -98,13 +116,15 @@ mod tests {
             for field in fields {
                 headers.append("x-forwarded-for", HeaderValue::from_str(field).unwrap());
             }
-            client_of(&headers, "127.0.0.1".parse().unwrap(), &trusted).to_string()
+            client_of(&headers, "127.0.0.1".parse().unwrap(), &trusted)
+                .map_or_else(|proxy| format!("behind {proxy}"), |client| client.to_string())
         };
         assert_eq!(client(&[]), "127.0.0.1");
         assert_eq!(client(&["6.6.6.6, 9.9.9.9, 10.0.0.1"]), "9.9.9.9");
         assert_eq!(client(&["6.6.6.6", "9.9.9.9:443, 10.0.0.1"]), "9.9.9.9");
         assert_eq!(client(&["10.0.0.2, 10.0.0.1"]), "10.0.0.2");
-        assert_eq!(client(&["9.9.9.9, unknown"]), "127.0.0.1");
+        assert_eq!(client(&["9.9.9.9, unknown"]), "behind 127.0.0.1");
+        assert_eq!(client(&["unknown, 10.0.0.1"]), "behind 10.0.0.1");
         assert_eq!(client(&["[2001:db8::1]:80"]), "2001:db8::1");
     }
 }

@@ -75,11 +75,13 @@ fn route_of<'r>(routes: &'r [Route], method: &Method, uri: &Uri) -> Option<&'r R
     }
     let path = normalise(uri.path());
     routes.iter().find(|route| {
-        let method_fits = route.methods.is_empty() || route.methods.contains(method);
+        // An app answers HEAD where it answers GET, and does the same work for it.
+        let method_fits =
+            route.methods.is_empty() || route.methods.contains(method) || (*method == Method::HEAD && route.methods.contains(&Method::GET));
+        // `/a/*` is for `/a` as well, and `/a` for `/a/`: servers take both for the same.
         let path_fits = match route.path.strip_suffix('*') {
-            // `/a/*` is for `/a` as well: servers take both for the same.
             Some(start) => path.starts_with(start) || start.strip_suffix('/') == Some(&*path),
-            None => *path == route.path,
+            None => path.trim_end_matches('/') == route.path.trim_end_matches('/'),
         };
         method_fits && path_fits
     })
@@ -116,7 +118,10 @@ mod tests {
         for target in ["/a/x", "/a", "/a/", "//a//x", "/./a/x", "/x/../a/y", "/%61/x", "/a%2fx", "/a;v=1/x"] {
             assert_eq!(found(Method::GET, target).as_deref(), Some("a"), "{target}");
         }
-        assert_eq!(found(Method::POST, "/b").as_deref(), Some("b"));
+        for target in ["/b", "/b/", "//b//"] {
+            assert_eq!(found(Method::POST, target).as_deref(), Some("b"), "{target}");
+        }
+        assert_eq!(found(Method::HEAD, "/a/x").as_deref(), Some("a"));
         assert_eq!(found(Method::PUT, "/a/x").as_deref(), Some("rest"));
         for target in ["/ab", "/", "/c/a/x"] {
             assert_eq!(found(Method::GET, target), None, "{target}");

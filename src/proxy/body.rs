@@ -1,6 +1,8 @@
 //! Bodies as they pass: the client's, limited and counted as it comes in; the answer's, counted as it is handed on.
 
 use std::cell::Cell;
+use std::error::Error as _;
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -26,9 +28,21 @@ pub enum BodyFault {
     /// Nothing of it came for `limits.idle_timeout`.
     #[error("the body stopped arriving")]
     Stalled,
-    /// The connection failed, or the body broke its framing.
+    /// It breaks its framing.
+    #[error("the body breaks its framing: {0}")]
+    Malformed(hyper::Error),
+    /// The connection failed.
     #[error(transparent)]
-    Client(#[from] hyper::Error),
+    Client(hyper::Error),
+}
+
+impl From<hyper::Error> for BodyFault {
+    fn from(error: hyper::Error) -> Self {
+        // What the framing guard does not let pass, hyper sees as a failed read of this kind.
+        let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+        let is_malformed = cause.is_some_and(|cause| cause.kind() == io::ErrorKind::InvalidData);
+        if is_malformed { Self::Malformed(error) } else { Self::Client(error) }
+    }
 }
 
 /// A client's body on its way to the upstream.
@@ -94,6 +108,9 @@ pub enum AnswerBody {
     Own(Option<Bytes>),
     /// The app's.
     App(Box<AppBody>),
+    /// None, although the head of a 304 says a length: the one that a 200 would have had (RFC 9110, section 8.6). hyper's
+    /// HTTP/1 server leaves that out where it knows that there is no body, so this one does not say.
+    Unsaid(Box<AppBody>),
 }
 
 /// The app's body on its way to the client, with all that ends when it does.
@@ -101,13 +118,15 @@ pub struct AppBody {
     upstream: UpstreamBody<ClientBody>,
     ticket: Ticket,
     exchange: Box<Exchange>,
+    /// Why the answer is cut short, once that is known.
+    fault: Option<BodyError>,
 }
 
 impl AppBody {
     /// The exchange ends with this body.
     pub fn new(upstream: UpstreamBody<ClientBody>, ticket: Ticket, mut exchange: Box<Exchange>) -> Self {
         exchange.outcome.complete = upstream.is_end_stream();
-        Self { upstream, ticket, exchange }
+        Self { upstream, ticket, exchange, fault: None }
     }
 }
 
@@ -117,6 +136,9 @@ impl Body for AppBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
+        if let Some(fault) = this.fault.take() {
+            return Poll::Ready(Some(Err(fault)));
+        }
         let mut frame = ready!(Pin::new(&mut this.upstream).poll_frame(cx));
         match &mut frame {
             Some(Ok(frame)) => {
@@ -130,7 +152,14 @@ impl Body for AppBody {
             }
             Some(Err(error)) => {
                 tracing::debug!(request_id = this.exchange.id.as_str(), %error, "a response was cut short");
-                this.exchange.outcome.owner = Owner::Upstream;
+                this.exchange.outcome.owner = match error {
+                    BodyError::Upstream(_) => Owner::Upstream,
+                    BodyError::RequestBody(_) => Owner::Client,
+                };
+                // An error makes hyper drop what it has not written: head and octets that came with it go out first.
+                this.fault = frame.and_then(Result::err);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             None => this.exchange.outcome.complete = true,
         }
@@ -153,7 +182,7 @@ impl Body for AnswerBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::App(body) => Pin::new(&mut **body).poll_frame(cx),
+            Self::App(body) | Self::Unsaid(body) => Pin::new(&mut **body).poll_frame(cx),
         }
     }
 
@@ -161,6 +190,7 @@ impl Body for AnswerBody {
         match self {
             Self::Own(bytes) => bytes.is_none(),
             Self::App(body) => body.is_end_stream(),
+            Self::Unsaid(_) => false,
         }
     }
 
@@ -168,6 +198,7 @@ impl Body for AnswerBody {
         match self {
             Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::App(body) => body.size_hint(),
+            Self::Unsaid(_) => SizeHint::default(),
         }
     }
 }

@@ -1,26 +1,22 @@
-//! What a request has around it: the worker it runs on, the connection it came by, and the exchange that is told in the
-//! access log when it ends, however it ends.
+//! What a request has around it: what its worker shares, and the exchange that is told in the access log when it ends, however
+//! it ends.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Method, Uri, Version};
-use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::framing::FramingState;
+use super::connection::Connection;
 use super::request_id::RequestId;
-use super::resolve::Remembered;
 use super::trouble::Troubles;
 use crate::clock::{SharedClock, instant};
-use crate::config::{Config, TlsMode};
+use crate::config::Config;
 use crate::metering::Journal;
 use crate::model::Millis;
 use crate::observe::{AccessRecord, AccessWriter, Metrics, Owner};
-use crate::shutdown::Shutdown;
 use crate::tenancy::{Directory, Facts, TenantRuntime};
 use crate::upstream::Pool;
 
@@ -44,90 +40,6 @@ pub struct Worker {
     pub https_port: u16,
     /// What goes wrong with upstreams.
     pub troubles: Troubles,
-}
-
-/// Which listener a connection came by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Listener {
-    /// Plaintext.
-    Http,
-    /// TLS.
-    Https,
-}
-
-impl Listener {
-    /// Its name in `/metrics`, and the scheme of its requests.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        }
-    }
-
-    /// True where requests are only pointed to https.
-    pub fn redirects(self, mode: TlsMode) -> bool {
-        self == Self::Http && mode != TlsMode::Off
-    }
-}
-
-/// One connection of a client.
-pub struct Connection {
-    /// The other end.
-    pub peer: IpAddr,
-    /// Whether what the peer says about those behind it is continued.
-    pub trusted: bool,
-    /// Where it came in.
-    pub listener: Listener,
-    /// When it was accepted.
-    pub started: Instant,
-    /// The name that the TLS handshake asked for, or (without one) the first host named; requests must belong to it.
-    pub name: RefCell<Option<Box<str>>>,
-    /// What lies beneath hyper on HTTP/1.1.
-    pub framing: Option<Arc<FramingState>>,
-    /// Requests begun.
-    pub requests: Cell<u64>,
-    /// Requests that have not ended.
-    pub open: Cell<u32>,
-    /// Milliseconds after `started` at which the last request ended.
-    pub idle_since_ms: Cell<u64>,
-    /// The last host, resolved.
-    pub memory: RefCell<Option<Remembered>>,
-    /// Its place among `limits.max_connections`.
-    pub _permit: Permit,
-}
-
-/// A connection's place, held until it and every tunnel made of it have ended; the drain waits for it.
-pub struct Permit {
-    places: Arc<AtomicUsize>,
-    metrics: Arc<Metrics>,
-    listener: Listener,
-    _hold: TaskTrackerToken,
-}
-
-impl Permit {
-    /// Takes a place where one of `max` is free.
-    pub fn take(places: &Arc<AtomicUsize>, max: usize, metrics: &Arc<Metrics>, listener: Listener, shutdown: &Shutdown) -> Option<Self> {
-        if places.fetch_add(1, Ordering::Relaxed) >= max {
-            places.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
-        metrics.connections(listener.name(), 1);
-        Some(Self { places: Arc::clone(places), metrics: Arc::clone(metrics), listener, _hold: shutdown.hold() })
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.places.fetch_sub(1, Ordering::Relaxed);
-        self.metrics.connections(self.listener.name(), -1);
-    }
-}
-
-impl Connection {
-    /// Milliseconds since the connection was accepted.
-    pub fn elapsed_ms(&self) -> u64 {
-        u64::try_from(instant().saturating_duration_since(self.started).as_millis()).unwrap_or(u64::MAX)
-    }
 }
 
 /// One request and its answer. When it is dropped, it is written to the access log and counted.
@@ -154,6 +66,8 @@ pub struct Exchange {
     pub host: Option<Rc<str>>,
     /// The peer, or whom a trusted proxy names.
     pub client: IpAddr,
+    /// False where a trusted proxy does not tell, or not in `X-Forwarded-For`, who is behind it; `client` is the proxy then.
+    pub client_is_known: bool,
     /// The tenant's facts at the time of the request, once it is known.
     pub facts: Option<Arc<Facts>>,
     /// The tenant, once it is known.
@@ -202,6 +116,7 @@ impl Exchange {
             version: request.version(),
             host: None,
             client: connection.peer,
+            client_is_known: true,
             facts: None,
             tenant: None,
             rate_limit: None,

@@ -1,7 +1,7 @@
 //! Forward: the request goes to the tenant's upstream with its context, and a response head comes back.
 
-use http::header::{CONNECTION, COOKIE, HOST, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version};
+use http::header::{CONNECTION, HOST, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 
 use super::body::{BodyFault, ClientBody};
@@ -56,9 +56,6 @@ fn edit(exchange: &Exchange, ticket: &Ticket, headers: &mut HeaderMap) {
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     }
-    if exchange.version == Version::HTTP_2 {
-        join_cookies(headers);
-    }
     let facts = ticket.facts();
     headers.insert(X_TENANT_ID, facts.id_value.clone());
     headers.insert(X_TENANT_SLUG, facts.slug_value.clone());
@@ -80,28 +77,12 @@ fn edit(exchange: &Exchange, ticket: &Ticket, headers: &mut HeaderMap) {
     forwarded_for(headers, &forwarding);
 }
 
-/// HTTP/2 may send one cookie a field; an HTTP/1.1 server gets one field (RFC 9113, section 8.2.3).
-fn join_cookies(headers: &mut HeaderMap) {
-    let mut fields = headers.get_all(COOKIE).iter();
-    let (Some(_), Some(_)) = (fields.next(), fields.next()) else { return };
-    let mut joined = Vec::new();
-    for field in headers.get_all(COOKIE) {
-        if !joined.is_empty() {
-            joined.extend_from_slice(b"; ");
-        }
-        joined.extend_from_slice(field.as_bytes());
-    }
-    // Valid field values joined by valid octets are valid.
-    if let Ok(value) = HeaderValue::from_bytes(&joined) {
-        headers.insert(COOKIE, value);
-    }
-}
-
 /// What the client is told; the log is told where the upstream is and what went wrong there.
 fn refusal_of(exchange: &Exchange, error: SendError) -> Refusal {
     if let SendError::RequestBody(fault) = &error {
         return match fault.downcast_ref::<BodyFault>() {
             Some(BodyFault::TooLarge(limit)) => Refusal::BodyTooLarge { limit: *limit },
+            Some(BodyFault::Malformed(_)) => Refusal::BadRequest("the body breaks its framing"),
             Some(BodyFault::Stalled) => Refusal::RequestTimeout,
             Some(BodyFault::Client(_)) | None => Refusal::ClientClosed,
         };

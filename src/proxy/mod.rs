@@ -7,6 +7,7 @@ mod accept;
 mod admit;
 mod authorize;
 mod body;
+mod connection;
 mod context;
 mod credentials;
 mod forward;
@@ -21,6 +22,7 @@ mod request_id;
 mod reserve;
 mod resolve;
 mod settle;
+mod site;
 mod tenant_api;
 mod throttle;
 mod trouble;
@@ -39,7 +41,8 @@ use hyper::upgrade::OnUpgrade;
 use self::admit::admit;
 use self::authorize::authorize;
 use self::body::{AnswerBody, ClientBody};
-use self::context::{Connection, Exchange, Worker};
+use self::connection::Connection;
+use self::context::{Exchange, Worker};
 use self::forward::forward;
 use self::redirect::redirect;
 use self::refusal::Refusal;
@@ -49,7 +52,7 @@ use self::tenant_api::Question;
 use self::throttle::throttle;
 use crate::upstream::UpstreamBody;
 
-pub use self::context::Listener;
+pub use self::connection::Listener;
 pub use self::worker::{Shared, spawn_worker};
 
 /// How a request was served.
@@ -79,7 +82,7 @@ async fn serve(exchange: &mut Exchange, mut request: Request<Incoming>) -> Resul
     }
     let (ticket, question) = let_in(exchange, request.headers()).inspect_err(|_| exchange.count_rejected())?;
     if let Some(question) = question {
-        let answer = tenant_api::answer(question, &ticket);
+        let answer = tenant_api::answer(question, ticket.facts(), ticket.window());
         return Ok(Served::TenantApi(ticket, answer));
     }
     let upgrade = exchange.asked_for_websocket().then(|| hyper::upgrade::on(&mut request));

@@ -10,7 +10,9 @@ use super::resolve::locate;
 pub fn redirect(exchange: &mut Exchange, headers: &HeaderMap) -> Result<HeaderValue, Refusal> {
     locate(exchange, headers)?;
     let host = exchange.host.as_deref().unwrap_or_default();
-    let target = exchange.uri.path_and_query().map_or("/", |target| target.as_str());
+    // `*` is of a server as a whole, which has no URL but its root's.
+    let target = exchange.uri.path_and_query().map_or("/", |target| target.as_str()).trim_start_matches('*');
+    let target = if target.is_empty() { "/" } else { target };
     let location = match exchange.worker.https_port {
         443 => format!("https://{host}{target}"),
         port => format!("https://{host}:{port}{target}"),

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::context::{Exchange, Worker};
 use super::rate_limit::rate_limit;
 use super::refusal::{Refusal, Violation};
+use super::tenant_api::Question;
 use super::throttle::Throttled;
 use crate::limits::{InFlight, take_place};
 use crate::metering::Slot;
@@ -38,7 +39,7 @@ pub struct Meter {
 }
 
 /// Takes a place of the window that `exchange.time` lies in.
-pub fn reserve(exchange: &mut Exchange, throttled: Throttled) -> Result<(Ticket, Option<super::tenant_api::Question>), Refusal> {
+pub fn reserve(exchange: &mut Exchange, throttled: Throttled) -> Result<(Ticket, Option<Question>), Refusal> {
     let (authorized, rate, in_flight) = throttled.into_parts();
     let (tenant, facts) = (Arc::clone(authorized.tenant()), Arc::clone(authorized.facts()));
     let today = exchange.time.day();

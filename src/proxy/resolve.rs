@@ -10,30 +10,15 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::header::HOST;
 
-use super::context::{Exchange, Listener, Worker};
+use super::connection::Listener;
+use super::context::{Exchange, Worker};
 use super::credentials::{Presented, presented};
 use super::headers::tenant_claims;
 use super::refusal::Refusal;
+use super::site::{Remembered, Site};
 use crate::config::HeaderAuth;
 use crate::model::Host;
 use crate::tenancy::TenantRuntime;
-
-/// What a host leads to.
-#[derive(Clone)]
-pub enum Site {
-    /// One tenant's own host.
-    Tenant(Arc<TenantRuntime>),
-    /// A host on which requests name their tenant.
-    Api,
-}
-
-/// The last host of a connection, resolved; good while the directory's generation is the same.
-pub struct Remembered {
-    field: Box<[u8]>,
-    generation: u64,
-    host: Rc<str>,
-    site: Site,
-}
 
 /// A request that has found its tenant.
 pub struct Resolved {
@@ -102,11 +87,11 @@ fn host_of(field: &[u8]) -> Option<Host> {
 /// 15.5.20). A connection without SNI got the default certificate, so it speaks for hosts of the base domain only, and is
 /// bound to the first it names.
 fn check_name(exchange: &Exchange, host: &Host, site: Option<&Site>) -> Result<(), Refusal> {
+    if !exchange.connection.has_sni && !host.is_within(&exchange.worker.config.tenancy.base_domain) {
+        return Err(Refusal::Misdirected);
+    }
     let mut name = exchange.connection.name.borrow_mut();
     let Some(name) = &*name else {
-        if !host.is_within(&exchange.worker.config.tenancy.base_domain) {
-            return Err(Refusal::Misdirected);
-        }
         *name = Some(host.as_str().into());
         return Ok(());
     };
@@ -147,7 +132,7 @@ fn named(exchange: &mut Exchange, headers: &HeaderMap, presented: Presented) -> 
             claims.map_err(|_| Refusal::TenantMismatch("The API key belongs to another tenant than X-Tenant-Id names."))?;
             Ok(Resolved { tenant, presented, vouched: true })
         }
-        Presented::Nothing if !is_trusted(exchange, exchange.client) => {
+        Presented::Nothing if !(exchange.client_is_known && is_trusted(exchange, exchange.client)) => {
             Err(Refusal::Unauthenticated("This host needs an API key of the tenant, in `Authorization: Bearer gh_…` or `X-Api-Key`."))
         }
         Presented::Nothing => {

@@ -2,8 +2,8 @@
 //! handed on; its octets are counted as they are.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 
 use super::body::{AnswerBody, AppBody, ClientBody};
@@ -43,7 +43,11 @@ pub fn app(
             parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
             AnswerBody::App(Box::new(AppBody::new(body, ticket, exchange)))
         }
-        (None, _) => AnswerBody::App(Box::new(AppBody::new(body, ticket, exchange))),
+        (None, _) => {
+            let unsaid = parts.status == StatusCode::NOT_MODIFIED && exchange.version != Version::HTTP_2;
+            let body = Box::new(AppBody::new(body, ticket, exchange));
+            if unsaid && parts.headers.contains_key(CONTENT_LENGTH) { AnswerBody::Unsaid(body) } else { AnswerBody::App(body) }
+        }
     };
     Response::from_parts(parts, answer)
 }
@@ -51,11 +55,8 @@ pub fn app(
 /// An answer of the tenant API: it counts like one of the app.
 pub fn own(mut exchange: Box<Exchange>, mut ticket: Ticket, body: Bytes) -> Response<AnswerBody> {
     ticket.metered();
-    if exchange.method != http::Method::HEAD {
-        ticket.meter().egress(body.len() as u64);
-        exchange.bytes_out = body.len() as u64;
-    }
     let mut response = made(&mut exchange, StatusCode::OK, body);
+    ticket.meter().egress(exchange.bytes_out);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
@@ -76,8 +77,11 @@ pub fn refused(mut exchange: Box<Exchange>, refusal: &Refusal) -> Response<Answe
     }
     exchange.outcome.code = Some(code);
     exchange.outcome.owner = owner;
-    exchange.bytes_out = body.len() as u64;
     let mut response = made(&mut exchange, status, body);
+    if matches!(refusal, Refusal::ClientClosed) {
+        // Nobody gets this answer; the record tells that instead.
+        (exchange.outcome.status, exchange.bytes_out) = (0, 0);
+    }
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     if let Some(seconds) = refusal.retry_after(exchange.time) {
@@ -85,6 +89,14 @@ pub fn refused(mut exchange: Box<Exchange>, refusal: &Refusal) -> Response<Answe
     }
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"gatehouse\""));
+    }
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    }
+    if status == StatusCode::NOT_FOUND {
+        // A tenant that is not served any more looks like one that never was.
+        headers.remove(RATE_LIMIT);
+        headers.remove(RATE_LIMIT_POLICY);
     }
     if let Ok(value) = HeaderValue::try_from(format!("gatehouse; error={proxy_error}")) {
         headers.insert(PROXY_STATUS, value);
@@ -107,9 +119,14 @@ fn untaken(exchange: &Exchange, refusal: &Refusal) -> Option<HeaderValue> {
 fn made(exchange: &mut Exchange, status: StatusCode, body: Bytes) -> Response<AnswerBody> {
     exchange.outcome.status = status.as_u16();
     exchange.outcome.complete = true;
-    let mut response = Response::new(AnswerBody::Own((!body.is_empty()).then_some(body)));
+    let length = body.len();
+    // HEAD is told the length of what GET would get, and nothing of it; over HTTP/2, hyper would send it.
+    let body = Some(body).filter(|body| !body.is_empty() && exchange.method != Method::HEAD);
+    exchange.bytes_out = body.as_ref().map_or(0, |body| body.len() as u64);
+    let mut response = Response::new(AnswerBody::Own(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     say(exchange, headers);
     if exchange.asked_for_websocket() {

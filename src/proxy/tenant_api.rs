@@ -3,9 +3,8 @@
 use bytes::Bytes;
 use http::Method;
 
-use super::reserve::Ticket;
 use crate::model::Usage;
-use crate::tenancy::{tenant_document, usage_document};
+use crate::tenancy::{DayWindow, Facts, tenant_document, usage_document};
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,12 +26,10 @@ pub fn question(prefix: Option<&str>, method: &Method, path: &str) -> Option<Que
 }
 
 /// The answer, as JSON. The call that asks is not in it.
-pub fn answer(question: Question, ticket: &Ticket) -> Bytes {
-    let facts = ticket.facts();
+pub fn answer(question: Question, facts: &Facts, window: &DayWindow) -> Bytes {
     let document = match question {
         Question::Tenant => tenant_document(&facts.tenant),
         Question::Usage => {
-            let window = ticket.window();
             let usage = Usage { month: window.month(), today: window.today(), ..Usage::default() };
             usage_document(&usage, &facts.plan.limits)
         }

@@ -41,10 +41,11 @@ pub async fn tunnel(client: OnUpgrade, body: UpstreamBody<ClientBody>, ticket: T
             *bytes_out.borrow_mut() += octets;
             down.borrow_mut().egress(octets);
         });
-        tokio::join!(up, down)
+        // Either side may end what it says and still listen; one that is gone ends both directions.
+        tokio::try_join!(up, down)
     };
     let complete = tokio::select! {
-        (up, down) = both => up.is_ok() && down.is_ok(),
+        ended = both => ended.is_ok(),
         () = no_longer_served(ticket.tenant()) => false,
     };
     exchange.bytes_out = bytes_out.into_inner();

@@ -8,13 +8,17 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use super::context::Connection;
+use super::connection::Connection;
 use super::framing::Phase;
 use crate::config::Protection;
 
 /// The connections of one worker.
 #[derive(Default)]
-pub struct Watch(RefCell<Slab<Rc<Watched>>>);
+pub struct Watch {
+    list: RefCell<Slab<Rc<Watched>>>,
+    /// Connections that were still shaking hands when the drain began are told when they join.
+    draining: Cell<bool>,
+}
 
 /// One connection, and what it is told.
 pub struct Watched {
@@ -42,13 +46,14 @@ pub struct Watching<'w> {
 impl Watch {
     /// Watches over a connection.
     pub fn over(&self, connection: Rc<Connection>) -> Watching<'_> {
-        let watched = Rc::new(Watched { connection, order: Cell::new(None), waker: RefCell::new(None) });
-        Watching { watch: self, key: self.0.borrow_mut().insert(Rc::clone(&watched)), watched }
+        let order = Cell::new(self.draining.get().then_some(Order::Drain));
+        let watched = Rc::new(Watched { connection, order, waker: RefCell::new(None) });
+        Watching { watch: self, key: self.list.borrow_mut().insert(Rc::clone(&watched)), watched }
     }
 
     /// Ends what is overdue.
     pub fn look(&self, limits: &Protection) {
-        for (_, watched) in self.0.borrow().iter() {
+        for (_, watched) in self.list.borrow().iter() {
             if let Some(order) = overdue(&watched.connection, limits) {
                 watched.tell(order);
             }
@@ -57,7 +62,8 @@ impl Watch {
 
     /// Tells every connection to finish.
     pub fn drain(&self) {
-        for (_, watched) in self.0.borrow().iter() {
+        self.draining.set(true);
+        for (_, watched) in self.list.borrow().iter() {
             watched.tell(Order::Drain);
         }
     }
@@ -86,7 +92,7 @@ impl Watching<'_> {
 
 impl Drop for Watching<'_> {
     fn drop(&mut self) {
-        self.watch.0.borrow_mut().remove(self.key);
+        self.watch.list.borrow_mut().remove(self.key);
     }
 }
 

@@ -14,7 +14,8 @@ use tokio::task::LocalSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::accept::accept;
-use super::context::{Listener, Worker};
+use super::connection::{Door, Listener};
+use super::context::Worker;
 use super::trouble::Troubles;
 use super::watch::Watch;
 use crate::clock::SharedClock;
@@ -50,18 +51,6 @@ pub struct Shared {
     /// Connections of all workers.
     pub places: Arc<AtomicUsize>,
     /// Says when to stop.
-    pub shutdown: Shutdown,
-}
-
-/// A listener as the accept loop needs it.
-pub struct Door {
-    /// Which one.
-    pub listener: Listener,
-    /// Its TLS, if it has.
-    pub tls: Option<Arc<ServerConfig>>,
-    /// Connections of all workers.
-    pub places: Arc<AtomicUsize>,
-    /// Waits for connections.
     pub shutdown: Shutdown,
 }
 

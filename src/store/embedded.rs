@@ -1,6 +1,6 @@
 //! The embedded store: sled, with a writer of our own in front that makes "committed" mean "on disk".
 //!
-//! All writes go through one thread ([`writer`]); reads run beside it and wait, where they saw a group that is not on disk
+//! All writes go through one thread (`embedded/writer.rs`); reads run beside it and wait, where they saw a group that is not on disk
 //! yet, until it is. So nobody ever acts on something that a power cut could take back. What a caller asked for is done or
 //! refused as a whole even where the caller has gone: once it is in the channel, nobody but the writer decides.
 

@@ -18,9 +18,9 @@ use super::{SCHEMA, StoreError};
 
 /// Pages that sled keeps in memory, in bytes.
 const CACHE: u64 = 32 << 20;
-/// How often, and how long apart, sled's own lock is tried: a store that was closed a moment ago in this process may still
-/// have it, because sled frees its last references late.
-const LOCK_TRIES: u32 = 100;
+/// How often, and how long apart, a lock is tried. One that was given up a moment ago may still be held: by sled, which frees its
+/// last references late, or by a process that is being started and has not yet closed what it inherited.
+const LOCK_TRIES: u32 = 25;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// An open, verified database.
@@ -87,15 +87,21 @@ fn refuse_foreign(place: &Place) -> Result<(), StoreError> {
 fn lock(place: &Place) -> Result<File, StoreError> {
     let open = File::options().read(true).write(true).create(true).truncate(false).open(place.lock());
     let mut file = place.io("opening the lock", open)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            // Only to say who: any text, or none, will do.
-            let _ = file.read_to_string(&mut holder);
-            return Err(place.locked(holder.trim()));
+    let mut tries = 0;
+    while let Err(error) = file.try_lock() {
+        match error {
+            TryLockError::WouldBlock if tries < LOCK_TRIES => {
+                tries += 1;
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            TryLockError::WouldBlock => {
+                let mut holder = String::new();
+                // Only to say who: any text, or none, will do.
+                let _ = file.read_to_string(&mut holder);
+                return Err(place.locked(holder.trim()));
+            }
+            TryLockError::Error(error) => return Err(place.failed("locking", error)),
         }
-        Err(TryLockError::Error(error)) => return Err(place.failed("locking", error)),
     }
     let noted = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     place.io("writing the lock", noted)?;
@@ -119,7 +125,8 @@ fn create(place: &Place) -> Result<(), StoreError> {
     Seal::create(place, state)
 }
 
-fn open_sled(place: &Place) -> Result<sled::Db, StoreError> {
+/// Opens the database itself.
+pub(super) fn open_sled(place: &Place) -> Result<sled::Db, StoreError> {
     let config = sled::Config::new().path(place.sled()).cache_capacity(CACHE);
     let mut tries = 0;
     loop {

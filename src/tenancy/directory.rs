@@ -9,38 +9,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dashmap::DashMap;
 
-use super::facts::{PlanMissing, Proof, facts_of};
+use super::facts::{DirectorySettings, PlanMissing, facts_of};
 use super::runtime::TenantRuntime;
-use crate::clock::SharedClock;
-use crate::model::{ApiKey, Day, Host, KeyHash, KeyId, Origin, Plan, Tenant, TenantId};
+use crate::model::{ApiKey, Day, KeyHash, KeyId, Tenant, TenantId};
 use crate::store::{UsageRow, Version};
-use crate::upstream::Resolver;
 
 /// Who holds a key.
 #[derive(Debug, Clone)]
 pub struct KeyHolder {
     /// The key as stored.
     pub key: Arc<ApiKey>,
-}
-
-/// What turns a stored tenant into one that is served.
-pub struct DirectorySettings {
-    /// Tenants live one label below it.
-    pub base_domain: Host,
-    /// Whether custom domains are served.
-    pub custom_domains: bool,
-    /// The catalogue.
-    pub plans: BTreeMap<String, Plan>,
-    /// For tenants without an upstream of their own.
-    pub default_upstream: Vec<Origin>,
-    /// Makes targets of origins.
-    pub resolver: Arc<Resolver>,
-    /// Whether the flag `sso` may be on.
-    pub sso: bool,
-    /// Whether a certificate proves a custom domain.
-    pub proves: Proof,
-    /// What day it is.
-    pub clock: SharedClock,
 }
 
 /// Tenants by host, id, slug and key.

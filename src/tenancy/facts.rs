@@ -1,14 +1,36 @@
 //! Turns a committed tenant into the facts that requests use.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::HeaderValue;
 
-use super::directory::DirectorySettings;
 use super::features::enabled_features;
 use super::runtime::Facts;
-use crate::model::{Plan, Tenant};
+use crate::clock::SharedClock;
+use crate::model::{Host, Origin, Plan, Tenant};
 use crate::store::Version;
+use crate::upstream::Resolver;
+
+/// What turns a stored tenant into one that is served.
+pub struct DirectorySettings {
+    /// Tenants live one label below it.
+    pub base_domain: Host,
+    /// Whether custom domains are served.
+    pub custom_domains: bool,
+    /// The catalogue.
+    pub plans: BTreeMap<String, Plan>,
+    /// For tenants without an upstream of their own.
+    pub default_upstream: Vec<Origin>,
+    /// Makes targets of origins.
+    pub resolver: Arc<Resolver>,
+    /// Whether the flag `sso` may be on.
+    pub sso: bool,
+    /// Whether a certificate proves a custom domain.
+    pub proves: Proof,
+    /// What day it is.
+    pub clock: SharedClock,
+}
 
 /// The tenant's plan is not in the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,4 +94,4 @@ fn value(text: &str) -> HeaderValue {
 }
 
 /// Shared by everything that asks whether a certificate proves a domain.
-pub type Proof = Arc<dyn Fn(&crate::model::Host) -> bool + Send + Sync>;
+pub type Proof = Arc<dyn Fn(&Host) -> bool + Send + Sync>;

@@ -19,9 +19,9 @@ mod window;
 
 pub use crate::config::did_you_mean;
 pub use change::{Cause, Change, FieldError, KeyChange, TenancyError, Versioned};
-pub use directory::{Directory, DirectorySettings, KeyHolder};
+pub use directory::{Directory, KeyHolder};
 pub use documents::{tenant_document, usage_document};
-pub use facts::{PlanMissing, Proof};
+pub use facts::{DirectorySettings, PlanMissing, Proof};
 pub use features::enabled_features;
 pub use idempotency::{KeptAnswer, attach_answer, kept_answer, purge_answers};
 pub use keys::{NewKey, issue_key, revoke_key};

@@ -43,7 +43,7 @@ impl UsageReader {
 
     /// The days of a month that have any usage, oldest first.
     pub async fn days(&self, tenant: TenantId, month: Month) -> Result<Vec<DayUsage>, StoreError> {
-        let stored = self.store.usage(tenant, month.first()..month.end()).await?;
+        // The journal first: a slot that is retired in between is then read twice rather than not at all.
         let mut days: BTreeMap<Day, Totals> = BTreeMap::new();
         let mut day = month.first();
         while day < month.end() {
@@ -52,6 +52,7 @@ impl UsageReader {
             }
             day = day.next();
         }
+        let stored = self.store.usage(tenant, month.first()..month.end()).await?;
         let live: Vec<Day> = days.keys().copied().collect();
         for row in stored {
             // This process's own row is what was folded of the slot that has just been read, or of a slot retired since.

@@ -33,6 +33,8 @@ pub struct UpstreamBody<B> {
     state: State<B>,
 }
 
+// Reading is the usual state: a box would cost each response an allocation.
+#[allow(clippy::large_enum_variant)]
 enum State<B> {
     Reading(Reading<B>),
     /// The last frame is still to be handed out; the connection is gone.
@@ -87,8 +89,9 @@ where
             self.state = State::Trailers(trailers);
         }
         let Exchange { connection, mut sender, shared } = reading.exchange;
+        let clean = reading.reusable && sender.is_complete() && connection.read.is_empty();
         shared.give_head_buffer(sender.take_buffer());
-        if reading.reusable && sender.is_complete() && connection.read.is_empty() {
+        if clean {
             shared.park(connection, reading.keep);
         }
     }

@@ -70,15 +70,17 @@ pub(super) struct Connection {
     pub(super) target: Arc<Target>,
     /// Whether it has served a request before this one.
     pub(super) reused: bool,
+    /// When it was taken for the present request.
+    pub(super) taken: Instant,
     address: SocketAddr,
     /// The target's addresses for which `address` was last found among them.
     version: u64,
 }
 
 impl Connection {
-    pub(super) fn new(stream: Stream, target: Arc<Target>, address: SocketAddr) -> Self {
+    pub(super) fn new(stream: Stream, target: Arc<Target>, address: SocketAddr, now: Instant) -> Self {
         let version = target.version();
-        Self { stream, read: BytesMut::new(), timer: Timer::default(), target, reused: false, address, version }
+        Self { stream, read: BytesMut::new(), timer: Timer::default(), target, reused: false, taken: now, address, version }
     }
 
     /// Whether it may be used for another request: the peer is silent, and its address is still one of the target's.

@@ -81,7 +81,7 @@ impl Shared {
         let patience = self.settings.connect_timeout;
         let what = || format!("no connection to {} at {address}", target.origin());
         let outcome = match tokio::time::timeout(patience, open(target, address)).await {
-            Ok(Ok(stream)) => Ok(Connection::new(stream, Arc::clone(target), address)),
+            Ok(Ok(stream)) => Ok(Connection::new(stream, Arc::clone(target), address, clock::instant())),
             Ok(Err(error)) => Err(SendError::Unreachable(format!("{}: {error}", what()))),
             Err(_) => Err(SendError::ConnectTimeout(format!("{} within {patience:?}", what()))),
         };

@@ -62,10 +62,10 @@ pub(super) struct Wait {
 }
 
 impl Wait {
-    /// The wait begins `now`.
-    pub(super) fn new(asked: Asked, shared: &Shared, now: Instant) -> Self {
+    /// The wait begins at `begun`.
+    pub(super) fn new(asked: Asked, shared: &Shared, begun: Instant) -> Self {
         let reader = HeadReader::new(asked, shared.settings.max_head);
-        Self { reader, deadline: now + shared.settings.response_timeout, held_until: None, moved: 0 }
+        Self { reader, deadline: begun + shared.settings.response_timeout, held_until: None, moved: 0 }
     }
 }
 
@@ -89,9 +89,7 @@ where
             };
             match self.poll_read(cx, wait) {
                 Poll::Ready(Ok(Heads::Final(head))) => {
-                    if self.sender.is_held() {
-                        self.sender.give_up();
-                    }
+                    self.end_hold(&head);
                     return Poll::Ready(Ok(head));
                 }
                 Poll::Ready(Ok(Heads::Continue)) => self.sender.release(),
@@ -103,6 +101,16 @@ where
                     Poll::Pending => return Poll::Pending,
                 },
             }
+        }
+    }
+
+    /// A refusal in place of the 100 means that the body is not wanted. A success in its place comes from an upstream that
+    /// answers before it reads, and may go on only with the body.
+    fn end_hold(&mut self, head: &ResponseHead) {
+        if self.sender.is_held() && head.status.is_success() {
+            self.sender.release();
+        } else if self.sender.is_held() {
+            self.sender.give_up();
         }
     }
 

@@ -34,7 +34,8 @@ pub(super) struct ResponseHead {
     pub(super) keep: Option<Duration>,
 }
 
-/// What the octets so far amount to.
+/// What the octets so far amount to. It is moved once; a box would cost each response an allocation.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug)]
 pub(super) enum Heads {
     /// Not yet a head.

@@ -34,7 +34,7 @@ impl Idle {
         let parked = self.targets.get_mut(&target.id())?;
         while let Some(mut last) = parked.pop() {
             if last.until > now && last.connection.is_usable() {
-                last.connection.reused = true;
+                (last.connection.reused, last.connection.taken) = (true, now);
                 return Some(last.connection);
             }
         }

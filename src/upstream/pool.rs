@@ -124,7 +124,7 @@ impl Pool {
         B::Error: Into<BoxError>,
     {
         self.shared.metrics.upstream_connection(exchange.connection.reused);
-        let mut wait = Wait::new(asked, &self.shared, clock::instant());
+        let mut wait = Wait::new(asked, &self.shared, exchange.connection.taken);
         poll_fn(|cx| exchange.poll_head(cx, &mut wait, progress)).await
     }
 

@@ -70,7 +70,8 @@ fn write_request_line(method: &Method, uri: &Uri, out: &mut Vec<u8>) {
     out.extend_from_slice(method.as_str().as_bytes());
     out.push(b' ');
     let target = uri.path_and_query().map_or("/", |path| path.as_str());
-    if !target.starts_with('/') && !(target == "*" && method == Method::OPTIONS) {
+    let asterisk = target == "*" && method == Method::OPTIONS;
+    if !asterisk && !target.starts_with('/') {
         out.push(b'/');
     }
     out.extend_from_slice(target.as_bytes());

@@ -128,7 +128,7 @@ impl Resolver {
         due
     }
 
-    async fn resolve(&self, target: &Target) {
+    pub(super) async fn resolve(&self, target: &Target) {
         let origin = target.origin();
         let trouble = match self.look_up(origin).await {
             Ok(mut found) => {

@@ -115,8 +115,9 @@ where
         (self.written, self.given_up, self.flushed) = (0, false, true);
     }
 
-    /// The buffer of the head, for the next request.
+    /// The buffer of the head, for the next request; this one is over.
     pub(super) fn take_buffer(&mut self) -> Vec<u8> {
+        self.give_up();
         self.written = 0;
         std::mem::take(&mut self.front)
     }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::client::Answer;
 use super::eventually;
+use super::pairs::write_pair;
 use super::tenant::TestTenant;
 use super::upstream::RunningUpstream;
 
@@ -26,6 +27,7 @@ pub struct GatewayBuilder {
     settings: Vec<(String, String)>,
     toml: String,
     tenants: Vec<TestTenant>,
+    domains: Vec<String>,
 }
 
 /// A gateway that runs.
@@ -53,7 +55,14 @@ impl TestGateway {
 
     /// In front of whatever this URL is.
     pub fn to_url(url: &str) -> GatewayBuilder {
-        GatewayBuilder { upstream: url.to_owned(), tls: true, settings: Vec::new(), toml: String::new(), tenants: Vec::new() }
+        GatewayBuilder {
+            upstream: url.to_owned(),
+            tls: true,
+            settings: Vec::new(),
+            toml: String::new(),
+            tenants: Vec::new(),
+            domains: Vec::new(),
+        }
     }
 
     /// The URL of a path on a tenant's own host.
@@ -118,7 +127,7 @@ impl TestGateway {
         client(self.https.unwrap_or(self.http), self.ca.as_deref(), set)
     }
 
-    /// Where the test's CA is.
+    /// The certificates that the test trusts: its CA's, and those of domains.
     pub fn ca(&self) -> &Path {
         self.ca.as_deref().expect("a gateway with TLS")
     }
@@ -197,6 +206,12 @@ impl GatewayBuilder {
         self
     }
 
+    /// With a certificate for a domain of its own in `tls.cert_dir`, which the test's clients trust.
+    pub fn certificate(mut self, domain: &str) -> Self {
+        self.domains.push(domain.to_owned());
+        self
+    }
+
     /// With a tenant.
     pub fn tenant(mut self, tenant: TestTenant) -> Self {
         self.tenants.push(tenant);
@@ -227,12 +242,14 @@ impl GatewayBuilder {
             ("tls.mode".to_owned(), if self.tls { "files" } else { "off" }.to_owned()),
         ];
         if let Some(made) = &ca {
+            self.write_domains(dir.path(), &made.ca);
+            settings.push(("tls.cert_dir".to_owned(), path("domains")));
             settings.push(("tls.cert".to_owned(), made.cert.display().to_string()));
             settings.push(("tls.key".to_owned(), made.key.display().to_string()));
         }
         settings.extend(self.settings.clone());
         settings.push(("config".to_owned(), path("config.toml")));
-        let ca = ca.map(|made| made.ca);
+        let ca = ca.map(|_| dir.path().join("trusted.crt"));
         let (mut child, log, access) = spawn(&settings);
         let (http, https, admin) = ready(&mut child, &log).await;
         let client = client(https.unwrap_or(http), ca.as_deref(), |builder| builder);
@@ -241,6 +258,15 @@ impl GatewayBuilder {
             gateway.create(tenant).await.expect(201);
         }
         gateway
+    }
+
+    fn write_domains(&self, dir: &Path, root: &Path) {
+        let (domains, trusted) = (dir.join("domains"), dir.join("trusted.crt"));
+        std::fs::create_dir(&domains).expect("a folder");
+        std::fs::copy(root, &trusted).expect("a copy of the root");
+        for domain in &self.domains {
+            write_pair(&domains, domain, &[domain], &trusted);
+        }
     }
 }
 
@@ -266,8 +292,8 @@ fn client(gateway: SocketAddr, ca: Option<&Path>, set: impl FnOnce(reqwest::Clie
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut builder = Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().dns_resolver(Arc::new(Everything(gateway)));
     if let Some(ca) = ca {
-        let root = reqwest::Certificate::from_pem(&std::fs::read(ca).expect("the CA")).expect("a certificate");
-        builder = builder.tls_certs_only([root]);
+        let roots = reqwest::Certificate::from_pem_bundle(&std::fs::read(ca).expect("the trusted certificates")).expect("certificates");
+        builder = builder.tls_certs_only(roots);
     }
     set(builder).build().expect("a client")
 }

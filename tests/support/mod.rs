@@ -1,12 +1,21 @@
 //! What tests are written with: a gateway (the real binary), its tenants, an app behind it, and a client.
 
 pub mod client;
+pub mod connect;
+pub mod frames;
 pub mod gateway;
+pub mod matrix;
+pub mod pairs;
+pub mod pattern;
+pub mod peers;
+pub mod raw;
 pub mod tenant;
 pub mod upstream;
+pub mod wire;
 
 pub use client::Answer;
 pub use gateway::TestGateway;
+pub use raw::{Raw, RawUpstream, within};
 pub use tenant::tenant;
 pub use upstream::Upstream;
 

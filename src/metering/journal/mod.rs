@@ -115,7 +115,7 @@ impl Journal {
         self.incarnation
     }
 
-    /// The slot of a tenant's day: found or claimed. No system call.
+    /// The slot of a tenant's day: found or claimed, without a system call (but the allocator's own when the map grows).
     ///
     /// Fails only where every segment is full, the spare too, or the day is over since more than a day and slots of it
     /// have been retired.

@@ -30,10 +30,13 @@ impl Journal {
         retired.and(grown)
     }
 
-    /// Room for so many slots at once, and a spare.
+    /// Room for so many slots at once, and a spare; fails only where there is no room for any.
     pub(super) fn prepare(&self, slots: usize) -> Result<(), JournalError> {
         let mut upkeep = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
-        self.grow(&mut upkeep, self.unused_for(slots))
+        let grown = self.grow(&mut upkeep, self.unused_for(slots));
+        // On a disk that has become too small for all of it, the gateway starts with what there is: whoever finds no slot is
+        // refused, never unmetered, and each upkeep reports the failure again.
+        if self.segments.load().is_empty() { grown } else { Ok(()) }
     }
 
     /// One segment at least, and one more as the spare.

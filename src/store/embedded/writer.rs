@@ -1,11 +1,13 @@
 //! The one thread that writes: it takes what waits, writes it as a group, makes it durable, and only then answers.
 //!
 //! Why a commit is all or nothing, also through `kill -9` and a power cut: a group is one [`sled::Batch`] over one tree,
-//! records, indexes, audit rows, changes, sequences and the state together. sled writes a manifest with the batch's last
-//! log position in front of it and recovers nothing of a batch whose end it does not find. `flush` hands the log to the
-//! system but does not sync it, so `sync_data` follows before anyone is told. A group is kept well below a segment of sled's
-//! log (512 KiB), so that a segment is written anew only after what replaced its pages was synced. And should any of that fail,
-//! the digest in the state, written by the same batch, makes the next start refuse the database.
+//! records, indexes, audit rows, changes, sequences and the state together. sled puts a manifest with the batch's last log
+//! position in front of it, completes that manifest last, and recovers nothing of a batch that it does not find whole.
+//! `flush` hands the log to the system but does not sync it, so `sync_data` follows before anyone is told. sled writes a
+//! segment of its log anew once it takes what replaced the segment's pages for stable; it takes nothing for stable beyond
+//! the manifest of a batch under way, so those pages are of earlier groups, which are synced. (What sled's own cleaning
+//! moves is synced by sled, after each round.) Should any of that fail nevertheless, the digest in the state, written by the
+//! same batch, makes the next start refuse the database.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -23,7 +25,8 @@ use crate::store::codec::State;
 use crate::store::seal::Seal;
 use crate::store::{Committed, Snapshot, StoreError, Tx, UsageRow};
 
-/// A group ends once it would write this many bytes. sled writes whole pages of up to 16 entries now and then, so that its log grows by some multiple.
+/// A group ends once it would write this many bytes. sled's log grows by up to a dozen times as much, because every tenth
+/// change of a page of 16 entries writes the page.
 pub(super) const GROUP_BYTES: usize = 96 << 10;
 /// And with this many requests.
 const GROUP_JOBS: usize = 256;
@@ -185,8 +188,9 @@ fn split(imported: Result<(), StoreError>, answer: Answer<()>, replies: &mut Vec
 
 /// Flushes and syncs on a thread of its own, so that the writer can notice when that never returns.
 struct Flush {
-    ask: std_mpsc::Sender<()>,
+    ask: Option<std_mpsc::Sender<()>>,
     done: std_mpsc::Receiver<Result<(), StoreError>>,
+    thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Flush {
@@ -206,14 +210,23 @@ impl Flush {
             }
         };
         let started = thread::Builder::new().name("store-sync".to_owned()).spawn(work);
-        shared.entries.place.io("starting a thread", started)?;
-        Ok(Self { ask, done })
+        let thread = shared.entries.place.io("starting a thread", started)?;
+        Ok(Self { ask: Some(ask), done, thread: Some(thread) })
     }
 
-    fn run(&self, shared: &Shared) -> Result<(), StoreError> {
+    fn run(&mut self, shared: &Shared) -> Result<(), StoreError> {
+        let done = self.wait(shared);
+        if done.is_err() {
+            // It may never return: nobody is to wait for it.
+            self.thread = None;
+        }
+        done
+    }
+
+    fn wait(&self, shared: &Shared) -> Result<(), StoreError> {
         let entries = &shared.entries;
         let died = || entries.place.failed("syncing the database", "its thread ended");
-        self.ask.send(()).map_err(|_| died())?;
+        self.ask.as_ref().and_then(|ask| ask.send(()).ok()).ok_or_else(died)?;
         for _ in 0..FLUSH_LOOKS {
             match self.done.recv_timeout(FLUSH_LOOK) {
                 Ok(done) => return done,
@@ -223,5 +236,15 @@ impl Flush {
             entries.sled.context.global_error().map_err(|error| entries.place.of_sled("writing the database", &error))?;
         }
         Err(entries.place.failed("syncing the database", io::Error::from(io::ErrorKind::TimedOut)))
+    }
+}
+
+impl Drop for Flush {
+    fn drop(&mut self) {
+        // Its hold on the database ends before the writer does, so that the store can be opened again.
+        self.ask = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }

@@ -236,6 +236,10 @@ fn fill_the_disk(runtime: &tokio::runtime::Runtime, dir: &Path) {
     assert_eq!(runtime.block_on(fold(&journal, &store)).unwrap(), 128);
     let left: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left.len(), files + 2, "nothing half-made is left: {left:?}");
+    assert!(journal.prepare(1_000).is_ok(), "there is room for some, so a start would not fail");
+    let elsewhere = dir.join("elsewhere");
+    let error = runtime.block_on(Journal::open_with(&elsewhere, &store, NOW, 64)).err().unwrap().to_string();
+    assert!(error.contains("cannot make") && segments(&elsewhere).is_empty(), "{error}");
     limit_files("unlimited:unlimited");
     journal.maintain(TODAY).unwrap();
     call(&journal.slot(tenant(128), TODAY).unwrap(), 1);

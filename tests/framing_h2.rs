@@ -1,0 +1,94 @@
+//! HTTP/2 frames that no client library sends: what would mean another request in HTTP/1.1 never reaches the app.
+
+use crate::support::wire::Wire;
+use crate::support::{TestGateway, Upstream, tenant};
+
+const ACME: &str = "acme.example.localhost";
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const GOAWAY: u8 = 7;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// Fields as literals that are not indexed, without Huffman coding (RFC 7541, section 6.2.2).
+fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+    let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    fields.iter().flat_map(|(name, value)| [vec![0], text(name), text(value)].concat()).collect()
+}
+
+/// How stream 1 ended: the first octet of the answer's fields, or that it was reset or the connection closed.
+async fn outcome(mut wire: Wire, request: &[u8]) -> Option<u8> {
+    wire.send([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &*frame(4, 0, 0, b""), request].concat()).await;
+    loop {
+        let head = wire.octets(9).await?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+        let payload = wire.octets(length).await?;
+        match (head[3], stream) {
+            (HEADERS, 1) => return payload.first().copied(),
+            (RST_STREAM, 1) | (GOAWAY, 0) => return None,
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn malformed_h2_requests_never_reach_the_app() {
+    let origin = Upstream::echoing().start().await;
+    let gateway = TestGateway::to(&origin).tenant(tenant("acme")).tenant(tenant("globex")).start().await;
+    let connect = async || gateway.tls_with(gateway.tls_config(&["h2"]), ACME).await.unwrap();
+    let usual = [(":method", "POST"), (":scheme", "https"), (":path", "/"), (":authority", ACME)];
+    let with = |more: &[(&'static str, &'static str)]| [&usual, more].concat();
+    let whole = END_STREAM | END_HEADERS;
+
+    let fields = with(&[("x-ok", "1")]);
+    // 0x88 is `:status: 200` in the static table.
+    assert_eq!(outcome(connect().await, &frame(HEADERS, whole, 1, &block(&fields))).await, Some(0x88));
+    assert_eq!(origin.seen().len(), 1);
+
+    let smuggled = "1\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: globex.example.localhost";
+    let heads: [Vec<(&str, &str)>; 20] = [
+        with(&[("transfer-encoding", "chunked")]),
+        with(&[("connection", "x-tenant-id")]),
+        with(&[("keep-alive", "timeout=5")]),
+        with(&[("proxy-connection", "keep-alive")]),
+        with(&[("upgrade", "websocket")]),
+        with(&[("te", "gzip")]),
+        with(&[("X-Upper", "1")]),
+        with(&[("x-a", smuggled)]),
+        with(&[("x-a\r\nx-b", "1")]),
+        with(&[("x a", "1")]),
+        with(&[("", "1")]),
+        with(&[("x-nul", "a\0b")]),
+        with(&[("x-a", "1"), (":path", "/late")]),
+        with(&[(":path", "/twice")]),
+        with(&[(":authority", "globex.example.localhost")]),
+        with(&[(":unknown", "1")]),
+        with(&[(":status", "200")]),
+        with(&[("content-length", "5")]),
+        vec![(":method", "GET"), (":scheme", "https"), (":authority", ACME), (":path", "/ HTTP/1.1\r\nHost: globex.example.localhost")],
+        vec![(":method", "GET"), (":scheme", "https"), (":authority", ACME)],
+    ];
+    for fields in heads {
+        let answer = outcome(connect().await, &frame(HEADERS, whole, 1, &block(&fields))).await;
+        assert_ne!(answer, Some(0x88), "{fields:?}");
+        assert_eq!(origin.seen().len(), 1, "{fields:?} reached the app");
+    }
+    for lengths in [&["x"][..], &["-1"], &["2", "3"], &["2, 2"]] {
+        let fields: Vec<(&str, &str)> = lengths.iter().map(|length| ("content-length", *length)).collect();
+        let request = [frame(HEADERS, END_HEADERS, 1, &block(&[&usual[..], &fields].concat())), frame(0, END_STREAM, 1, b"ok")].concat();
+        assert_ne!(outcome(connect().await, &request).await, Some(0x88), "{lengths:?}");
+        assert_eq!(origin.seen().len(), 1, "{lengths:?} reached the app");
+    }
+    // A body of another length than was declared: the app may see the head, but never a whole request.
+    for body in ["", "o", "too long"] {
+        let fields = with(&[("content-length", "2")]);
+        let request = [frame(HEADERS, END_HEADERS, 1, &block(&fields)), frame(0, END_STREAM, 1, body.as_bytes())].concat();
+        assert_ne!(outcome(connect().await, &request).await, Some(0x88), "{body:?}");
+    }
+}

@@ -1,0 +1,7 @@
+//! Messages pass as they are, piece by piece, both ways, in memory that does not grow with them.
+
+mod live;
+mod messages;
+mod pressure;
+mod programs;
+mod volume;

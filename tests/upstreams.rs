@@ -1,0 +1,6 @@
+//! Upstreams that fail, and what the client, the meter and the next request see of it.
+
+mod failing;
+mod retries;
+mod secure;
+mod several;
