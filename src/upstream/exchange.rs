@@ -2,7 +2,7 @@
 
 use std::io;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -124,6 +124,11 @@ where
                 Ok(Heads::More) => {}
                 Ok(heads) => return Poll::Ready(Ok(heads)),
                 Err(reason) => return Poll::Ready(Err(Failure::Garbage(reason))),
+            }
+            if connection.read.capacity() == 0 {
+                // A request that waits for its answer needs no buffer, and the one used last is the one that is warm.
+                ready!(connection.stream.poll_readable(cx));
+                self.shared.lend_buffer(connection);
             }
             let reason = match connection.poll_fill(cx) {
                 Poll::Ready(Ok(0)) => "end of stream".to_owned(),

@@ -64,7 +64,7 @@ impl Shared {
         self.buffers.borrow_mut().give_head(buffer);
     }
 
-    fn lend_buffer(&self, connection: &mut Connection) {
+    pub(super) fn lend_buffer(&self, connection: &mut Connection) {
         connection.read = self.buffers.borrow_mut().read();
     }
 }
@@ -124,7 +124,6 @@ impl Pool {
         B::Error: Into<BoxError>,
     {
         self.shared.metrics.upstream_connection(exchange.connection.reused);
-        self.shared.lend_buffer(&mut exchange.connection);
         let mut wait = Wait::new(asked, &self.shared, exchange.connection.taken);
         poll_fn(|cx| exchange.poll_head(cx, &mut wait, progress)).await
     }

@@ -30,6 +30,15 @@ impl Stream {
         }
     }
 
+    /// Ready when a read may find something. TLS may hold octets that the socket no longer shows, so it always is.
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            // An error shows in the read that follows.
+            Self::Clear(tcp) => tcp.poll_read_ready(cx).map(|_| ()),
+            Self::Tls(_) => Poll::Ready(()),
+        }
+    }
+
     /// Lets go of the task that last read: its waker would keep the memory of a finished task.
     pub(super) fn forget_task(&self) {
         let tcp = match self {

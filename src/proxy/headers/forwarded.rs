@@ -34,14 +34,21 @@ pub struct Forwarding<'a> {
 /// [`strip_request`](super::strip_request), which takes off what the peer may not say.
 pub fn forwarded_for(headers: &mut HeaderMap, forwarding: &Forwarding<'_>) {
     let Forwarding { peer, trusted, proto, host, version, random } = forwarding;
+    // One buffer for all that is written here; each field takes its own copy.
+    let mut text = String::with_capacity(128);
     let peer = peer.to_canonical();
-    extend(headers, &X_FORWARDED_FOR, &peer.to_string(), *trusted);
-    extend(headers, &header::FORWARDED, &forwarded_element(peer, proto, host), *trusted);
+    push_address(&mut text, peer);
+    extend(headers, &X_FORWARDED_FOR, &text, *trusted);
+    write_element(&mut text, peer, proto, host);
+    extend(headers, &header::FORWARDED, &text, *trusted);
     keep_or_set(headers, X_FORWARDED_PROTO, proto, *trusted);
     keep_or_set(headers, X_FORWARDED_HOST, host, *trusted);
     if !(*trusted && continues_trace(headers)) {
         headers.remove(TRACESTATE);
-        set(headers, TRACEPARENT, &new_traceparent(random));
+        // Hexadecimal digits and hyphens are a valid field value.
+        if let Ok(value) = HeaderValue::from_bytes(&new_traceparent(random)) {
+            headers.insert(TRACEPARENT, value);
+        }
     }
     append_via(headers, *version);
 }
@@ -91,34 +98,53 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
-fn forwarded_element(peer: IpAddr, proto: &str, host: &str) -> String {
-    let mut element = String::with_capacity(64);
-    // Writing to a String cannot fail.
-    let _ = match peer {
-        IpAddr::V4(peer) => write!(element, "for={peer}"),
-        IpAddr::V6(peer) => write!(element, "for=\"[{peer}]\""),
-    };
-    element.push_str(";host=");
-    push_value(&mut element, host);
-    element.push_str(";proto=");
-    push_value(&mut element, proto);
-    element
+/// The common kind is written by hand: the general way to format it costs more than all else here.
+fn push_address(text: &mut String, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => {
+            for (at, octet) in address.octets().into_iter().enumerate() {
+                if at > 0 {
+                    text.push('.');
+                }
+                text.push_str(itoa::Buffer::new().format(octet));
+            }
+        }
+        // Writing to a String cannot fail.
+        IpAddr::V6(address) => drop(write!(text, "{address}")),
+    }
+}
+
+/// The element of Forwarded, in place of what is in `text`.
+fn write_element(text: &mut String, peer: IpAddr, proto: &str, host: &str) {
+    text.clear();
+    text.push_str(if peer.is_ipv6() { "for=\"[" } else { "for=" });
+    push_address(text, peer);
+    text.push_str(if peer.is_ipv6() { "]\";host=" } else { ";host=" });
+    push_value(text, host);
+    text.push_str(";proto=");
+    push_value(text, proto);
 }
 
 /// A token as it is, anything else as a quoted string (RFC 7239, section 4).
-fn push_value(element: &mut String, value: &str) {
-    let is_token = |octet: u8| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet);
+fn push_value(text: &mut String, value: &str) {
     if !value.is_empty() && value.bytes().all(is_token) {
-        return element.push_str(value);
+        return text.push_str(value);
     }
-    element.push('"');
-    for character in value.chars() {
-        if matches!(character, '"' | '\\') {
-            element.push('\\');
+    text.push('"');
+    for piece in value.split_inclusive(['"', '\\']) {
+        let plain = piece.strip_suffix(['"', '\\']).unwrap_or(piece);
+        text.push_str(plain);
+        if plain.len() < piece.len() {
+            text.push('\\');
+            text.push_str(&piece[plain.len()..]);
         }
-        element.push(character);
     }
-    element.push('"');
+    text.push('"');
+}
+
+const fn is_token(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric()
+        || matches!(octet, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
 }
 
 /// Whether there is one traceparent, and a good one.
@@ -140,22 +166,22 @@ fn is_traceparent(value: &[u8]) -> bool {
 }
 
 /// Sampled, as the upstream's own tracer decides for a trace without parent by its default.
-fn new_traceparent(random: &[u8; 24]) -> String {
-    let mut id = *random;
-    // An id of zeros only is not valid.
-    for part in [0..16, 16..24] {
-        if id[part.clone()].iter().all(|octet| *octet == 0) {
-            id[part.start] = 1;
-        }
-    }
-    let mut value = String::with_capacity(55);
-    value.push_str("00-");
-    for (at, octet) in id.iter().enumerate() {
-        if at == 16 {
-            value.push('-');
-        }
-        let _ = write!(value, "{octet:02x}");
-    }
-    value.push_str("-01");
+fn new_traceparent(random: &[u8; 24]) -> [u8; 55] {
+    let mut value = *b"00-00000000000000000000000000000000-0000000000000000-01";
+    // Places and lengths are those of the text above.
+    write_id(&mut value[3..35], &random[..16]);
+    write_id(&mut value[36..52], &random[16..]);
     value
+}
+
+/// An id in hexadecimal; one of zeros only would not be valid.
+fn write_id(digits: &mut [u8], id: &[u8]) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    for (pair, octet) in digits.chunks_exact_mut(2).zip(id) {
+        // Four bits are an index below 16.
+        pair.copy_from_slice(&[HEX[usize::from(octet >> 4)], HEX[usize::from(octet & 15)]]);
+    }
+    if id.iter().all(|octet| *octet == 0) {
+        digits[..2].copy_from_slice(b"01");
+    }
 }
