@@ -198,7 +198,7 @@ impl Drop for Exchange {
         let since = u64::try_from(now.saturating_duration_since(connection.started).as_millis()).unwrap_or(u64::MAX);
         connection.idle_since_ms.set(since);
         if let Some(framing) = &connection.framing {
-            framing.request_done_at(now);
+            framing.request_done(now);
         }
     }
 }

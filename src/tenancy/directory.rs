@@ -14,13 +14,6 @@ use super::runtime::TenantRuntime;
 use crate::model::{ApiKey, Day, KeyHash, KeyId, Tenant, TenantId};
 use crate::store::{UsageRow, Version};
 
-/// Who holds a key.
-#[derive(Debug, Clone)]
-pub struct KeyHolder {
-    /// The key as stored.
-    pub key: Arc<ApiKey>,
-}
-
 /// Tenants by host, id, slug and key.
 pub struct Directory {
     settings: DirectorySettings,
@@ -29,7 +22,7 @@ pub struct Directory {
     hosts: DashMap<String, Arc<TenantRuntime>>,
     slugs: DashMap<String, TenantId>,
     tenants: DashMap<TenantId, Arc<TenantRuntime>>,
-    keys: DashMap<KeyHash, KeyHolder>,
+    keys: DashMap<KeyHash, Arc<ApiKey>>,
     key_ids: DashMap<KeyId, KeyHash>,
 }
 
@@ -72,9 +65,9 @@ impl Directory {
         self.tenants.get(&id).map(|entry| Arc::clone(&entry))
     }
 
-    /// The holder of a key, by hash; expired keys are found as well, `expires_at` decides.
-    pub fn key(&self, hash: &KeyHash) -> Option<KeyHolder> {
-        self.keys.get(hash).map(|entry| entry.clone())
+    /// A key, by hash; expired keys are found as well, `expires_at` decides.
+    pub fn key(&self, hash: &KeyHash) -> Option<Arc<ApiKey>> {
+        self.keys.get(hash).map(|entry| Arc::clone(&entry))
     }
 
     /// How many tenants are known.
@@ -151,14 +144,14 @@ impl Directory {
         };
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         self.key_ids.insert(key.id, hash);
-        self.keys.insert(hash, KeyHolder { key: Arc::new(key) });
+        self.keys.insert(hash, Arc::new(key));
     }
 
     /// Makes a key useless.
     pub fn revoke_key(&self, tenant: TenantId, key: KeyId) {
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, hash)) = self.key_ids.remove(&key) {
-            self.keys.remove_if(&hash, |_, holder| holder.key.tenant_id == tenant);
+            self.keys.remove_if(&hash, |_, key| key.tenant_id == tenant);
         }
     }
 

@@ -87,17 +87,6 @@ impl<IO> Guarded<IO> {
         Self { io, state, scanner: Scanner::new(limits), held: Vec::new(), emitted: 0, approved: 0, linger: None }
     }
 
-    /// The connection underneath.
-    pub const fn get_ref(&self) -> &IO {
-        &self.io
-    }
-
-    /// Gives back the connection and the octets that were read from it but not handed on.
-    pub fn into_inner(mut self) -> (IO, Vec<u8>) {
-        self.held.drain(..self.emitted);
-        (self.io, self.held)
-    }
-
     fn emit(&mut self, buf: &mut ReadBuf<'_>) {
         let count = buf.remaining().min(self.approved - self.emitted);
         buf.put_slice(&self.held[self.emitted..self.emitted + count]);
