@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::codec::{STATE_KEY, State, fingerprint, seal as with_checksum, space, unseal};
-use super::place::Place;
+use super::place::{Place, SNAPSHOT};
 use super::seal::Seal;
 use super::{SCHEMA, StoreError};
 
@@ -57,15 +57,33 @@ pub(super) fn open(place: &Place) -> Result<Opened, StoreError> {
     if !exists(place, &data)? || place.io("reading the database's size", fs::metadata(&data))?.len() == 0 {
         return Err(place.damaged(&data, "it is missing or empty"));
     }
+    remove_unfinished_snapshots(place)?;
     // sled's recovery checks some of what it reads by panicking.
     let verified = catch_unwind(AssertUnwindSafe(|| {
         let sled = open_sled(place)?;
         let (state, changes) = verify(place, &sled, sealed)?;
         Ok((sled, state, changes))
     }));
-    let (sled, state, changes) = verified.unwrap_or_else(|_| Err(place.damaged(&data, "it cannot be read back")))?;
+    let (sled, state, changes) = verified.unwrap_or_else(|_| Err(place.unreadable()))?;
     place.sync_names(&place.sled())?;
     Ok(Opened { sled, seal, state, changes, lock })
+}
+
+/// Removes what a start left that was cut off, by a full disk or a kill, while sled wrote a snapshot: where its log ends and where
+/// its pages are, so that the next start need not read all of it. sled takes every `snap.*` for a finished one and the one whose
+/// name sorts last for the newest, so it would find a part of a snapshot and call the database corrupt for ever. Nothing is lost
+/// with it: sled syncs the file, then renames it, and only then removes the one before and goes on; until then the log and the
+/// snapshot before, where there is one, say all. A finished snapshot that is damaged is still refused.
+fn remove_unfinished_snapshots(place: &Place) -> Result<(), StoreError> {
+    for entry in place.io("listing the database", fs::read_dir(place.sled()))? {
+        let entry = place.io("listing the database", entry)?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(SNAPSHOT) && name.ends_with(".generating") {
+            place.io("removing an unfinished snapshot", fs::remove_file(entry.path()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a directory that has something, but no seal and no sign that making it was cut off.

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::StoreError;
 
+/// How the names of sled's snapshots begin.
+pub(super) const SNAPSHOT: &str = "snap.";
+
 /// A directory of one embedded store.
 #[derive(Debug, Clone)]
 pub(super) struct Place(PathBuf);
@@ -55,6 +58,21 @@ impl Place {
         ))
     }
 
+    /// sled cannot read what it wrote. It does not say which of its files that was.
+    pub(super) fn unreadable(&self) -> StoreError {
+        self.damaged(&self.culprit(), "it cannot be read back")
+    }
+
+    /// The file that sled stumbled over: one of the small ones where its checksum does not hold, else the log.
+    fn culprit(&self) -> PathBuf {
+        let names = std::fs::read_dir(self.sled()).into_iter().flatten().flatten().map(|entry| entry.path());
+        let snapshots = names.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(SNAPSHOT)));
+        // Of several snapshots sled reads the last.
+        let small = [(Some(self.sled().join("conf")), 0), (snapshots.max(), 8)];
+        let broken = small.into_iter().find_map(|(path, length)| path.filter(|path| !whole(path, length).unwrap_or(true)));
+        broken.unwrap_or_else(|| self.data())
+    }
+
     /// The directory has files, but not ours.
     pub(super) fn foreign(&self, name: &str) -> StoreError {
         StoreError::Damaged(format!(
@@ -92,7 +110,12 @@ impl Place {
     pub(super) fn of_sled(&self, what: &str, error: &sled::Error) -> StoreError {
         match error {
             sled::Error::Io(error) => self.failed(what, error),
-            other => self.damaged(&self.data(), other),
+            // What it would print has neither a file nor, mostly, a place in it.
+            sled::Error::Corruption { at: None, .. } => self.unreadable(),
+            sled::Error::Corruption { at: Some(at), .. } => {
+                self.damaged(&self.data(), format_args!("it cannot be read back at byte {}", at.lid()))
+            }
+            other => self.damaged(&self.culprit(), other),
         }
     }
 
@@ -105,4 +128,12 @@ impl Place {
     pub(super) fn io<T>(&self, what: &str, result: io::Result<T>) -> Result<T, StoreError> {
         result.map_err(|error| self.failed(what, error))
     }
+}
+
+/// True where the CRC-32 at the end of one of sled's small files holds; `length` bytes before it say how long the content is.
+fn whole(path: &Path, length: usize) -> io::Result<bool> {
+    let bytes = std::fs::read(path)?;
+    let Some((rest, sum)) = bytes.split_last_chunk::<4>() else { return Ok(false) };
+    let Some(content) = rest.len().checked_sub(length).and_then(|end| rest.get(..end)) else { return Ok(false) };
+    Ok(crc32fast::hash(content) == u32::from_le_bytes(*sum))
 }

@@ -1,11 +1,12 @@
 //! What only a store on disk promises: it is still there, whole, after anything; and what is not whole is refused.
 
 // The processes that tests start answer on their standard output.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod callers;
 mod crash;
 mod damage;
+mod full;
 mod opening;
 
 use std::path::Path;
