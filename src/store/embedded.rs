@@ -65,6 +65,8 @@ struct Durable {
     version: u64,
     /// Why nothing will be written any more.
     failed: Option<String>,
+    /// Why nothing can be written at the moment.
+    full: Option<StoreError>,
 }
 
 impl Embedded {
@@ -74,7 +76,7 @@ impl Embedded {
         let place = Place::new(path);
         let opened = migrate::open(&place)?;
         let state = opened.state;
-        let durable = Durable { group: state.group, version: state.version, failed: None };
+        let durable = Durable { group: state.group, version: state.version, failed: None, full: None };
         let shared = Arc::new(Shared {
             entries: Entries { sled: opened.sled, place },
             gate: RwLock::new(()),
@@ -82,7 +84,7 @@ impl Embedded {
             durable: watch::Sender::new(durable),
             _lock: opened.lock,
         });
-        let mut writer = Writer::new(shared.clone(), opened.seal, state, opened.changes)?;
+        let mut writer = Writer::new(shared.clone(), (opened.seal, opened.room), state, opened.changes)?;
         if state.importing {
             import::undo(&mut writer)?;
         }
@@ -143,6 +145,19 @@ impl Shared {
         };
         tracing::error!(cause = %text, "the store takes no more writes until gatehouse is restarted");
         self.durable.send_modify(|durable| durable.failed = Some(text));
+    }
+
+    /// Notes why a group was refused that may be taken later, and says it once; the error again.
+    fn refuse(&self, error: StoreError) -> StoreError {
+        self.durable.send_if_modified(|durable| {
+            if durable.full.is_none() {
+                tracing::error!(%error, "the store takes no writes until there is room");
+            }
+            durable.full = Some(error.clone());
+            // No reader waits for this.
+            false
+        });
+        error
     }
 
     /// The error of everything after that.
@@ -213,7 +228,12 @@ impl Store for Embedded {
     }
 
     async fn version(&self) -> Result<Version, StoreError> {
-        Ok(Version(self.shared.durable.borrow().version))
+        let durable = self.shared.durable.borrow().clone();
+        match (durable.failed, durable.full) {
+            (None, None) => Ok(Version(durable.version)),
+            (None, Some(full)) => Err(full),
+            (Some(text), _) => Err(StoreError::Unavailable(text)),
+        }
     }
 
     async fn export(&self) -> Result<Snapshot, StoreError> {

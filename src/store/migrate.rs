@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::codec::{STATE_KEY, State, fingerprint, seal as with_checksum, space, unseal};
 use super::place::{Place, SNAPSHOT};
+use super::room::Room;
 use super::seal::Seal;
 use super::{SCHEMA, StoreError};
 
@@ -28,6 +29,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 pub(super) struct Opened {
     pub sled: sled::Db,
     pub seal: Seal,
+    pub room: Room,
     pub state: State,
     /// Keys of the change log, oldest first.
     pub changes: VecDeque<Vec<u8>>,
@@ -58,6 +60,8 @@ pub(super) fn open(place: &Place) -> Result<Opened, StoreError> {
         return Err(place.damaged(&data, "it is missing or empty"));
     }
     remove_unfinished_snapshots(place)?;
+    let room = Room::of(place.io("opening the database", File::options().write(true).open(&data))?);
+    place.io("giving back room", room.give_back())?;
     // sled's recovery checks some of what it reads by panicking.
     let verified = catch_unwind(AssertUnwindSafe(|| {
         let sled = open_sled(place)?;
@@ -66,7 +70,7 @@ pub(super) fn open(place: &Place) -> Result<Opened, StoreError> {
     }));
     let (sled, state, changes) = verified.unwrap_or_else(|_| Err(place.unreadable()))?;
     place.sync_names(&place.sled())?;
-    Ok(Opened { sled, seal, state, changes, lock })
+    Ok(Opened { sled, seal, room, state, changes, lock })
 }
 
 /// Removes what a start left that was cut off, by a full disk or a kill, while sled wrote a snapshot: where its log ends and where

@@ -11,6 +11,7 @@ pub mod embedded;
 pub mod memory;
 mod migrate;
 mod place;
+mod room;
 mod rules;
 mod seal;
 
@@ -239,7 +240,7 @@ pub trait Store: Send + Sync + 'static {
     /// not 0). The last [`KEPT_CHANGES`] changes are kept.
     async fn changes(&self, since: Version, limit: usize) -> Result<Vec<Changed>, StoreError>;
 
-    /// The version of the newest commit.
+    /// The version of the newest commit; an error where nothing can be committed.
     async fn version(&self) -> Result<Version, StoreError>;
 
     /// Everything, as of one moment.

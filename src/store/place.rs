@@ -106,6 +106,14 @@ impl Place {
         ))
     }
 
+    /// The disk has no room for a group of commits.
+    pub(super) fn full(&self, error: impl Display) -> StoreError {
+        StoreError::Unavailable(format!(
+            "{} has no room for more ({error}); nothing was changed, and what is stored can be read: free some room on that disk, and writes go on by themselves",
+            self.0.display()
+        ))
+    }
+
     /// What an error of sled means.
     pub(super) fn of_sled(&self, what: &str, error: &sled::Error) -> StoreError {
         match error {

@@ -39,7 +39,7 @@ pub(super) fn commit(stage: &mut Stage<'_>, log: &mut VecDeque<Vec<u8>>, tx: Tx)
     }
     while log.len() > KEPT_CHANGES {
         if let Some(oldest) = log.pop_front() {
-            stage.remove(oldest)?;
+            stage.let_go(oldest)?;
         }
     }
     Ok(Ok(Committed { version: Version(version), numbers }))

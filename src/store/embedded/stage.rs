@@ -1,7 +1,7 @@
 //! A group of commits before it is written: what it changes, over what is there. The writer reads through it, so that a
 //! commit sees the ones before it in its group.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::entries::Entries;
 use crate::store::StoreError;
@@ -13,6 +13,8 @@ pub(super) struct Stage<'a> {
     before: State,
     pending: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     bytes: usize,
+    /// Changes that the log lets go, oldest first.
+    let_go: Vec<Vec<u8>>,
     /// As it will be after the group.
     pub state: State,
 }
@@ -28,7 +30,7 @@ pub(super) struct Group {
 impl<'a> Stage<'a> {
     /// Nothing yet, over `state`.
     pub(super) fn new(entries: &'a Entries, state: State) -> Self {
-        Self { entries, before: state, pending: BTreeMap::new(), bytes: 0, state }
+        Self { entries, before: state, pending: BTreeMap::new(), bytes: 0, let_go: Vec::new(), state }
     }
 
     /// Bytes that it would write so far.
@@ -66,6 +68,18 @@ impl<'a> Stage<'a> {
             self.pending.insert(key, None);
         }
         Ok(())
+    }
+
+    /// Removes the oldest change of the log.
+    pub(super) fn let_go(&mut self, oldest: Vec<u8>) -> Result<(), StoreError> {
+        self.let_go.push(oldest.clone());
+        self.remove(oldest)
+    }
+
+    /// Leaves everything as it was: the log, which had so many changes, too.
+    pub(super) fn give_up(self, log: &mut VecDeque<Vec<u8>>, had: usize) {
+        self.let_go.into_iter().rev().for_each(|oldest| log.push_front(oldest));
+        log.truncate(had);
     }
 
     /// True where there is something to write.

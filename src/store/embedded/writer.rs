@@ -22,6 +22,7 @@ use super::stage::{Group, Stage};
 use super::{Durable, Shared, apply, import};
 use crate::model::Millis;
 use crate::store::codec::State;
+use crate::store::room::Room;
 use crate::store::seal::Seal;
 use crate::store::{Committed, Snapshot, StoreError, Tx, UsageRow};
 
@@ -55,13 +56,16 @@ pub(super) struct Writer {
     pub seal: Seal,
     pub state: State,
     pub log: VecDeque<Vec<u8>>,
+    room: Room,
     flush: Flush,
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, seal: Seal, state: State, log: VecDeque<Vec<u8>>) -> Result<Self, StoreError> {
+    pub(super) fn new(shared: Arc<Shared>, (seal, room): (Seal, Room), state: State, log: VecDeque<Vec<u8>>) -> Result<Self, StoreError> {
         let flush = Flush::start(&shared)?;
-        Ok(Self { shared, seal, state, log, flush })
+        // Where there is none, the first group will say so.
+        let _ = room.take(0);
+        Ok(Self { shared, seal, state, log, room, flush })
     }
 
     /// Works until every sender is gone, or a write fails: then the receiver is dropped, and all who wait see that.
@@ -71,16 +75,17 @@ impl Writer {
             let done = match first {
                 Job::Import(snapshot, answer) => {
                     let imported = import::import(&mut self, *snapshot);
-                    split(imported, answer, &mut replies)
+                    split(imported, answer, &mut replies).map(Ok)
                 }
                 first => self.group(first, &mut jobs, &mut replies),
             };
             if let Err(error) = &done {
                 self.shared.fail(error);
             }
-            let answer = done.clone().map_err(|_| self.shared.unavailable());
+            let failed = done.is_err();
+            let answer = done.unwrap_or_else(|_| Err(self.shared.unavailable()));
             replies.into_iter().for_each(|reply| reply(answer.clone()));
-            if done.is_err() {
+            if failed {
                 return;
             }
         }
@@ -88,9 +93,15 @@ impl Writer {
         let _ = self.seal.sync();
     }
 
-    /// Stages `first` and what else waits, then writes it.
-    fn group(&mut self, first: Job, jobs: &mut mpsc::Receiver<Job>, replies: &mut Vec<Reply>) -> Result<(), StoreError> {
+    /// Stages `first` and what else waits, then writes it. The inner error is that of a full disk, and changed nothing.
+    fn group(
+        &mut self,
+        first: Job,
+        jobs: &mut mpsc::Receiver<Job>,
+        replies: &mut Vec<Reply>,
+    ) -> Result<Result<(), StoreError>, StoreError> {
         let shared = self.shared.clone();
+        let kept = self.log.len();
         let mut stage = Stage::new(&shared.entries, self.state);
         let mut next = Some(first);
         let mut import = None;
@@ -119,13 +130,21 @@ impl Writer {
             }
         }
         if stage.changed() {
+            if let Err(error) = self.room.take(stage.bytes()) {
+                stage.give_up(&mut self.log, kept);
+                let full = shared.refuse(shared.entries.place.full(error));
+                if let Some((_, answer)) = import {
+                    settle(Ok(Err(full.clone())), answer, replies)?;
+                }
+                return Ok(Err(full));
+            }
             self.write(stage.finish())?;
         }
         if let Some((snapshot, answer)) = import {
             let imported = import::import(self, *snapshot);
-            return split(imported, answer, replies);
+            return split(imported, answer, replies).map(Ok);
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
     /// Writes a group and makes it durable.
@@ -150,7 +169,10 @@ impl Writer {
         self.flush.run(&self.shared)?;
         place.io("writing the seal", self.seal.write(state))?;
         self.state = state;
-        self.shared.durable.send_replace(Durable { group: state.group, version: state.version, failed: None });
+        let before = self.shared.durable.send_replace(Durable { group: state.group, version: state.version, failed: None, full: None });
+        if before.full.is_some() {
+            tracing::info!("the store has room again and takes writes");
+        }
         Ok(())
     }
 }
