@@ -8,6 +8,7 @@ mod demo;
 mod drain;
 mod framing;
 mod framing_h2;
+mod full_disk;
 mod handshakes;
 mod hygiene;
 mod leaving;

@@ -1,7 +1,5 @@
 //! Usage is exact: what a client received whole is counted, once, through kills, restarts and a store that cannot be written.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,7 +8,7 @@ use http::{Method, Response, StatusCode, Version};
 use serde_json::{Value, json};
 
 use crate::support::upstream::{full, pieces};
-use crate::support::{Connection, TestGateway, Upstream, VERSIONS, eventually, tenant, within_one_day};
+use crate::support::{Connection, Disk, TestGateway, Upstream, VERSIONS, eventually, tenant, within_one_day};
 
 const BODY: usize = 3_000;
 
@@ -255,34 +253,31 @@ async fn folds(gateway: &TestGateway) -> u64 {
 #[tokio::test]
 async fn with_a_store_that_cannot_be_written_known_tenants_are_served_and_counted() {
     within_one_day().await;
-    let Some(disk) = Disk::of_mebibytes(8) else {
-        eprintln!("left out: a file system of its own needs root");
-        return;
-    };
+    let Some(disk) = Disk::of_mebibytes(8) else { return };
     let origin = Upstream::replying("hello").start().await;
-    let store = disk.0.path().join("store").display().to_string();
+    let store = disk.path().join("store").display().to_string();
     let mut gateway = TestGateway::to(&origin).set("store.path", &store).tenant(tenant("acme").calls_per_day(90)).start().await;
     let key = gateway.key("acme", json!({})).await;
     gateway.get("acme", "/").await.expect(200);
-    let filler = fill(disk.0.path());
-    // sled writes a segment now and then, so that it takes a few changes until one fails.
+    disk.fill();
+    // Some room was taken before, so that it takes a few changes until one is refused.
     eventually("the store is full", || async {
         let answer = gateway.admin(Method::PATCH, "/admin/tenants/acme", json!({"metadata": {"x": noise()}})).await;
         (answer.status == 503).then_some(answer)
     })
     .await
     .code("store_unavailable");
-    // The admin API cannot answer without its store; the tenant's own does.
     let mut connection = gateway.connect(Version::HTTP_2, "acme").await;
     for call in (1..59).step_by(2) {
         connection.get("/").await.expect(200);
         let seen = connection.get_with("/api/usage", ("x-api-key", &key)).await.expect(200);
         assert_eq!(seen.json()["usage"]["apiCalls"], call + 1);
+        assert_eq!(gateway.usage("acme").await["apiCalls"], call + 2, "the read counts as well");
         assert!(seen.header("ratelimit").contains(&format!("\"day\";r={};", 90 - call - 2)), "{}", seen.header("ratelimit"));
     }
     gateway.signal("KILL");
     gateway.ended().await;
-    std::fs::remove_file(filler).unwrap();
+    disk.free();
     gateway.start_again().await;
     assert_eq!(gateway.usage("acme").await["apiCalls"], 59);
     for _ in 59..90 {
@@ -295,32 +290,4 @@ async fn with_a_store_that_cannot_be_written_known_tenants_are_served_and_counte
 /// Text that does not compress.
 fn noise() -> String {
     (0..8_000).map(|_| fastrand::alphanumeric()).collect()
-}
-
-/// Takes all the room that is left.
-fn fill(folder: &Path) -> PathBuf {
-    use std::io::Write;
-    let path = folder.join("filler");
-    let mut file = std::fs::File::create(&path).unwrap();
-    for size in [64 * 1024, 4096, 1] {
-        while file.write_all(&vec![0; size]).is_ok() {}
-    }
-    path
-}
-
-/// A small file system of its own.
-struct Disk(tempfile::TempDir);
-
-impl Disk {
-    fn of_mebibytes(size: u32) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}m"), "tmpfs"]).arg(folder.path()).output();
-        mounted.is_ok_and(|output| output.status.success()).then_some(Self(folder))
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
-    }
 }

@@ -135,9 +135,15 @@ impl From<StoreError> for Problem {
             StoreError::Conflict(_) => Self::new(StatusCode::CONFLICT, "conflict", "Changed meanwhile", "Try again."),
             StoreError::Refused(text) => Self::field("", "too_long", text),
             StoreError::Unavailable(_) | StoreError::Locked(_) => {
-                tracing::error!(%error, "the admin API has no store");
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "Store not available", "Nothing was changed; try again.")
-                    .with_header(header::RETRY_AFTER, HeaderValue::from_static("5"))
+                // The store says it once, when it stops; not each call that meets it.
+                tracing::debug!(%error, "the admin API has no store");
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "store_unavailable",
+                    "Store not available",
+                    "Nothing was changed. The log says what to do; try again then.",
+                )
+                .with_header(header::RETRY_AFTER, HeaderValue::from_static("5"))
             }
             StoreError::Damaged(_) | StoreError::Schema(_) => {
                 tracing::error!(%error, "the store's data cannot be used");

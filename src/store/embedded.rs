@@ -130,7 +130,11 @@ impl Embedded {
         let mut durable = self.shared.durable.subscribe();
         let settled = durable.wait_for(|durable| durable.group >= seen || durable.failed.is_some()).await;
         match settled {
-            Ok(durable) if durable.group >= seen => found,
+            Ok(durable) if durable.group >= seen => found.inspect_err(|error| {
+                if matches!(error, StoreError::Unavailable(_)) {
+                    tracing::error!(%error, "the store cannot be read");
+                }
+            }),
             _ => Err(self.shared.unavailable()),
         }
     }

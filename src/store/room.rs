@@ -23,28 +23,39 @@ const BLOCK: u64 = 512;
 
 /// The room of one database.
 #[derive(Debug)]
-pub(super) struct Room(File);
+pub(super) struct Room {
+    log: File,
+    /// It could not be had the last time.
+    short: bool,
+}
 
 impl Room {
     /// Over the log, opened for writing.
     pub(super) fn of(log: File) -> Self {
-        Self(log)
+        Self { log, short: false }
     }
 
     /// Makes sure that changes of so many bytes find room. The length of the file stays as it is.
-    pub(super) fn take(&self, bytes: usize) -> io::Result<()> {
-        let found = self.0.metadata()?;
+    pub(super) fn take(&mut self, bytes: usize) -> io::Result<()> {
         let growth = GROWTH * bytes as u64;
-        if found.blocks() * BLOCK >= found.len() + growth + MARGIN {
+        // Once short, a bit more is asked for: else small changes would go on to find room, and larger ones none, by turns.
+        let taken = self.has(growth + if self.short { AHEAD } else { MARGIN }, growth + AHEAD);
+        self.short = taken.is_err();
+        taken
+    }
+
+    /// `need` beyond the end of the file, or `more` where it has to be taken.
+    fn has(&self, need: u64, more: u64) -> io::Result<()> {
+        let found = self.log.metadata()?;
+        if found.blocks() * BLOCK >= found.len() + need {
             return Ok(());
         }
         // From the start of the file, so that nobody need know where it has holes.
-        match retry_on_intr(|| fallocate(&self.0, FallocateFlags::KEEP_SIZE, 0, found.len() + growth + AHEAD)) {
+        match retry_on_intr(|| fallocate(&self.log, FallocateFlags::KEEP_SIZE, 0, found.len() + more)) {
             // This file system cannot promise room; but it can say whether there is some.
             Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
-                let disk = fstatvfs(&self.0)?;
-                let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-                if free >= growth + MARGIN { Ok(()) } else { Err(Errno::NOSPC.into()) }
+                let disk = fstatvfs(&self.log)?;
+                if disk.f_bavail.saturating_mul(disk.f_frsize) >= need { Ok(()) } else { Err(Errno::NOSPC.into()) }
             }
             taken => Ok(taken?),
         }
@@ -52,6 +63,6 @@ impl Room {
 
     /// Gives back what was taken and is not used. Only while sled does not write.
     pub(super) fn give_back(&self) -> io::Result<()> {
-        self.0.set_len(self.0.metadata()?.len())
+        self.log.set_len(self.log.metadata()?.len())
     }
 }

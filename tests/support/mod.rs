@@ -3,6 +3,7 @@
 pub mod client;
 pub mod connect;
 pub mod connection;
+pub mod disk;
 pub mod frames;
 pub mod gateway;
 pub mod matrix;
@@ -16,6 +17,7 @@ pub mod wire;
 
 pub use client::Answer;
 pub use connection::{Connection, VERSIONS};
+pub use disk::Disk;
 pub use gateway::TestGateway;
 pub use raw::{Raw, RawUpstream, within};
 pub use tenant::tenant;

@@ -62,7 +62,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, (seal, room): (Seal, Room), state: State, log: VecDeque<Vec<u8>>) -> Result<Self, StoreError> {
-        let flush = Flush::start(&shared)?;
+        let (flush, mut room) = (Flush::start(&shared)?, room);
         // Where there is none, the first group will say so.
         let _ = room.take(0);
         Ok(Self { shared, seal, state, log, room, flush })
