@@ -255,6 +255,7 @@ async fn a_client_with_more_to_ask_leaves(gateway: TestGateway, origin: RawUpstr
     let upload = format!("POST /second HTTP/1.1\r\n{HOST}content-length: 5\r\n\r\nhello");
     let bad = format!("GET /second HTTP/1.1\r\n{HOST}{HOST}\r\n");
     let partial = "GET /sec".to_owned();
+    let frame = "\u{1}\u{1}a".to_owned();
     for (second, leave, is_answered) in [
         (&good, Leave::Finish, false),
         (&good, Leave::Reset, true),
@@ -264,9 +265,12 @@ async fn a_client_with_more_to_ask_leaves(gateway: TestGateway, origin: RawUpstr
         (&bad, Leave::Reset, false),
         (&partial, Leave::Finish, false),
         (&partial, Leave::Reset, true),
+        (&frame, Leave::Finish, true),
+        (&frame, Leave::Reset, false),
     ] {
         let mut client = client_that_leaves(&gateway, leave).await;
-        client.send(format!("GET /first HTTP/1.1\r\n{HOST}\r\n{second}")).await;
+        let upgrade = if *second == frame { "upgrade: websocket\r\nconnection: upgrade\r\n" } else { "" };
+        client.send(format!("GET /first HTTP/1.1\r\n{HOST}{upgrade}\r\n{second}")).await;
         let (mut app, head) = origin.head().await;
         assert!(head.first.starts_with("GET /first "), "{head:?}");
         if is_answered {

@@ -36,6 +36,9 @@ pub fn app(
     exchange.outcome.status = parts.status.as_u16();
     let answer = match (upgrade, switches) {
         (Some(client), true) => {
+            if let Some(framing) = &exchange.connection.framing {
+                framing.switch();
+            }
             tokio::task::spawn_local(tunnel(client, body, ticket, exchange));
             AnswerBody::Own(None)
         }

@@ -6,10 +6,10 @@
 //! - hyper sees only whole, checked heads; octets of good requests reach it unchanged and in order, however they were split.
 //! - In place of a bad head hyper gets a harmless one that asks to close, and nothing after it; [`FramingState::violation_of`]
 //!   tells the handler why. Good requests sent before it are still answered first.
-//! - hyper gets one request at a time: until its response has ended, what follows is held and not looked at. hyper looks for
-//!   the end of the stream only while it has nothing left to read, so a client that leaves is noticed although it has sent
-//!   more. At most [`FramingLimits::max_head`] octets are read ahead (or one read of hyper's, if that is more); behind them, the
-//!   end is seen when the response has ended.
+//! - hyper gets one request at a time: until its response has ended (or is 101), what follows is held and not looked at. hyper
+//!   looks for the end of the stream only while it has nothing left to read, so a client that leaves is noticed although it has
+//!   sent more. At most [`FramingLimits::max_head`] octets are read ahead (or one read of hyper's, if that is more); behind
+//!   them, the end is seen when the response has ended.
 //! - A bad chunked body ends in a read error ([`io::ErrorKind::InvalidData`]) after the good octets before it.
 //! - A head that comes alone and in one read costs one parse and no copy; an idle connection holds no buffer.
 
@@ -178,7 +178,7 @@ impl<IO: AsyncRead + Unpin> Guarded<IO> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
         let fresh = &buf.filled()[before..];
-        if fresh.is_empty() || self.scanner.standing() == Standing::Upgraded {
+        if fresh.is_empty() {
             return Poll::Ready(Ok(true));
         }
         let approved = self.scanner.scan(fresh, &self.state);

@@ -12,7 +12,7 @@ use super::{FramingLimits, FramingState};
 pub(super) enum Standing {
     /// Good so far.
     Sound,
-    /// A head asked for a WebSocket; what follows is not HTTP and is not looked at.
+    /// A head asked for a WebSocket; what follows waits for the answer, is not HTTP and is not looked at.
     Upgraded,
     /// A head was refused; nothing passes any more.
     Refused,
@@ -59,9 +59,14 @@ impl Scanner {
         }
     }
 
-    /// While the next octet is that of a head which has to wait for the end of a response: how many octets may be held.
+    /// While the next octet has to wait for the end of a response, or for the one that switches: how many octets may be held.
     pub(super) fn read_ahead(&self, state: &FramingState) -> Option<usize> {
-        (matches!(self.at, At::Head) && state.is_in_flight()).then_some(self.limits.max_head)
+        let waits = match self.at {
+            At::Head => state.is_in_flight(),
+            At::End(Standing::Upgraded) => !state.has_switched() && state.is_in_flight(),
+            At::Length(_) | At::Chunked(_) | At::End(_) => false,
+        };
+        waits.then_some(self.limits.max_head)
     }
 
     /// How many of `bytes` may pass. While the stream is sound, the rest is to be given again: with more, if it is a part of
@@ -70,8 +75,10 @@ impl Scanner {
         let mut passed = 0;
         while passed < bytes.len() {
             let rest = &bytes[passed..];
+            if self.read_ahead(state).is_some() {
+                break;
+            }
             match &mut self.at {
-                At::Head if state.is_in_flight() => break,
                 At::Head => match self.head(rest, state) {
                     0 => break,
                     count => passed += count,

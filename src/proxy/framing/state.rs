@@ -46,6 +46,8 @@ pub struct FramingState {
     done: AtomicU64,
     done_at: AtomicU64,
     upgrade: AtomicU64,
+    /// The answer to that request is 101.
+    switched: AtomicBool,
     violation: OnceLock<(u64, Violation)>,
     /// Somebody waits for the end of a response.
     waited_for: AtomicBool,
@@ -62,6 +64,7 @@ impl FramingState {
             done: AtomicU64::new(0),
             done_at: AtomicU64::new(0),
             upgrade: AtomicU64::new(NEVER),
+            switched: AtomicBool::new(false),
             violation: OnceLock::new(),
             waited_for: AtomicBool::new(false),
             waker: AtomicWaker::new(),
@@ -106,6 +109,16 @@ impl FramingState {
     /// to it but 101 has to say `Connection: close`.
     pub fn upgraded_at(&self, request_index: u64) -> bool {
         self.upgrade.load(Relaxed) == request_index
+    }
+
+    /// The answer to the request for a WebSocket is 101: from now on everything passes. To be called before that is read.
+    pub fn switch(&self) {
+        self.switched.store(true, Relaxed);
+    }
+
+    /// Whether the connection is no longer one of HTTP.
+    pub(super) fn has_switched(&self) -> bool {
+        self.switched.load(Relaxed)
     }
 
     /// Whether a request was handed on whose response has not ended.

@@ -130,6 +130,22 @@ fn the_end_of_the_stream_is_told_although_octets_are_held() {
 }
 
 #[test]
+fn what_follows_a_request_for_a_websocket_waits_for_the_answer_that_switches() {
+    let head = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n";
+    let frames = "\0\0 not HTTP \n\n";
+    for cuts in [&[][..], &[head.len(), head.len() + 2]] {
+        let mut reader = Reader::new(patiently(format!("{head}{frames}").as_bytes(), cuts), 4096);
+        assert_eq!(reader.read_all(), head.as_bytes());
+        reader.state.switch();
+        assert_eq!(reader.read_all(), frames.as_bytes());
+        assert!(reader.guard.held.is_empty());
+    }
+    let mut left = Reader::new(Pieces([format!("{head}{frames}").into_bytes()].into()), 4096);
+    assert!(matches!(left.read(), Poll::Ready(Ok(octets)) if octets == head.as_bytes()));
+    assert!(matches!(left.read(), Poll::Ready(Ok(octets)) if octets.is_empty()));
+}
+
+#[test]
 fn what_is_read_ahead_is_bounded() {
     for room in [64, LIMITS.max_head, 3 * LIMITS.max_head] {
         let mut reader = Reader::new(Endless(0), room);
