@@ -19,11 +19,6 @@ impl Shutdown {
         self.tracker.close();
     }
 
-    /// True once [`begin`](Self::begin) was called.
-    pub fn has_begun(&self) -> bool {
-        self.token.is_cancelled()
-    }
-
     /// Waits for [`begin`](Self::begin).
     pub fn begun(&self) -> WaitForCancellationFuture<'_> {
         self.token.cancelled()
@@ -42,7 +37,7 @@ impl Shutdown {
         }
     }
 
-    /// A guard: [`drained`](Self::drained) waits until it is dropped.
+    /// A guard: [`over`](Self::over) waits until it is dropped.
     pub fn hold(&self) -> TaskTrackerToken {
         self.tracker.token()
     }
@@ -50,10 +45,5 @@ impl Shutdown {
     /// How many guards are held.
     pub fn held(&self) -> usize {
         self.tracker.len()
-    }
-
-    /// Waits until the drain has begun and every guard is dropped.
-    pub async fn drained(&self) {
-        self.tracker.wait().await;
     }
 }

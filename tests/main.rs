@@ -2,19 +2,26 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 mod admin_access;
+mod audit;
+mod bad_input;
+mod demo;
 mod drain;
 mod framing;
 mod framing_h2;
 mod handshakes;
 mod hygiene;
 mod leaving;
+mod lifecycle;
 mod limits;
+mod metering;
 mod patience;
 mod quick_start;
+mod real_app;
 mod redirects;
 mod refusals;
 mod resolution;
 mod route_policy;
+mod scale;
 mod sni;
 mod streaming;
 mod support;

@@ -18,9 +18,8 @@ fn impatient(origin: &RawUpstream) -> GatewayBuilder {
     TestGateway::to_url(&origin.url()).tenant(tenant("acme").concurrency(2))
 }
 
-/// Fails unless `wait` is over after about a second.
-async fn after_a_second<T>(wait: impl Future<Output = T>) -> T {
-    let begun = Instant::now();
+/// Fails unless `wait` is over about a second after it can have begun.
+async fn after_a_second<T>(begun: Instant, wait: impl Future<Output = T>) -> T {
     let outcome = within("the gateway loses patience", wait).await;
     assert!(begun.elapsed() > SOON && begun.elapsed() < LATE, "it took {:?}", begun.elapsed());
     outcome
@@ -44,12 +43,14 @@ async fn a_head_that_does_not_end_is_cut_off() {
     let secure = impatient(&origin).set("limits.header_timeout", "1s").start().await;
     let clear = impatient(&origin).set("limits.header_timeout", "1s").plaintext().start().await;
     for gateway in [secure, clear] {
+        let begun = Instant::now();
         let mut wire = gateway.raw("acme").await;
         wire.send(format!("GET / HTTP/1.1\r\n{HOST}x-slow: ")).await;
-        assert_eq!(after_a_second(trickle(wire, b"a")).await, b"");
+        assert_eq!(after_a_second(begun, trickle(wire, b"a")).await, b"");
         // A client that says nothing at all has no more time.
+        let begun = Instant::now();
         let mut silent = gateway.raw("acme").await;
-        assert_eq!(after_a_second(silent.rest()).await, b"");
+        assert_eq!(after_a_second(begun, silent.rest()).await, b"");
     }
 }
 
@@ -62,23 +63,27 @@ async fn a_second_head_on_a_connection_has_no_more_time_than_the_first() {
     let (mut app, _) = origin.head().await;
     app.send("HTTP/1.1 204 No Content\r\n\r\n").await;
     assert_eq!(client.head().await.status(), 204);
+    let begun = Instant::now();
     client.send(format!("GET / HTTP/1.1\r\n{HOST}x-slow: ")).await;
-    assert_eq!(after_a_second(trickle(client, b"a")).await, b"");
+    assert_eq!(after_a_second(begun, trickle(client, b"a")).await, b"");
 }
 
 #[tokio::test]
 async fn a_handshake_that_does_not_come_is_cut_off() {
     let origin = RawUpstream::listen().await;
     let gateway = impatient(&origin).set("limits.header_timeout", "1s").start().await;
+    let begun = Instant::now();
     let mut silent = Raw::over(gateway.tcp().await);
-    assert_eq!(after_a_second(silent.rest()).await, b"");
-    let mut begun = Raw::over(gateway.tcp().await);
+    assert_eq!(after_a_second(begun, silent.rest()).await, b"");
+    let begun = Instant::now();
+    let mut partial = Raw::over(gateway.tcp().await);
     // A record of 512 octets that holds a ClientHello, of which the rest does not come.
-    begun.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").await;
-    after_a_second(begun.rest()).await;
+    partial.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").await;
+    after_a_second(begun, partial.rest()).await;
     // After a handshake for HTTP/2, its preface has to come.
+    let begun = Instant::now();
     let mut shaken = Raw::over(gateway.raw_tls("acme", "h2").await);
-    after_a_second(shaken.rest()).await;
+    after_a_second(begun, shaken.rest()).await;
 }
 
 #[tokio::test]
@@ -94,13 +99,15 @@ async fn idle_connections_end_and_busy_ones_do_not() {
 
     // These are idle for longer than the limit one after the other, so that the busy ones wait for more than two seconds.
     let mut idle = gateway.raw("acme").await;
+    let begun = Instant::now();
     idle.send(format!("GET / HTTP/1.1\r\n{HOST}\r\n")).await;
     assert_eq!(idle.message().await.head.status(), 429, "two are in flight");
-    assert_eq!(after_a_second(idle.rest()).await, b"");
+    assert_eq!(after_a_second(begun, idle.rest()).await, b"");
     let mut idle = Raw::over(gateway.raw_tls("acme", "h2").await);
+    let begun = Instant::now();
     idle.begin_http2().await;
     // A GOAWAY without blame, after the answer.
-    assert_eq!(after_a_second(idle.goaway()).await, (1, 0));
+    assert_eq!(after_a_second(begun, idle.goaway()).await, (1, 0));
 
     for app in [&mut app, &mut app_h2] {
         app.send("HTTP/1.1 204 No Content\r\n\r\n").await;
@@ -114,21 +121,52 @@ async fn a_body_that_stops_arriving_is_told_and_frees_its_place() {
     let origin = RawUpstream::listen().await;
     let gateway = impatient(&origin).set("limits.idle_timeout", "1s").start().await;
     let mut client = gateway.raw("acme").await;
+    let begun = Instant::now();
     client.send(format!("POST / HTTP/1.1\r\n{HOST}content-length: 100\r\n\r\nbegun")).await;
     let (mut app, _) = origin.head().await;
-    let answer = after_a_second(client.message()).await;
+    let answer = after_a_second(begun, client.message()).await;
     answer.refused(408, "request_timeout", "http_request_error");
     assert_eq!(client.rest().await, b"");
     assert_eq!(app.rest().await, b"begun");
 
     let mut client = gateway.h2_streams("acme").await;
     let (response, mut stream) = client.begin("POST", "/", true).await;
+    let begun = Instant::now();
     push(&mut stream, Bytes::from("begun"), false).await.unwrap();
     let (mut app, _) = origin.head().await;
-    assert_eq!(after_a_second(head_of(response)).await.status(), 408);
+    assert_eq!(after_a_second(begun, head_of(response)).await.status(), 408);
     assert_eq!(app.rest().await, b"5\r\nbegun\r\n", "the app never sees an end");
     let metrics = gateway.admin(reqwest::Method::GET, "/metrics", serde_json::Value::Null).await.expect(200).text();
     assert!(metrics.contains("request_timeout"), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_slow_body_is_called_slow_whichever_clock_runs_out_first() {
+    let origin = RawUpstream::listen().await;
+    let gateway = impatient(&origin).set("upstream.response_timeout", "1s").start().await;
+    let mut client = gateway.raw("acme").await;
+    let begun = Instant::now();
+    client.send(format!("POST / HTTP/1.1\r\n{HOST}content-length: 100\r\n\r\nbegun")).await;
+    let (mut app, _) = origin.head().await;
+    after_a_second(begun, client.message()).await.refused(408, "request_timeout", "http_request_error");
+    assert_eq!(app.rest().await, b"begun");
+}
+
+#[tokio::test]
+async fn a_client_that_opens_no_window_is_given_up_with_its_place() {
+    let origin = RawUpstream::listen().await;
+    let gateway = impatient(&origin).set("limits.idle_timeout", "1s").start().await;
+    let mut client = gateway.h2_streams("acme").await;
+    // What is received is never released, so the stream's window stays closed once it is used up.
+    let (response, _) = client.begin("GET", "/", false).await;
+    let (mut app, _) = origin.head().await;
+    let begun = Instant::now();
+    app.send("HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n").await;
+    let answer = head_of(response).await;
+    let chunk = vec![b'0'; 64 * 1024];
+    let cut_off = async { while app.try_send(&chunk).await.is_ok() {} };
+    after_a_second(begun, cut_off).await;
+    drop(answer);
 }
 
 #[tokio::test]
@@ -169,9 +207,10 @@ async fn a_client_that_takes_nothing_is_dropped_and_the_app_hears_of_it() {
     let origin = RawUpstream::listen().await;
     let gateway = impatient(&origin).set("limits.idle_timeout", "1s").start().await;
     let mut client = gateway.raw("acme").await;
+    let begun = Instant::now();
     client.send(format!("GET / HTTP/1.1\r\n{HOST}\r\n")).await;
     let app = endless(&origin).await;
-    after_a_second(app).await.unwrap();
+    after_a_second(begun, app).await.unwrap();
     let record = gateway.access_record(|record| record["status"] == 200).await;
     assert_eq!(record["aborted"], true);
 }

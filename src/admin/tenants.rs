@@ -154,7 +154,7 @@ pub async fn delete(State(app): State<App>, Path(id): Path<String>, call: Call) 
     write(&app, &call, || async {
         let current = app.find(&id).await?;
         call.check_match(&current)?;
-        let change = move_tenant(&current, Move::Delete, None, &call.cause)?;
+        let change = move_tenant(&current, Move::Delete, None, &app.config, &call.cause)?;
         let body = app.tenant_json(&change.tenant);
         Ok(Outcome::ok(change, body))
     })

@@ -1,5 +1,5 @@
 //! Listening sockets. Workers share a port through `SO_REUSEPORT`, which would let a second gateway slip in beside the first:
-//! so each port is probed without it before it is taken.
+//! so the first socket of a port listens before it begins to share, and only one process can do that.
 
 use std::net::{SocketAddr, TcpListener};
 
@@ -44,24 +44,24 @@ impl Listeners {
 /// One socket for each worker on the same port.
 fn shared(address: SocketAddr, key: &str, kind: Listener, workers: &mut [Vec<(Listener, TcpListener)>]) -> anyhow::Result<SocketAddr> {
     let mut address = address;
-    if address.port() != 0 {
-        TcpListener::bind(address).with_context(|| not_free(address, key))?;
-    }
-    for worker in workers {
-        let socket = reusable(address).with_context(|| not_free(address, key))?;
+    for (index, worker) in workers.iter_mut().enumerate() {
+        let socket = listening(address, index == 0).with_context(|| not_free(address, key))?;
         address = socket.local_addr()?;
         worker.push((kind, socket));
     }
     Ok(address)
 }
 
-fn reusable(address: SocketAddr) -> std::io::Result<TcpListener> {
+/// A socket that listens and shares its port from then on: the first with none before it, others with those of its user.
+fn listening(address: SocketAddr, first: bool) -> std::io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
+    socket.set_reuse_port(!first)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
+    // Not before it listens: until then, two processes could both have bound it.
+    socket.set_reuse_port(true)?;
     Ok(socket.into())
 }
 

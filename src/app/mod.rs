@@ -37,6 +37,9 @@ use crate::upstream::Resolver;
 /// How long the start waits for the addresses of upstreams.
 const FIRST_LOOKUP: Duration = Duration::from_secs(2);
 
+/// How long the end waits for threads that block.
+const LAST_THREADS: Duration = Duration::from_secs(1);
+
 /// A gateway that runs.
 pub struct Gateway {
     config: Arc<Config>,
@@ -184,6 +187,10 @@ impl Gateway {
         runtime.block_on(self.admin.shutdown());
         folded.context("the last usage could not be folded; it stays in the journal for the next start")?;
         tracing::info!("stopped");
+        let Self { runtime, tenants, jobs, .. } = self;
+        // The store closes with its last holder. A look-up of a name that still blocks a thread is not waited for.
+        drop((tenants, jobs));
+        runtime.shutdown_timeout(LAST_THREADS);
         Ok(())
     }
 }

@@ -25,7 +25,7 @@ pub(super) async fn run(jobs: Jobs) {
         changed(&mut fold_fails, outcome.as_ref().err(), "usage cannot be written to the store; it stays in the journal");
         let journal = Arc::clone(&jobs.journal);
         let outcome = tokio::task::spawn_blocking(move || journal.maintain(today)).await;
-        let failure = outcome.unwrap_or(Ok(())).err();
+        let failure = outcome.map_or_else(|panic| Some(panic.to_string()), |outcome| outcome.err().map(|error| error.to_string()));
         changed(&mut journal_fails, failure.as_ref(), "the usage journal cannot be kept ahead; serving goes on while it has room");
     }
 }

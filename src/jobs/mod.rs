@@ -4,9 +4,11 @@ mod certificates;
 mod fold;
 mod housekeeping;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -42,11 +44,19 @@ pub struct Jobs {
 /// Starts all jobs; they end when the set is dropped.
 pub fn start(jobs: &Jobs) -> JoinSet<()> {
     let mut set = JoinSet::new();
-    set.spawn(fold::run(jobs.clone()));
-    set.spawn(certificates::run(jobs.clone()));
-    set.spawn(housekeeping::resolve(jobs.clone()));
-    set.spawn(housekeeping::purge(jobs.clone()));
+    set.spawn(keep("fold", jobs.clone(), fold::run));
+    set.spawn(keep("certificates", jobs.clone(), certificates::run));
+    set.spawn(keep("resolve", jobs.clone(), housekeeping::resolve));
+    set.spawn(keep("purge", jobs.clone(), housekeeping::purge));
     set
+}
+
+/// Runs a job; one that panics is begun anew, because the gateway lives on without it only for a while.
+async fn keep<F: Future<Output = ()>>(name: &str, jobs: Jobs, run: fn(Jobs) -> F) {
+    while AssertUnwindSafe(run(jobs.clone())).catch_unwind().await.is_err() {
+        tracing::error!(job = name, "a job panicked and is begun anew");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 /// A beat that does not hurry after a pause.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
@@ -65,8 +66,9 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, stream: TcpStream, peer: SocketAddr, permit: Permit) {
-    // Where it cannot be set, answers are only slower.
+    // Where they cannot be set, answers are only slower, and a machine that vanished is noticed late.
     let _ = stream.set_nodelay(true);
+    let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(worker.config.limits.idle_timeout));
     let Some(config) = &door.tls else {
         let connection = connection(&worker, &door, peer, permit, None, true);
         return http1(worker, &watch, connection, stream).await;
@@ -94,6 +96,7 @@ fn connection(worker: &Worker, door: &Door, peer: SocketAddr, permit: Permit, na
         requests: Default::default(),
         open: Default::default(),
         idle_since_ms: Default::default(),
+        turns: Default::default(),
         memory: Default::default(),
         _permit: permit,
     })

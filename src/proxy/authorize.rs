@@ -78,10 +78,13 @@ fn route_of<'r>(routes: &'r [Route], method: &Method, uri: &Uri) -> Option<&'r R
         // An app answers HEAD where it answers GET, and does the same work for it.
         let method_fits =
             route.methods.is_empty() || route.methods.contains(method) || (*method == Method::HEAD && route.methods.contains(&Method::GET));
-        // `/a/*` is for `/a` as well, and `/a` for `/a/`: servers take both for the same.
+        // `/a/*` is for `/a` as well, `/a` for `/a/`, and `/A` for `/a`: some servers take them for the same.
         let path_fits = match route.path.strip_suffix('*') {
-            Some(start) => path.starts_with(start) || start.strip_suffix('/') == Some(&*path),
-            None => path.trim_end_matches('/') == route.path.trim_end_matches('/'),
+            Some(start) => {
+                let begins = path.get(..start.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(start));
+                begins || start.strip_suffix('/').is_some_and(|whole| path.eq_ignore_ascii_case(whole))
+            }
+            None => path.trim_end_matches('/').eq_ignore_ascii_case(route.path.trim_end_matches('/')),
         };
         method_fits && path_fits
     })
@@ -115,10 +118,10 @@ mod tests {
         let found = |method: Method, target: &'static str| {
             route_of(&routes, &method, &Uri::from_static(target)).and_then(|route| route.feature.as_deref().map(str::to_owned))
         };
-        for target in ["/a/x", "/a", "/a/", "//a//x", "/./a/x", "/x/../a/y", "/%61/x", "/a%2fx", "/a;v=1/x"] {
+        for target in ["/a/x", "/a", "/a/", "//a//x", "/./a/x", "/x/../a/y", "/%61/x", "/a%2fx", "/a;v=1/x", "/A/x"] {
             assert_eq!(found(Method::GET, target).as_deref(), Some("a"), "{target}");
         }
-        for target in ["/b", "/b/", "//b//"] {
+        for target in ["/b", "/b/", "//b//", "/B"] {
             assert_eq!(found(Method::POST, target).as_deref(), Some("b"), "{target}");
         }
         assert_eq!(found(Method::HEAD, "/a/x").as_deref(), Some("a"));

@@ -16,6 +16,7 @@ use tokio::time::{Sleep, sleep};
 use super::context::Exchange;
 use super::headers::strip_trailers;
 use super::reserve::{Meter, Ticket};
+use super::turn::Turn;
 use crate::observe::Owner;
 use crate::upstream::{BodyError, UpstreamBody};
 
@@ -120,13 +121,27 @@ pub struct AppBody {
     exchange: Box<Exchange>,
     /// Why the answer is cut short, once that is known.
     fault: Option<BodyError>,
+    /// Over HTTP/2; over HTTP/1.1 a write that is stuck tells the same.
+    turn: Option<Turn>,
 }
 
 impl AppBody {
     /// The exchange ends with this body.
     pub fn new(upstream: UpstreamBody<ClientBody>, ticket: Ticket, mut exchange: Box<Exchange>) -> Self {
         exchange.outcome.complete = upstream.is_end_stream();
-        Self { upstream, ticket, exchange, fault: None }
+        let turn = exchange.connection.framing.is_none().then(|| Turn::of(&exchange.connection));
+        Self { upstream, ticket, exchange, fault: None, turn }
+    }
+
+    fn poll_upstream(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(turn) = &self.turn {
+            turn.is_apps();
+        }
+        let frame = ready!(Pin::new(&mut self.upstream).poll_frame(cx));
+        if let Some(turn) = &self.turn {
+            turn.is_clients();
+        }
+        Poll::Ready(frame)
     }
 }
 
@@ -139,7 +154,7 @@ impl Body for AppBody {
         if let Some(fault) = this.fault.take() {
             return Poll::Ready(Some(Err(fault)));
         }
-        let mut frame = ready!(Pin::new(&mut this.upstream).poll_frame(cx));
+        let mut frame = ready!(this.poll_upstream(cx));
         match &mut frame {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
@@ -167,7 +182,7 @@ impl Body for AppBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.upstream.is_end_stream()
+        self.fault.is_none() && self.upstream.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -11,6 +11,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::framing::FramingState;
 use super::site::Remembered;
+use super::turn::Turns;
 use crate::clock::instant;
 use crate::config::TlsMode;
 use crate::observe::Metrics;
@@ -74,6 +75,8 @@ pub struct Connection {
     pub open: Cell<u32>,
     /// Milliseconds after `started` at which the last request ended.
     pub idle_since_ms: Cell<u64>,
+    /// Answers that wait for the client, over HTTP/2.
+    pub turns: Turns,
     /// The last host, resolved.
     pub memory: RefCell<Option<Remembered>>,
     /// Its place among `limits.max_connections`.
@@ -91,10 +94,8 @@ pub struct Permit {
 impl Permit {
     /// Takes a place where one of `max` is free.
     pub fn take(places: &Arc<AtomicUsize>, max: usize, metrics: &Arc<Metrics>, listener: Listener, shutdown: &Shutdown) -> Option<Self> {
-        if places.fetch_add(1, Ordering::Relaxed) >= max {
-            places.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
+        // The count publishes nothing else, so relaxed is enough.
+        places.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| (taken < max).then_some(taken + 1)).ok()?;
         metrics.connections(listener.name(), 1);
         Some(Self { places: Arc::clone(places), metrics: Arc::clone(metrics), listener, _hold: shutdown.hold() })
     }

@@ -157,7 +157,12 @@ impl Exchange {
     fn record(&self, now: Instant) {
         let Outcome { status, code, owner, complete } = self.outcome;
         let left = status == 0;
-        let (status, code, owner) = if left { (499, Some("client_closed"), Owner::Client) } else { (status, code, owner) };
+        let (status, code, owner) = match left {
+            // The handler panicked; its log line has the same time.
+            true if std::thread::panicking() => (500, Some("internal_error"), Owner::Gateway),
+            true => (499, Some("client_closed"), Owner::Client),
+            false => (status, code, owner),
+        };
         let duration = now.saturating_duration_since(self.started);
         self.worker.metrics.request(status, code, owner, duration);
         self.worker.metrics.bytes(self.bytes_in.get(), self.bytes_out);
@@ -193,7 +198,7 @@ impl Drop for Exchange {
         let since = u64::try_from(now.saturating_duration_since(connection.started).as_millis()).unwrap_or(u64::MAX);
         connection.idle_since_ms.set(since);
         if let Some(framing) = &connection.framing {
-            framing.request_done_at(now);
+            framing.request_done(now);
         }
     }
 }

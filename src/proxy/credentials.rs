@@ -29,8 +29,7 @@ pub fn presented(headers: &HeaderMap, directory: &Directory, now: Millis) -> Pre
     if keys.any(|other| other != text) {
         return Presented::Wrong;
     }
-    let holder = key_hash(text).and_then(|hash| directory.key(&hash));
-    match holder.map(|holder| holder.key) {
+    match key_hash(text).and_then(|hash| directory.key(&hash)) {
         Some(key) if key.expires_at.is_none_or(|at| at > now) => Presented::Key(key),
         _ => Presented::Wrong,
     }

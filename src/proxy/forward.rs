@@ -83,13 +83,8 @@ fn edit(exchange: &Exchange, ticket: &Ticket, headers: &mut HeaderMap) {
 
 /// What the client is told; the log is told where the upstream is and what went wrong there.
 fn refusal_of(exchange: &Exchange, error: SendError) -> Refusal {
-    if let SendError::RequestBody(fault) = &error {
-        return match fault.downcast_ref::<BodyFault>() {
-            Some(BodyFault::TooLarge(limit)) => Refusal::BodyTooLarge { limit: *limit },
-            Some(BodyFault::Malformed(_)) => Refusal::BadRequest("the body breaks its framing"),
-            Some(BodyFault::Stalled) => Refusal::RequestTimeout,
-            Some(BodyFault::Client(_)) | None => Refusal::ClientClosed,
-        };
+    if let Some(fault) = fault_of_client(&error) {
+        return fault;
     }
     let tenant = exchange.facts.as_ref().map(|facts| facts.tenant.slug.as_str());
     exchange.worker.troubles.tell(|left_out| {
@@ -102,6 +97,21 @@ fn refusal_of(exchange: &Exchange, error: SendError) -> Refusal {
         SendError::ResponseTimeout(_) => Refusal::ResponseTimeout,
         SendError::Closed(_) => Refusal::Closed,
         SendError::Garbage(_) => Refusal::Garbage,
+        SendError::BodyStalled => Refusal::RequestTimeout,
         SendError::RequestBody(_) => Refusal::ClientClosed,
+    }
+}
+
+/// What the client did wrong with its body, if that is why there is no response.
+fn fault_of_client(error: &SendError) -> Option<Refusal> {
+    match error {
+        SendError::BodyStalled => Some(Refusal::RequestTimeout),
+        SendError::RequestBody(fault) => Some(match fault.downcast_ref::<BodyFault>() {
+            Some(BodyFault::TooLarge(limit)) => Refusal::BodyTooLarge { limit: *limit },
+            Some(BodyFault::Malformed(_)) => Refusal::BadRequest("the body breaks its framing"),
+            Some(BodyFault::Stalled) => Refusal::RequestTimeout,
+            Some(BodyFault::Client(_)) | None => Refusal::ClientClosed,
+        }),
+        _ => None,
     }
 }

@@ -10,7 +10,7 @@ mod tests;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-pub use forwarded::{Forwarding, append_via, forwarded_for};
+pub use forwarded::{Forwarding, forwarded_for};
 
 /// Names that only the gateway may say.
 const RESERVED: [&str; 7] =

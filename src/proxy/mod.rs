@@ -27,6 +27,7 @@ mod tenant_api;
 mod throttle;
 mod trouble;
 mod tunnel;
+mod turn;
 mod watch;
 mod worker;
 

@@ -1,4 +1,4 @@
-//! Watch: once a second each worker looks which of its connections have outstayed their time; at a drain it tells all of
+//! Watch: twice a second each worker looks which of its connections have outstayed their time; at a drain it tells all of
 //! them. One look over all is cheaper than a timer for each request.
 
 use std::cell::{Cell, RefCell};
@@ -107,8 +107,12 @@ fn overdue(connection: &Connection, limits: &Protection) -> Option<Order> {
             Phase::ReadingHead { since_ms } => after(since_ms, limits.header_timeout, Order::Close),
             Phase::InRequest => None,
         },
-        None if connection.open.get() > 0 => None,
         None if connection.requests.get() == 0 => after(0, limits.header_timeout, Order::Close),
-        None => after(connection.idle_since_ms.get(), limits.idle_timeout, Order::Drain),
+        None => {
+            // A client that takes nothing hears it first, so that its other streams may end.
+            let stuck = connection.turns.oldest();
+            let since = stuck.or_else(|| (connection.open.get() == 0).then(|| connection.idle_since_ms.get()))?;
+            after(since, 2 * limits.idle_timeout, Order::Close).or_else(|| after(since, limits.idle_timeout, Order::Drain))
+        }
     }
 }

@@ -57,15 +57,15 @@ pub struct Shared {
 /// Starts a worker on its own listening sockets. It ends when the shutdown is over.
 pub fn spawn_worker(index: usize, shared: Shared, listeners: Vec<(Listener, TcpListener)>) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-        let local = LocalSet::new();
-        if let Err(error) = runtime.block_on(local.run_until(work(shared, listeners))) {
-            tracing::error!(%error, "a worker could not start");
-        }
-    })
+    let inside = runtime.enter();
+    let listen = |(listener, socket)| Ok((listener, tokio::net::TcpListener::from_std(socket)?));
+    let listeners = listeners.into_iter().map(listen).collect::<io::Result<Vec<_>>>()?;
+    drop(inside);
+    let name = format!("worker-{index}");
+    std::thread::Builder::new().name(name).spawn(move || runtime.block_on(LocalSet::new().run_until(work(shared, listeners))))
 }
 
-async fn work(shared: Shared, listeners: Vec<(Listener, TcpListener)>) -> io::Result<()> {
+async fn work(shared: Shared, listeners: Vec<(Listener, tokio::net::TcpListener)>) {
     let upstream = &shared.config.upstream;
     let settings = PoolSettings {
         connect_timeout: upstream.connect_timeout,
@@ -89,7 +89,7 @@ async fn work(shared: Shared, listeners: Vec<(Listener, TcpListener)>) -> io::Re
     for (listener, socket) in listeners {
         let tls = shared.tls.clone().filter(|_| listener == Listener::Https);
         let door = Door { listener, tls, places: Arc::clone(&shared.places), shutdown: shared.shutdown.clone() };
-        loops.spawn_local(accept(Rc::clone(&worker), Rc::clone(&watch), Rc::new(door), tokio::net::TcpListener::from_std(socket)?));
+        loops.spawn_local(accept(Rc::clone(&worker), Rc::clone(&watch), Rc::new(door), socket));
     }
     let beat = tokio::task::spawn_local(beat(Rc::clone(&worker), Rc::clone(&watch)));
     shared.shutdown.begun().await;
@@ -99,7 +99,6 @@ async fn work(shared: Shared, listeners: Vec<(Listener, TcpListener)>) -> io::Re
     shared.shutdown.over().await;
     beat.abort();
     worker.access.flush();
-    Ok(())
 }
 
 async fn beat(worker: Rc<Worker>, watch: Rc<Watch>) {

@@ -14,13 +14,6 @@ use super::runtime::TenantRuntime;
 use crate::model::{ApiKey, Day, KeyHash, KeyId, Tenant, TenantId};
 use crate::store::{UsageRow, Version};
 
-/// Who holds a key.
-#[derive(Debug, Clone)]
-pub struct KeyHolder {
-    /// The key as stored.
-    pub key: Arc<ApiKey>,
-}
-
 /// Tenants by host, id, slug and key.
 pub struct Directory {
     settings: DirectorySettings,
@@ -29,7 +22,7 @@ pub struct Directory {
     hosts: DashMap<String, Arc<TenantRuntime>>,
     slugs: DashMap<String, TenantId>,
     tenants: DashMap<TenantId, Arc<TenantRuntime>>,
-    keys: DashMap<KeyHash, KeyHolder>,
+    keys: DashMap<KeyHash, Arc<ApiKey>>,
     key_ids: DashMap<KeyId, KeyHash>,
 }
 
@@ -72,9 +65,9 @@ impl Directory {
         self.tenants.get(&id).map(|entry| Arc::clone(&entry))
     }
 
-    /// The holder of a key, by hash; expired keys are found as well, `expires_at` decides.
-    pub fn key(&self, hash: &KeyHash) -> Option<KeyHolder> {
-        self.keys.get(hash).map(|entry| entry.clone())
+    /// A key, by hash; expired keys are found as well, `expires_at` decides.
+    pub fn key(&self, hash: &KeyHash) -> Option<Arc<ApiKey>> {
+        self.keys.get(hash).map(|entry| Arc::clone(&entry))
     }
 
     /// How many tenants are known.
@@ -96,8 +89,9 @@ impl Directory {
 
     /// As [`publish`](Self::publish), for a tenant of which earlier processes stored usage.
     pub fn publish_with_usage(&self, tenant: &Tenant, version: Version, rows: &[UsageRow]) -> Result<(), PlanMissing> {
-        let facts = facts_of(tenant, version, &self.settings)?;
+        // The lock first: what certificates prove is asked in the order in which it is published.
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let facts = facts_of(tenant, version, &self.settings)?;
         let hosts = facts.hosts.clone();
         let (runtime, released) = match self.by_id(tenant.id) {
             Some(runtime) if runtime.facts().version > version => return Ok(()),
@@ -119,14 +113,10 @@ impl Directory {
 
     /// Looks again which custom domains are proved; called when certificates have changed.
     pub fn check_domains(&self) {
-        let with_domain: Vec<(Tenant, Version)> = self
-            .tenants
-            .iter()
-            .filter(|entry| entry.facts().tenant.custom_domain.is_some())
-            .map(|entry| (entry.facts().tenant.clone(), entry.facts().version))
-            .collect();
-        for (tenant, version) in with_domain {
-            self.publish(&tenant, version);
+        let facts = self.tenants.iter().map(|entry| entry.facts_owned());
+        let with_domain: Vec<_> = facts.filter(|facts| facts.tenant.custom_domain.is_some()).collect();
+        for facts in with_domain {
+            self.publish(&facts.tenant, facts.version);
         }
     }
 
@@ -154,14 +144,14 @@ impl Directory {
         };
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         self.key_ids.insert(key.id, hash);
-        self.keys.insert(hash, KeyHolder { key: Arc::new(key) });
+        self.keys.insert(hash, Arc::new(key));
     }
 
     /// Makes a key useless.
     pub fn revoke_key(&self, tenant: TenantId, key: KeyId) {
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, hash)) = self.key_ids.remove(&key) {
-            self.keys.remove_if(&hash, |_, holder| holder.key.tenant_id == tenant);
+            self.keys.remove_if(&hash, |_, key| key.tenant_id == tenant);
         }
     }
 

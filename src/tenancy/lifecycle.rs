@@ -14,7 +14,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Cause, Change, FieldError, TenancyError, Versioned};
+use super::{Cause, Change, FieldError, TenancyError, Versioned, rules};
+use crate::config::Config;
 use crate::model::{Millis, Status, Tenant};
 
 /// What can be done to a tenant's state.
@@ -33,11 +34,21 @@ pub enum Move {
 }
 
 /// Moves a tenant; `reason` is kept with it.
-pub fn move_tenant(current: &Versioned<Tenant>, wanted: Move, reason: Option<&str>, cause: &Cause) -> Result<Change, TenancyError> {
+pub fn move_tenant(
+    current: &Versioned<Tenant>,
+    wanted: Move,
+    reason: Option<&str>,
+    config: &Config,
+    cause: &Cause,
+) -> Result<Change, TenancyError> {
     if reason.is_some_and(|reason| reason.chars().count() > 500) {
         return Err(TenancyError::Invalid(vec![FieldError::new("/reason", "too_long", "a reason has at most 500 characters")]));
     }
     let Some(to) = target(&current.value, wanted, cause.now)? else { return Ok(Change::nothing(current)) };
+    if wanted == Move::Restore {
+        // Its plan may have left the configuration while it was deleted; then it could not be served, nor the gateway started.
+        rules::plan(&current.value.plan, config).map_err(|error| TenancyError::Invalid(vec![error]))?;
+    }
     let from = current.value.status;
     let mut tenant = current.value.clone();
     tenant.status = to;

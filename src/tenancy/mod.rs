@@ -19,7 +19,7 @@ mod window;
 
 pub use crate::config::did_you_mean;
 pub use change::{Cause, Change, FieldError, KeyChange, TenancyError, Versioned};
-pub use directory::{Directory, KeyHolder};
+pub use directory::Directory;
 pub use documents::{tenant_document, usage_document};
 pub use facts::{DirectorySettings, PlanMissing, Proof};
 pub use features::enabled_features;

@@ -56,7 +56,10 @@ pub enum SendError {
     /// What came was not HTTP.
     #[error("{0}")]
     Garbage(String),
-    /// The client's body failed, or no octet of it came within `response_timeout`; the client is to blame.
+    /// No octet of the client's body came within `response_timeout`; the client is to blame.
+    #[error("the client sent nothing of its body for too long")]
+    BodyStalled,
+    /// The client's body failed; the client is to blame.
     #[error("{0}")]
     RequestBody(BoxError),
 }

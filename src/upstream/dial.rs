@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -16,6 +17,8 @@ use crate::clock;
 
 /// For so long after it failed, an address is tried after all others.
 const SHUNNED: Duration = Duration::from_secs(2);
+/// After so much silence the system asks whether the other machine is still there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
 /// Octets that TLS takes in before the socket has taken them.
 const TLS_BUFFER: usize = 32 * 1024;
 
@@ -98,6 +101,8 @@ impl Shared {
 async fn open(target: &Target, address: SocketAddr) -> std::io::Result<Stream> {
     let tcp = TcpStream::connect(address).await?;
     tcp.set_nodelay(true)?;
+    // An app whose machine is gone says nothing; without this, whoever waits for the rest of its answer waits for ever.
+    SockRef::from(&tcp).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
     let Some(tls) = target.tls() else { return Ok(Stream::Clear(tcp)) };
     let name = tls.name.clone().ok_or_else(|| std::io::Error::other("no certificate can carry the name of this host"))?;
     let connector = TlsConnector::from(Arc::clone(&tls.config));

@@ -28,6 +28,8 @@ pub(super) enum Failure {
     Garbage(&'static str),
     /// The upstream did not answer, or did not take the request.
     Timeout,
+    /// The client did not send its body.
+    BodyStalled,
     RequestBody(BoxError),
 }
 
@@ -40,6 +42,7 @@ impl Failure {
             Self::Closed(reason) => SendError::Closed(format!("{origin} closed the connection within a response head: {reason}")),
             Self::Garbage(reason) => SendError::Garbage(format!("{origin} sent what is not HTTP/1.1: {reason}")),
             Self::Timeout => SendError::ResponseTimeout(format!("{origin} did not answer within {patience:?}")),
+            Self::BodyStalled => SendError::BodyStalled,
             Self::RequestBody(error) => SendError::RequestBody(error),
         }
     }
@@ -153,11 +156,7 @@ where
         }
         self.connection.timer.poll_deadline(cx, wait.deadline).map(|()| {
             let slow_client = self.sender.waits_for_body();
-            Some(if slow_client {
-                Failure::RequestBody("the client sent nothing of its body for too long".into())
-            } else {
-                Failure::Timeout
-            })
+            Some(if slow_client { Failure::BodyStalled } else { Failure::Timeout })
         })
     }
 }

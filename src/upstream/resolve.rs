@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use dashmap::DashMap;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use rustls::ClientConfig;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use super::client_tls::client_config;
 use super::{Target, TargetError};
@@ -31,7 +31,7 @@ type Lookup = Box<dyn Fn(String, u16) -> BoxFuture<'static, io::Result<Vec<Socke
 /// What is known of a target in use.
 struct Entry {
     target: Weak<Target>,
-    /// When the name is to be resolved; none for addresses.
+    /// When the name is to be resolved; none for addresses, and while it is being resolved.
     due: Option<Instant>,
     /// Whether the last look-up failed, so that a change is logged once.
     failing: bool,
@@ -52,7 +52,8 @@ impl Resolver {
     /// # Errors
     /// The file cannot be read, or has no usable certificate.
     pub fn new(forbidden: Vec<SocketAddr>, ca_file: Option<&Path>) -> Result<Self, TargetError> {
-        let system: Lookup = Box::new(|host, port| Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) }));
+        let threads = Arc::new(Semaphore::new(AT_ONCE));
+        let system: Lookup = Box::new(move |host, port| Box::pin(ask_system(Arc::clone(&threads), host, port)));
         Self::with_lookup(forbidden, ca_file, system)
     }
 
@@ -111,17 +112,17 @@ impl Resolver {
     /// which need not wait for the last call to end: each name is in one call only.
     pub async fn refresh(&self) {
         let due = self.take_due(clock::instant());
-        futures_util::stream::iter(due).for_each_concurrent(AT_ONCE, |target| async move { self.resolve(&target).await }).await;
+        futures_util::stream::iter(due).for_each_concurrent(AT_ONCE, Turn::take).await;
     }
 
     /// The targets to resolve now; forgets those that nobody holds.
-    fn take_due(&self, now: Instant) -> Vec<Arc<Target>> {
+    fn take_due(&self, now: Instant) -> Vec<Turn<'_>> {
         let mut due = Vec::new();
         self.entries.retain(|_, entry| {
             let Some(target) = entry.target.upgrade() else { return false };
             if entry.due.is_some_and(|at| at <= now) {
-                entry.due = Some(now + INTERVAL);
-                due.push(target);
+                entry.due = None;
+                due.push(Turn { resolver: self, target, next: now });
             }
             true
         });
@@ -176,6 +177,39 @@ impl Resolver {
             own == ip || (own.is_unspecified() && is_local(ip))
         })
     }
+}
+
+/// A name that is being resolved. Where that is broken off, it is due again at once.
+struct Turn<'r> {
+    resolver: &'r Resolver,
+    target: Arc<Target>,
+    next: Instant,
+}
+
+impl Turn<'_> {
+    async fn take(mut self) {
+        self.resolver.resolve(&self.target).await;
+        self.next = clock::instant() + INTERVAL;
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Some(mut entry) = self.resolver.entries.get_mut(self.target.origin()) {
+            entry.due = Some(self.next);
+        }
+    }
+}
+
+/// Asks the system's resolver. It blocks a thread until it answers, whoever still waits; the permit is held as long.
+async fn ask_system(threads: Arc<Semaphore>, host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let permit = threads.acquire_owned().await.map_err(io::Error::other)?;
+    let asked = tokio::task::spawn_blocking(move || {
+        let found = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
+        drop(permit);
+        found
+    });
+    asked.await.map_err(io::Error::other)?
 }
 
 /// Whether an address belongs to this machine: only then can a socket be bound to it.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::support::raw::Then;
-use crate::support::{RawUpstream, TestGateway, eventually, peers, tenant};
+use crate::support::{RawUpstream, TestGateway, Upstream, eventually, peers, tenant};
 
 /// A process that ends with its test.
 struct Program(Child);
@@ -132,5 +132,21 @@ async fn curl_sees_an_answer_that_comes_before_the_end_of_its_upload() {
         let url = gateway.url("acme", "/upload");
         let upload = ["--http1.1", "--header", expect, "--data-binary", &file, "--write-out", " %{http_code}", &url];
         assert_eq!(String::from_utf8_lossy(&fetch(&gateway, &upload).await), "enough! 403", "{expect}");
+    }
+}
+
+#[tokio::test]
+async fn curl_sees_that_its_upload_is_too_large() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("upload");
+    std::fs::write(&file, vec![7; 20 << 20]).unwrap();
+    let origin = Upstream::echoing().start().await;
+    let gateway = TestGateway::to(&origin).set("limits.max_body", "1MiB").tenant(tenant("acme")).start().await;
+    let file = format!("@{}", file.display());
+    for more in ["Transfer-Encoding: chunked", "X-Length: said"] {
+        let url = gateway.url("acme", "/upload");
+        let upload = ["--http1.1", "--header", "Expect:", "--header", more, "--data-binary", &file, "--write-out", " %{http_code}", &url];
+        let answer = String::from_utf8(fetch(&gateway, &upload).await).unwrap();
+        assert!(answer.contains("\"body_too_large\"") && answer.ends_with(" 413"), "{more}: {answer}");
     }
 }

@@ -12,10 +12,10 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use super::client::Answer;
-use super::eventually;
 use super::pairs::write_pair;
 use super::tenant::TestTenant;
 use super::upstream::RunningUpstream;
+use super::{eventually, signal};
 
 /// The base domain of every test gateway.
 pub const BASE: &str = "example.localhost";
@@ -90,6 +90,11 @@ impl TestGateway {
 
     /// A call of the admin API; `null` is no body.
     pub async fn admin(&self, method: Method, path: &str, body: Value) -> Answer {
+        self.admin_with(method, path, body, &[]).await
+    }
+
+    /// A call of the admin API with more fields.
+    pub async fn admin_with(&self, method: Method, path: &str, body: Value, fields: &[(&str, &str)]) -> Answer {
         let mut request = self.client.request(method.clone(), format!("http://{}{path}", self.admin));
         if method != Method::GET {
             request = request.header("content-type", "application/json");
@@ -97,7 +102,7 @@ impl TestGateway {
         if !body.is_null() {
             request = request.body(body.to_string());
         }
-        send(request).await
+        send(fields.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
     }
 
     /// Creates a tenant.
@@ -153,8 +158,7 @@ impl TestGateway {
 
     /// Sends a signal, such as `TERM` or `KILL`.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().expect("kill runs");
-        assert!(sent.success());
+        signal(self.child.id(), name);
     }
 
     /// Waits for the process to end.
@@ -175,6 +179,35 @@ impl TestGateway {
         self.ended().await
     }
 
+    /// Another value of a setting, from the next start on.
+    pub fn set(&mut self, key: &str, value: &str) {
+        self.command.retain(|(known, _)| known != key);
+        self.command.push((key.to_owned(), value.to_owned()));
+    }
+
+    /// Starts once more on the same folder and expects that to fail: the exit code and what is said.
+    pub async fn fails_to_start(&self) -> (Option<i32>, String) {
+        let (mut child, log, _) = spawn(&self.command);
+        let ended = tokio::time::timeout(Duration::from_secs(20), async {
+            loop {
+                if let Some(status) = child.try_wait().expect("the child can be asked") {
+                    return status;
+                }
+                let lines = log.lock().expect("not poisoned").join("\n");
+                if lines.contains("gatehouse is ready") {
+                    let _ = child.kill();
+                    panic!("it starts: {lines}");
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+        let code = ended.await.expect("it ends by itself").code();
+        // The thread that reads goes on to the end of what was said, and then lets go.
+        let kept = eventually("all that was said", || async { (Arc::strong_count(&log) == 1).then_some(()) });
+        kept.await;
+        (code, log.lock().expect("not poisoned").join("\n"))
+    }
+
     /// Starts again on the same folder, after the process has ended; ports may differ.
     pub async fn start_again(&mut self) {
         let (child, log, access) = spawn(&self.command);
@@ -193,7 +226,7 @@ impl GatewayBuilder {
         self
     }
 
-    /// A setting, by its dotted key; the value as an environment variable would have it.
+    /// A setting, by its dotted key, or a variable by its plain name; the value as an environment variable would have it.
     pub fn set(mut self, key: &str, value: &str) -> Self {
         self.settings.push((key.to_owned(), value.to_owned()));
         self
@@ -308,7 +341,8 @@ impl reqwest::dns::Resolve for Everything {
     }
 }
 
-fn spawn(settings: &[(String, String)]) -> (Child, Lines, Lines) {
+/// The process that a test's settings make; names without a dot are environment variables as they are.
+fn command(settings: &[(String, String)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gatehouse"));
     command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for name in ["PATH", "RUST_LOG", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"] {
@@ -320,11 +354,17 @@ fn spawn(settings: &[(String, String)]) -> (Child, Lines, Lines) {
     for (key, value) in settings {
         if key == "config" {
             command.args(["-c", value]);
-        } else {
+        } else if key.contains('.') {
             command.env(format!("GATEHOUSE_{}", key.to_uppercase().replace('.', "__")), value);
+        } else {
+            command.env(key, value);
         }
     }
-    let mut child = command.spawn().expect("the gateway starts");
+    command
+}
+
+fn spawn(settings: &[(String, String)]) -> (Child, Lines, Lines) {
+    let mut child = command(settings).spawn().expect("the gateway starts");
     let log = lines_of(child.stderr.take().expect("piped"));
     let access = lines_of(child.stdout.take().expect("piped"));
     (child, log, access)

@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod connect;
+pub mod connection;
 pub mod frames;
 pub mod gateway;
 pub mod matrix;
@@ -14,6 +15,7 @@ pub mod upstream;
 pub mod wire;
 
 pub use client::Answer;
+pub use connection::{Connection, VERSIONS};
 pub use gateway::TestGateway;
 pub use raw::{Raw, RawUpstream, within};
 pub use tenant::tenant;
@@ -32,4 +34,21 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut probe:
         assert!(tokio::time::Instant::now() < deadline, "waited in vain: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Waits where a UTC day is about to end, so that a test about one day's numbers does not run into the next.
+pub async fn within_one_day() {
+    const MARGIN: u64 = 60;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock after 1970").as_secs();
+    let left = 86_400 - now % 86_400;
+    if left < MARGIN {
+        tokio::time::sleep(Duration::from_secs(left + 1)).await;
+    }
+}
+
+/// Sends a signal to a process that the test started.
+pub fn signal(pid: u32, name: &str) {
+    // The shell's own `kill`: not every system has one beside it.
+    let sent = std::process::Command::new("bash").args(["-c", &format!("kill -{name} {pid}")]).status().expect("bash runs");
+    assert!(sent.success());
 }

@@ -1,8 +1,13 @@
 //! Programs that nobody here wrote: found or installed once, in a folder that later runs use again.
 
 use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use super::eventually;
 
 /// The interpreter of a virtual environment with these packages from PyPI, each with its version (`websockets==15.0.1`).
 pub fn python(packages: &[&str]) -> PathBuf {
@@ -15,6 +20,16 @@ pub fn python(packages: &[&str]) -> PathBuf {
         }
     });
     home.join("bin/python")
+}
+
+/// The folder of the programs that a package from npm brings, with its version (`serve@14.2.7`).
+pub fn node(package: &str) -> PathBuf {
+    let home = cache().join(format!("node-{}", package.replace('@', "-")));
+    once(&home, || {
+        std::fs::create_dir_all(&home).expect("a folder");
+        run(Command::new("npm").args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"]).arg(&home).arg(package));
+    });
+    home.join("node_modules/.bin")
 }
 
 /// A program from a Debian package; installed where it is missing and the test may do so.
@@ -53,7 +68,59 @@ fn cache() -> PathBuf {
     dir
 }
 
-fn run(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+/// Runs a command to its end; what it prints.
+#[track_caller]
+pub fn run(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A server that runs until it is dropped.
+pub struct Server {
+    pub address: SocketAddr,
+    child: Child,
+}
+
+impl Server {
+    /// Starts a server that tells its port in its output, after `http://<address>:`.
+    pub async fn start(command: &mut Command) -> Self {
+        let said = Arc::new(Mutex::new(Vec::<String>::new()));
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the server starts");
+        let streams: [Box<dyn std::io::Read + Send>; 2] =
+            [Box::new(child.stdout.take().expect("piped")), Box::new(child.stderr.take().expect("piped"))];
+        for stream in streams {
+            let said = Arc::clone(&said);
+            std::thread::spawn(move || {
+                for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                    said.lock().expect("not poisoned").push(line);
+                }
+            });
+        }
+        let address = eventually("the server tells its port", || async {
+            let lines = said.lock().expect("not poisoned").clone();
+            lines.iter().find_map(|line| port_in(line))
+        })
+        .await;
+        Self { address: SocketAddr::from(([127, 0, 0, 1], address)), child }
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn port_in(line: &str) -> Option<u16> {
+    let (_, rest) = line.split_once("http://")?;
+    let (_, port) = rest.split_once(':')?;
+    let digits: String = port.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok().filter(|port| *port != 0)
 }

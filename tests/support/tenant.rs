@@ -28,6 +28,11 @@ impl TestTenant {
         self.limit("rate", format!("{{ per_second = {rate}, burst = {rate} }}"))
     }
 
+    /// Requests a second, and how many at once.
+    pub fn rate(self, per_second: u32, burst: u32) -> Self {
+        self.limit("rate", format!("{{ per_second = {per_second}, burst = {burst} }}"))
+    }
+
     /// Requests in flight.
     pub fn concurrency(self, max: u32) -> Self {
         self.limit("concurrency", max.to_string())
@@ -47,6 +52,11 @@ impl TestTenant {
     pub fn with(mut self, member: &str, value: impl Into<serde_json::Value>) -> Self {
         self.extra.insert(member.to_owned(), value.into());
         self
+    }
+
+    /// What happens beyond the limits, as TOML.
+    pub fn overage(self, toml: &str) -> Self {
+        self.limit("overage", toml.to_owned())
     }
 
     fn limit(mut self, key: &'static str, value: String) -> Self {

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
@@ -33,6 +33,12 @@ pub struct RunningUpstream {
 /// A whole body.
 pub fn full(bytes: impl Into<Bytes>) -> TestBody {
     Full::new(bytes.into()).boxed()
+}
+
+/// A body that is sent piece by piece, as they come, without a length.
+pub fn pieces(mut receiver: tokio::sync::mpsc::Receiver<Bytes>) -> TestBody {
+    let frames = futures_util::stream::poll_fn(move |context| receiver.poll_recv(context).map(|piece| piece.map(|p| Ok(Frame::data(p)))));
+    StreamBody::new(frames).boxed()
 }
 
 impl Upstream {

@@ -5,7 +5,7 @@ mod app;
 mod guide;
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -17,6 +17,9 @@ use crate::model::{BillingCycle, Host};
 use crate::tenancy::{Cause, NewKey, NewTenant, TenancyError, Tenants, create_tenant, issue_key};
 use crate::tls::write_dev_certificates;
 
+/// Ports for http, https and the admin API.
+const USUAL: [u16; 3] = [8080, 8443, 3000];
+
 /// Tenants of the demo: name, slug, plan.
 const TENANTS: [(&str, &str, &str); 2] = [("Acme Corp", "acme", "pro"), ("Globex", "globex", "free")];
 
@@ -24,11 +27,14 @@ const TENANTS: [(&str, &str, &str); 2] = [("Acme Corp", "acme", "pro"), ("Globex
 pub fn demo(settings: Vec<(String, String)>) -> anyhow::Result<()> {
     let folder = Folder::new()?;
     let app = TcpListener::bind("127.0.0.1:0").context("the demo app finds no free port")?;
-    let config = config(&folder.0, app.local_addr()?, settings)?;
-    crate::observe::init_logging(&config.log);
-    let ca = certificates(&folder.0, &config.tenancy.base_domain)?;
-    let base_domain = config.tenancy.base_domain.clone();
-    let gateway = Gateway::start(config)?;
+    let address = app.local_addr()?;
+    let usual = config(&folder.0, address, settings.clone(), USUAL.map(free))?;
+    crate::observe::init_logging(&usual.log);
+    let ca = certificates(&folder.0, &usual.tenancy.base_domain)?;
+    let base_domain = usual.tenancy.base_domain.clone();
+    // A port that was free may be taken meanwhile, for example by another demo.
+    let any = || Gateway::start(config(&folder.0, address, settings, [0; 3])?);
+    let gateway = Gateway::start(usual).or_else(|_| any())?;
     app.set_nonblocking(true)?;
     gateway.runtime().spawn(app::serve(app));
     let key = gateway.runtime().block_on(provision(gateway.tenants())).context("the demo's tenants cannot be made")?;
@@ -37,17 +43,18 @@ pub fn demo(settings: Vec<(String, String)>) -> anyhow::Result<()> {
     gateway.run_until_signal()
 }
 
-/// The usual ports where they are free, others where not.
-fn config(folder: &Path, app: SocketAddr, settings: Vec<(String, String)>) -> anyhow::Result<Config> {
-    let free = |port: u16| {
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        if TcpListener::bind(address).is_ok() { address.to_string() } else { "127.0.0.1:0".to_owned() }
-    };
+/// The port where it is free, else 0 for any other.
+fn free(port: u16) -> u16 {
+    if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() { port } else { 0 }
+}
+
+fn config(folder: &Path, app: SocketAddr, settings: Vec<(String, String)>, ports: [u16; 3]) -> anyhow::Result<Config> {
+    let [http, https, admin] = ports.map(|port| format!("127.0.0.1:{port}"));
     let path = |name: &str| folder.join(name).display().to_string();
     let needed = [
-        ("listen.http", free(8080)),
-        ("listen.https", free(8443)),
-        ("listen.admin", free(3000)),
+        ("listen.http", http),
+        ("listen.https", https),
+        ("listen.admin", admin),
         ("upstream.default", format!("http://{app}")),
         ("tls.cert", path("gatehouse.crt")),
         ("tls.key", path("gatehouse.key")),

@@ -11,6 +11,7 @@
 
 mod body;
 mod head;
+mod linger;
 mod scan;
 mod state;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use linger::Linger;
 use scan::{Scanner, Standing};
 pub use state::{FramingState, Phase};
 
@@ -64,8 +66,6 @@ pub struct FramingLimits {
 const SYNTHETIC_HEAD: &[u8] = b"GET / HTTP/1.1\r\nhost: invalid\r\nconnection: close\r\n\r\n";
 /// How much is read at a time while a part of a head is held back.
 const HOLD_STEP: usize = 2048;
-/// How much of what a client sent in vain is thrown away when the connection closes.
-const MAX_DRAIN: usize = 256 * 1024;
 
 /// An HTTP/1 connection whose requests are checked as they are read; what is written passes untouched.
 #[derive(Debug)]
@@ -77,23 +77,14 @@ pub struct Guarded<IO> {
     held: Vec<u8>,
     emitted: usize,
     approved: usize,
+    /// Once this side has said that it is done.
+    linger: Option<Linger>,
 }
 
 impl<IO> Guarded<IO> {
     /// Guards `io`; the handler of the same connection reads `state`.
     pub const fn new(io: IO, state: Arc<FramingState>, limits: FramingLimits) -> Self {
-        Self { io, state, scanner: Scanner::new(limits), held: Vec::new(), emitted: 0, approved: 0 }
-    }
-
-    /// The connection underneath.
-    pub const fn get_ref(&self) -> &IO {
-        &self.io
-    }
-
-    /// Gives back the connection and the octets that were read from it but not handed on.
-    pub fn into_inner(mut self) -> (IO, Vec<u8>) {
-        self.held.drain(..self.emitted);
-        (self.io, self.held)
+        Self { io, state, scanner: Scanner::new(limits), held: Vec::new(), emitted: 0, approved: 0, linger: None }
     }
 
     fn emit(&mut self, buf: &mut ReadBuf<'_>) {
@@ -148,6 +139,19 @@ impl<IO: AsyncRead + Unpin> Guarded<IO> {
         Poll::Ready(Ok(true))
     }
 
+    /// Throws away what comes after a bad head; ready when the client has closed. A client that sends without end is stopped
+    /// by the runtime's budget for one turn.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut scratch = [const { MaybeUninit::uninit() }; 4096];
+        loop {
+            let mut sink = ReadBuf::uninit(&mut scratch);
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut sink))?;
+            if sink.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
     /// Reads into hyper's own buffer and looks at the octets there; `false` when none of them may pass yet.
     fn poll_direct(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
         let before = buf.filled().len();
@@ -177,9 +181,9 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Guarded<IO> {
                 return Poll::Ready(Ok(()));
             }
             match this.scanner.standing() {
-                // Not the end of the stream: hyper drops an answer that is under way when it reads that. The head in place
-                // of the bad one makes it close by itself.
-                Standing::Refused => return Poll::Pending,
+                // Not the end of the stream, unless the client has gone: hyper drops an answer that is under way when it
+                // reads that. The head in place of the bad one makes it close by itself.
+                Standing::Refused => return this.poll_gone(cx),
                 Standing::Broken(reason) => return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, reason))),
                 Standing::Sound | Standing::Upgraded => {}
             }
@@ -203,20 +207,17 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<IO> {
         Pin::new(&mut self.get_mut().io).poll_flush(cx)
     }
 
-    /// Shuts down, then throws away what has already come in: closing a socket with unread octets resets the connection,
-    /// and the client would lose the last answer. It does not wait for more.
+    /// Shuts down, and is done when the socket can be closed without harm to the last answer.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
-        let mut scratch = [const { MaybeUninit::uninit() }; 4096];
-        for _ in 0..MAX_DRAIN / scratch.len() {
-            let mut sink = ReadBuf::uninit(&mut scratch);
-            match Pin::new(&mut this.io).poll_read(cx, &mut sink) {
-                Poll::Ready(Ok(())) if !sink.filled().is_empty() => {}
-                _ => break,
+        let linger = match &mut this.linger {
+            Some(linger) => linger,
+            None => {
+                ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
+                this.linger.insert(Linger::new(this.scanner.expects_more()))
             }
-        }
-        Poll::Ready(Ok(()))
+        };
+        linger.poll(&mut this.io, cx).map(Ok)
     }
 
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {

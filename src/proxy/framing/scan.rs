@@ -49,6 +49,11 @@ impl Scanner {
         }
     }
 
+    /// Whether the client may be sending what nobody will read: the rest of a body, or what follows a bad request.
+    pub(super) const fn expects_more(&self) -> bool {
+        !matches!(self.at, At::Head | At::End(Standing::Sound | Standing::Upgraded))
+    }
+
     /// How many of `bytes` may pass. While the stream is sound, the rest is a part of a head, to be given again with more.
     pub(super) fn scan(&mut self, bytes: &[u8], state: &FramingState) -> usize {
         let mut passed = 0;

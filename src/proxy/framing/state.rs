@@ -77,12 +77,7 @@ impl FramingState {
     }
 
     /// The response to one request has ended; to be called once for each request, also for the one in place of a bad head.
-    pub fn request_done(&self) {
-        self.request_done_at(crate::clock::instant());
-    }
-
-    /// As [`Self::request_done`], for a caller that knows the time.
-    pub fn request_done_at(&self, now: Instant) {
+    pub fn request_done(&self, now: Instant) {
         self.done_at.store(self.ms_at(now), Relaxed);
         self.done.fetch_add(1, Relaxed);
     }

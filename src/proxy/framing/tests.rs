@@ -293,7 +293,7 @@ async fn phases_follow_the_connection() {
     client.write_all(GOOD[0].as_bytes()).await.unwrap();
     assert_ne!(guard.read(&mut space).await.unwrap(), 0);
     assert_eq!(state.phase(), Phase::InRequest);
-    state.request_done_at(started + std::time::Duration::from_millis(7));
+    state.request_done(started + std::time::Duration::from_millis(7));
     assert_eq!(state.phase(), Phase::Idle { since_ms: 7 });
     client.write_all(b"GET").await.unwrap();
     assert!(futures_util::poll!(std::pin::pin!(guard.read(&mut space))).is_pending());

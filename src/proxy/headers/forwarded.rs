@@ -54,7 +54,7 @@ pub fn forwarded_for(headers: &mut HeaderMap, forwarding: &Forwarding<'_>) {
 }
 
 /// Adds the gateway to Via; `version` is that of the message as it was received.
-pub fn append_via(headers: &mut HeaderMap, version: Version) {
+fn append_via(headers: &mut HeaderMap, version: Version) {
     let via = match version {
         Version::HTTP_10 => "1.0 gatehouse",
         Version::HTTP_2 => "2.0 gatehouse",

@@ -162,7 +162,7 @@ async fn a_client_that_does_not_send_its_body_is_to_blame_itself() {
     let pool = pool_with(PoolSettings { response_timeout: SHORT, ..settings() });
     let (_feeder, body) = feed();
     let outcome = send(&pool, &server.target, request("POST").body(body).unwrap()).await;
-    assert!(matches!(outcome, Err(SendError::RequestBody(_))));
+    assert!(matches!(outcome, Err(SendError::BodyStalled)));
 }
 
 #[tokio::test]
