@@ -1,4 +1,4 @@
-//! What the process asks of the system before it starts: enough descriptors, and files that others cannot read.
+//! What the process asks of the system: enough descriptors, and files that others cannot read.
 
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};

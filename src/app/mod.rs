@@ -81,7 +81,6 @@ impl Gateway {
     /// Starts everything; when it answers, requests are served.
     pub fn start(config: Config) -> anyhow::Result<Self> {
         limits::private_files();
-        limits::open_files(&config);
         let config = Arc::new(config);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("control").enable_all().build()?;
         let _inside = runtime.enter();
@@ -126,6 +125,7 @@ impl Gateway {
         let workers = workers.into_iter().enumerate().map(spawn).collect::<anyhow::Result<Vec<_>>>()?;
         let admin = admin::serve(admin, router(admin_state(&tenants, &jobs, &ready)), &config.limits)?;
         ready.store(true, Ordering::Release);
+        limits::open_files(&config);
         let https = addresses.https.map(|https| https.to_string());
         tracing::info!(http = %addresses.http, https, admin = %addresses.admin, tenants = count, "gatehouse is ready");
         drop(_inside);
