@@ -223,3 +223,19 @@ async fn h2_has_the_same_limits_and_the_connection_goes_on() {
     h2.get(ACME, "/good", &[]).await.expect(200);
     assert!(origin.seen().iter().all(|head| head.uri.path() == "/good"));
 }
+
+#[tokio::test]
+async fn many_requests_sent_at_once_are_answered_in_their_order() {
+    let origin = Upstream::echoing().start().await;
+    for gateway in [TestGateway::to(&origin).tenant(tenant("acme")).plaintext(), TestGateway::to(&origin).tenant(tenant("acme"))] {
+        let gateway = gateway.start().await;
+        let mut client = gateway.raw("acme").await;
+        let stream: String = (0..100).map(|at| format!("GET /{at} HTTP/1.1\r\nHost: {ACME}\r\n\r\n")).collect();
+        client.send(stream).await;
+        for at in 0..100 {
+            let answer = client.message().await;
+            let echoed: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+            assert_eq!((answer.head.status(), &echoed["target"]), (200, &format!("/{at}").into()));
+        }
+    }
+}

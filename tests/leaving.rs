@@ -1,8 +1,12 @@
 //! A client that leaves takes its request with it: the app sees its connection close, what was delivered is counted, and
 //! the places that the request held are free again.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
+use socket2::SockRef;
+use tokio::net::TcpStream;
 
 use crate::support::connect::{head_of, piece_of, push};
 use crate::support::pattern::piece;
@@ -219,4 +223,81 @@ async fn before_anything_was_sent_to_the_app_gives_the_place_back() {
     let mut other = gateway.raw("acme").await;
     other.send(format!("GET / HTTP/1.1\r\n{HOST}\r\n")).await;
     other.message().await.refused(504, "upstream_timeout", "connection_timeout");
+}
+
+/// How a client leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leave {
+    Finish,
+    Reset,
+}
+
+async fn client_that_leaves(gateway: &TestGateway, leave: Leave) -> Raw {
+    let reset = |stream: &TcpStream| {
+        if leave == Leave::Reset {
+            SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap();
+        }
+    };
+    if gateway.https.is_some() {
+        let stream = gateway.raw_tls("acme", "http/1.1").await;
+        reset(stream.get_ref().0);
+        Raw::over(stream)
+    } else {
+        let stream = gateway.tcp().await;
+        reset(&stream);
+        Raw::over(stream)
+    }
+}
+
+/// A client that has sent a second request already leaves before the first answer, or in its middle.
+async fn a_client_with_more_to_ask_leaves(gateway: TestGateway, origin: RawUpstream) {
+    let good = format!("GET /second HTTP/1.1\r\n{HOST}\r\n");
+    let upload = format!("POST /second HTTP/1.1\r\n{HOST}content-length: 5\r\n\r\nhello");
+    let bad = format!("GET /second HTTP/1.1\r\n{HOST}{HOST}\r\n");
+    let partial = "GET /sec".to_owned();
+    let frame = "\u{1}\u{1}a".to_owned();
+    for (second, leave, is_answered) in [
+        (&good, Leave::Finish, false),
+        (&good, Leave::Reset, true),
+        (&upload, Leave::Finish, true),
+        (&upload, Leave::Reset, false),
+        (&bad, Leave::Finish, true),
+        (&bad, Leave::Reset, false),
+        (&partial, Leave::Finish, false),
+        (&partial, Leave::Reset, true),
+        (&frame, Leave::Finish, true),
+        (&frame, Leave::Reset, false),
+    ] {
+        let mut client = client_that_leaves(&gateway, leave).await;
+        let upgrade = if *second == frame { "upgrade: websocket\r\nconnection: upgrade\r\n" } else { "" };
+        client.send(format!("GET /first HTTP/1.1\r\n{HOST}{upgrade}\r\n{second}")).await;
+        let (mut app, head) = origin.head().await;
+        assert!(head.first.starts_with("GET /first "), "{head:?}");
+        if is_answered {
+            app.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: 1\n\n").await;
+            assert_eq!(client.head().await.status(), 200);
+            assert_eq!(client.chunk().await, b"data: 1\n\n");
+        }
+        gateway.get("acme", "/").await.expect(429).code("too_many_concurrent_requests");
+        match leave {
+            Leave::Finish => client.finish().await,
+            Leave::Reset => drop(client),
+        }
+        within(&format!("the app's connection closes: {second:?}, {leave:?}, {is_answered}"), app.rest()).await;
+        next_is_served(&gateway, &origin).await;
+    }
+}
+
+#[tokio::test]
+async fn although_it_has_sent_another_request_already_in_clear() {
+    let origin = RawUpstream::listen().await;
+    let gateway = TestGateway::to_url(&origin.url()).tenant(tenant("acme").concurrency(1)).plaintext().start().await;
+    a_client_with_more_to_ask_leaves(gateway, origin).await;
+}
+
+#[tokio::test]
+async fn although_it_has_sent_another_request_already_over_tls() {
+    let origin = RawUpstream::listen().await;
+    let gateway = gateway(&origin).await;
+    a_client_with_more_to_ask_leaves(gateway, origin).await;
 }

@@ -190,8 +190,10 @@ async fn a_name_without_a_key_is_believed_from_trusted_networks_only() {
         case(API, App("globex")).field("X-Tenant-Id", &id),
         case(API, App("acme")).field("X-Tenant-Id", "acme").field("X-Tenant-Id", "acme"),
         named(App("acme")).field("Authorization", "Bearer of-the-app"),
-        // Whose word it is not to say where the client is.
-        named(App("acme")).field("X-Forwarded-For", "9.9.9.9"),
+        // A peer that is no trusted proxy, and passes on what somebody else has sent.
+        named(Refused(NO_KEY.0, NO_KEY.1)).field("X-Forwarded-For", "127.0.0.1"),
+        named(Refused(NO_KEY.0, NO_KEY.1)).field("CF-Connecting-IP", "9.9.9.9"),
+        named(Refused(NO_KEY.0, NO_KEY.1)).field("Via", "1.1 proxy"),
         named(Refused(MISMATCH.0, MISMATCH.1)).field("X-Tenant-Id", "globex"),
         named(Refused(NO_KEY.0, NO_KEY.1)).field("X-Api-Key", "gh_live_wrong"),
         case(API, Refused(MISMATCH.0, MISMATCH.1)).field("X-Tenant-Id", "globex").field("X-Api-Key", &key),

@@ -46,15 +46,16 @@ async fn no_spelling_of_a_path_slips_past_its_policy_and_others_are_free() {
         "/api/%2e/analytics/x",
         "/open/%2e%2e/api/analytics/x",
         "/../api/analytics/x",
-        "/api\\analytics\\x",
+        // Some apps resolve nothing and serve the first part.
+        "/api/analytics/x/../../../open",
+        "/api/analytics/%2e%2e/%2e%2e/open",
+        "/api/analytics/..%2f..%2fopen",
+        "/api/analytics/..;/open",
+        // Others do not look at case.
+        "/API/Analytics/x",
         "https://acme.example.localhost/api/analytics/x",
     ] {
-        // httparse and `Uri` do not take a backslash everywhere; where it is taken, it is a slash.
         let answer = wire.ask(format!("GET {target} HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).await;
-        if target.contains('\\') && answer.status == 400 {
-            wire = gateway.tls(HOST).await;
-            continue;
-        }
         answer.expect(403).code("feature_disabled");
     }
     assert!(origin.seen().is_empty());

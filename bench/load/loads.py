@@ -26,6 +26,8 @@ class Load:
     http2: bool = False
     # The client closes after each answer, and remembers its session.
     closes: bool = False
+    # Milliseconds that each connection waits before a request: less than either side can do, so that both are offered the same.
+    pause: int = 0
 
     def run(self, side, seconds):
         """Loads a side; the number of good answers. Any other answer is trouble."""
@@ -34,6 +36,7 @@ class Load:
 
 LOADS = [
     Load("HTTP/1.1 clear, 100 B, 64 connections", False, "/100", 64),
+    Load("the same, 10,000 requests a second", False, "/100", 64, pause=6),
     Load("HTTP/1.1 over TLS 1.3, 100 B, 64 connections", True, "/100", 64),
     Load("HTTP/2 over TLS 1.3, 100 B, 16 connections × 16 streams", True, "/100", 16, "streams", True),
     Load("HTTP/1.1 over TLS 1.3, 16 KiB, 32 connections", True, "/16k", 32),
@@ -60,7 +63,7 @@ def wrk(load, side, seconds):
     url = f"{'https' if load.tls else 'http'}://{HOST}:{side.port(load)}{load.path}"
     # Its own patience, so that a machine that is busy with other things yields slow answers and not errors.
     command = ["wrk", "-t1", f"-c{load.connections}", f"-d{seconds}s", "--timeout", "20s", "-s", LUA]
-    text = generate([*command, *(["-H", "Connection: close"] if load.closes else []), url], seconds)
+    text = generate([*command, *(["-H", "Connection: close"] if load.closes else []), url, *(["--", load.pause] if load.pause else [])], seconds)
     found = re.search(r"^FIGURES (.*)$", text, re.M)
     if not found:
         raise Trouble(f"wrk gave no figures: {text}")

@@ -5,6 +5,16 @@ function wrk.resolve(_, service)
     wrk.addrs = wrk.lookup("127.0.0.1", service)
 end
 
+-- `wrk … URL -- 5`: each connection waits 5 ms before each request.
+function init(args)
+    local pause = tonumber(args[1])
+    if pause then
+        function delay()
+            return pause
+        end
+    end
+end
+
 function done(summary, _, _)
     local e = summary.errors
     io.write(string.format(

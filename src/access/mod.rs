@@ -1,5 +1,7 @@
-//! Access: API keys. A key is recognised by its form, checked by its checksum, and stored as a hash only.
+//! Access: what tells who is asking. API keys are recognised by their form, checked by their checksum, and stored as hashes.
 
 mod api_key;
+mod forwarded;
 
 pub use api_key::{IssuedKey, is_gatehouse_key, key_hash, new_key};
+pub use forwarded::is_forwarded;

@@ -15,24 +15,11 @@ use subtle::ConstantTimeEq;
 
 use super::App;
 use super::error::Problem;
+use crate::access::is_forwarded;
 
 /// Who was let in, for the audit log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Actor(pub &'static str);
-
-/// Fields that say the request came through something else.
-const FORWARDING: &[&str] = &[
-    "forwarded",
-    "via",
-    "x-real-ip",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-forwarded-port",
-    "x-forwarded-server",
-    "x-forwarded-by",
-    "x-forwarded-prefix",
-];
 
 /// Lets the request on, with its [`Actor`], or answers 401 or 403.
 pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
@@ -97,7 +84,7 @@ fn loopback(facts: &Facts<'_>) -> Result<Actor, &'static str> {
     if facts.headers.contains_key(header::ORIGIN) {
         return Err("Without admin.token, no web page is answered (the request has an Origin).");
     }
-    if FORWARDING.iter().any(|name| facts.headers.contains_key(*name)) {
+    if is_forwarded(facts.headers) {
         return Err("Without admin.token, no forwarded request is answered.");
     }
     // A page cannot send DELETE without asking first, so a DELETE without a body needs no content type.

@@ -46,7 +46,9 @@ impl FromRequest<App> for Call {
         if declared.is_some_and(|length| length > MAX_BODY as u64) {
             return Err(too_large());
         }
-        let body = axum::body::to_bytes(body, MAX_BODY).await.map_err(|error| {
+        let arrives = tokio::time::timeout(app.config.limits.idle_timeout, axum::body::to_bytes(body, MAX_BODY));
+        let arrived = arrives.await.map_err(|_| Problem::bad_request("The body did not arrive in time."))?;
+        let body = arrived.map_err(|error| {
             let limit = std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
             if limit { too_large() } else { Problem::bad_request("The body did not arrive whole.") }
         })?;

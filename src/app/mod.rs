@@ -3,7 +3,9 @@
 //! Order at the start: ports, store, journal, tenants, workers; a later step never begins before an earlier one holds.
 //! Order at the end: readiness fails, nobody new gets in, requests finish, usage is folded, logs are written out.
 
+mod admin;
 mod demo;
+mod limits;
 mod listeners;
 
 use std::net::SocketAddr;
@@ -78,6 +80,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
 impl Gateway {
     /// Starts everything; when it answers, requests are served.
     pub fn start(config: Config) -> anyhow::Result<Self> {
+        limits::private_files();
         let config = Arc::new(config);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("control").enable_all().build()?;
         let _inside = runtime.enter();
@@ -120,8 +123,9 @@ impl Gateway {
         let Listeners { workers, admin, .. } = listeners;
         let spawn = |(index, sockets)| spawn_worker(index, shared.clone(), sockets).context("a worker thread cannot be started");
         let workers = workers.into_iter().enumerate().map(spawn).collect::<anyhow::Result<Vec<_>>>()?;
-        let admin = serve_admin(admin, admin_state(&tenants, &jobs, &ready))?;
+        let admin = admin::serve(admin, router(admin_state(&tenants, &jobs, &ready)), &config.limits)?;
         ready.store(true, Ordering::Release);
+        limits::open_files(&config);
         let https = addresses.https.map(|https| https.to_string());
         tracing::info!(http = %addresses.http, https, admin = %addresses.admin, tenants = count, "gatehouse is ready");
         drop(_inside);
@@ -254,18 +258,6 @@ fn admin_state(tenants: &Arc<Tenants>, jobs: &Jobs, ready: &Arc<AtomicBool>) -> 
         ready: Arc::new(move || ready.load(Ordering::Acquire)),
         proves: Arc::new(move |domain| certificates.as_ref().is_some_and(|certificates| certificates.proves(domain))),
     }
-}
-
-fn serve_admin(listener: std::net::TcpListener, state: AdminState) -> anyhow::Result<JoinSet<()>> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
-    let mut set = JoinSet::new();
-    set.spawn(async move {
-        if let Err(error) = axum::serve(listener, service).await {
-            tracing::error!(%error, "the admin API has stopped");
-        }
-    });
-    Ok(set)
 }
 
 impl Addresses {

@@ -9,9 +9,7 @@ use ipnet::IpNet;
 use super::context::Exchange;
 use super::framing::Violation;
 use super::refusal::Refusal;
-
-/// Fields other than `X-Forwarded-For` in which proxies say who is behind them.
-const OTHER_WORDS: [&str; 2] = ["forwarded", "x-real-ip"];
+use crate::access::is_forwarded;
 
 /// Refuses what is malformed, ambiguous or too large; sets `Host` where HTTP/2 put it elsewhere.
 pub fn admit<B>(exchange: &mut Exchange, request: &mut Request<B>) -> Result<(), Refusal> {
@@ -81,7 +79,7 @@ fn settle_authority<B>(request: &mut Request<B>) -> Result<(), Refusal> {
 fn client_of(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> Result<IpAddr, IpAddr> {
     let mut client = peer;
     let mut hops = headers.get_all("x-forwarded-for").iter().rev().peekable();
-    if hops.peek().is_none() && OTHER_WORDS.iter().any(|name| headers.contains_key(*name)) {
+    if hops.peek().is_none() && is_forwarded(headers) {
         return Err(peer);
     }
     for value in hops {

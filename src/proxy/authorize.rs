@@ -6,7 +6,7 @@ use http::{Method, Uri};
 
 use super::context::Exchange;
 use super::credentials::Presented;
-use super::path::normalise;
+use super::path::readings;
 use super::refusal::Refusal;
 use super::resolve::{Resolved, WRONG_KEY};
 use super::tenant_api::{Question, question};
@@ -62,32 +62,35 @@ pub fn authorize(exchange: &mut Exchange, resolved: Resolved) -> Result<Authoriz
             "The tenant API needs an API key of the tenant, in `Authorization: Bearer gh_…` or `X-Api-Key`.",
         ));
     }
-    if let Some(route) = route_of(&exchange.worker.config.routes, &exchange.method, &exchange.uri) {
+    for route in routes_of(&exchange.worker.config.routes, &exchange.method, &exchange.uri) {
         obey(route, &facts, known, roles)?;
     }
     Ok(Authorized { tenant, facts, question })
 }
 
-/// The first route whose path and methods match.
-fn route_of<'r>(routes: &'r [Route], method: &Method, uri: &Uri) -> Option<&'r Route> {
+/// The policies that hold for a request: for each way to read its path, the first route that fits.
+fn routes_of<'r>(routes: &'r [Route], method: &Method, uri: &Uri) -> Vec<&'r Route> {
     if routes.is_empty() {
-        return None;
+        return Vec::new();
     }
-    let path = normalise(uri.path());
-    routes.iter().find(|route| {
-        // An app answers HEAD where it answers GET, and does the same work for it.
-        let method_fits =
-            route.methods.is_empty() || route.methods.contains(method) || (*method == Method::HEAD && route.methods.contains(&Method::GET));
-        // `/a/*` is for `/a` as well, `/a` for `/a/`, and `/A` for `/a`: some servers take them for the same.
-        let path_fits = match route.path.strip_suffix('*') {
-            Some(start) => {
-                let begins = path.get(..start.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(start));
-                begins || start.strip_suffix('/').is_some_and(|whole| path.eq_ignore_ascii_case(whole))
-            }
-            None => path.trim_end_matches('/').eq_ignore_ascii_case(route.path.trim_end_matches('/')),
-        };
-        method_fits && path_fits
-    })
+    let first = |path: &str| routes.iter().find(|route| fits_method(route, method) && fits_path(route, path));
+    readings(uri.path()).iter().filter_map(|path| first(path)).collect()
+}
+
+/// An app answers HEAD where it answers GET, and does the same work for it.
+fn fits_method(route: &Route, method: &Method) -> bool {
+    route.methods.is_empty() || route.methods.contains(method) || (*method == Method::HEAD && route.methods.contains(&Method::GET))
+}
+
+/// `/a/*` is for `/a` as well, `/a` for `/a/`, and `/A` for `/a`: some servers take them for the same.
+fn fits_path(route: &Route, path: &str) -> bool {
+    match route.path.strip_suffix('*') {
+        Some(start) => {
+            let begins = path.get(..start.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(start));
+            begins || start.strip_suffix('/').is_some_and(|whole| path.eq_ignore_ascii_case(whole))
+        }
+        None => path.trim_end_matches('/').eq_ignore_ascii_case(route.path.trim_end_matches('/')),
+    }
 }
 
 fn obey(route: &Route, facts: &Facts, known: bool, roles: &[String]) -> Result<(), Refusal> {
@@ -116,18 +119,20 @@ mod tests {
         };
         let routes = [route("/a/*", &[Method::GET], "a"), route("/b", &[], "b"), route("/*", &[Method::PUT], "rest")];
         let found = |method: Method, target: &'static str| {
-            route_of(&routes, &method, &Uri::from_static(target)).and_then(|route| route.feature.as_deref().map(str::to_owned))
+            let routes = routes_of(&routes, &method, &Uri::from_static(target));
+            routes.iter().filter_map(|route| route.feature.clone()).collect::<Vec<_>>()
         };
-        for target in ["/a/x", "/a", "/a/", "//a//x", "/./a/x", "/x/../a/y", "/%61/x", "/a%2fx", "/a;v=1/x", "/A/x"] {
-            assert_eq!(found(Method::GET, target).as_deref(), Some("a"), "{target}");
+        for target in ["/a/x", "/a", "/a/", "//a//x", "/./a/x", "/x/../a/y", "/%61/x", "/a%2fx", "/a;v=1/x", "/A/x", "/a/x/../../b"] {
+            assert!(found(Method::GET, target).contains(&"a".to_owned()), "{target}");
         }
         for target in ["/b", "/b/", "//b//", "/B"] {
-            assert_eq!(found(Method::POST, target).as_deref(), Some("b"), "{target}");
+            assert!(found(Method::POST, target).contains(&"b".to_owned()), "{target}");
         }
-        assert_eq!(found(Method::HEAD, "/a/x").as_deref(), Some("a"));
-        assert_eq!(found(Method::PUT, "/a/x").as_deref(), Some("rest"));
+        assert_eq!(found(Method::HEAD, "/a/x"), ["a"]);
+        assert_eq!(found(Method::PUT, "/a/x"), ["rest"]);
         for target in ["/ab", "/", "/c/a/x"] {
-            assert_eq!(found(Method::GET, target), None, "{target}");
+            assert!(found(Method::GET, target).is_empty(), "{target}");
         }
+        assert_eq!(found(Method::GET, "/a/../b"), ["a", "b"], "each reading has a policy of its own");
     }
 }

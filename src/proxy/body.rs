@@ -166,7 +166,10 @@ impl Body for AppBody {
                 this.exchange.outcome.complete = this.upstream.is_end_stream();
             }
             Some(Err(error)) => {
-                tracing::debug!(request_id = this.exchange.id.as_str(), %error, "a response was cut short");
+                let tenant = this.exchange.facts.as_ref().map(|facts| facts.tenant.slug.as_str());
+                this.exchange.worker.troubles.tell(|left_out| {
+                    tracing::warn!(tenant, request_id = this.exchange.id.as_str(), left_out, %error, "a response was cut short");
+                });
                 this.exchange.outcome.owner = match error {
                     BodyError::Upstream(_) => Owner::Upstream,
                     BodyError::RequestBody(_) => Owner::Client,

@@ -58,7 +58,7 @@ fn keys_in(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 fn key_in<'v>(name: &HeaderName, value: &'v HeaderValue) -> Option<&'v str> {
     let text = value.to_str().ok()?.trim();
     let text = if *name == AUTHORIZATION {
-        let (scheme, key) = text.split_once(' ')?;
+        let (scheme, key) = text.split_once([' ', '\t'])?;
         Some(key.trim_start()).filter(|_| scheme.eq_ignore_ascii_case("bearer"))?
     } else {
         text

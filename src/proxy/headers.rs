@@ -92,6 +92,8 @@ pub fn strip_request(headers: &mut HeaderMap, trusted: bool) {
     });
     if wants_trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        // Who sends TE has to name it (RFC 9110, section 10.1.4).
+        headers.insert(header::CONNECTION, HeaderValue::from_static("TE"));
     }
 }
 

@@ -1,35 +1,49 @@
-//! The normalised path: one spelling for all paths that an app may read as the same, for policies to match on. The path
-//! that is forwarded stays as the client sent it.
+//! Readings of a path: servers differ in what they make of dots, escapes and doubled slashes, so a policy has to hold for each.
+//! The path that is forwarded stays as the client sent it.
 
 use std::borrow::Cow;
 
-/// Percent-decodes once, drops `;` parameters, reads `\` as `/`, folds empty segments and resolves dot segments.
-pub fn normalise(path: &str) -> Cow<'_, str> {
+/// Every way in which an app may read the path: as it is; decoded; also without `;` parameters and empty segments; and with
+/// dot segments resolved. Usually they are one.
+pub fn readings(path: &str) -> Vec<Cow<'_, str>> {
+    let mut readings = vec![Cow::Borrowed(path)];
     let plain = !path.bytes().any(|byte| matches!(byte, b'%' | b';' | b'\\')) && !path.contains("//") && !path.contains("/.");
     if plain && path.starts_with('/') {
-        return Cow::Borrowed(path);
+        return readings;
     }
-    let decoded = decode(path);
+    let decoded = decode(path).replace('\\', "/");
+    let rewritten = [rejoin(&decoded, false), rejoin(&decoded, true), decoded];
+    for reading in rewritten {
+        if readings.iter().all(|known| **known != *reading) {
+            readings.push(Cow::Owned(reading));
+        }
+    }
+    readings
+}
+
+/// Drops `;` parameters and empty segments, and resolves dot segments where asked to.
+fn rejoin(decoded: &str, resolve: bool) -> String {
     let mut segments: Vec<&str> = Vec::new();
     let mut ends_open = false;
-    for segment in decoded.split(['/', '\\']) {
+    for segment in decoded.split('/') {
         let name = segment.split(';').next().unwrap_or_default();
-        ends_open = matches!(name, "" | "." | "..");
+        ends_open = name.is_empty() || (resolve && matches!(name, "." | ".."));
         match name {
-            "" | "." => {}
-            ".." => drop(segments.pop()),
+            "" => {}
+            "." if resolve => {}
+            ".." if resolve => drop(segments.pop()),
             _ => segments.push(name),
         }
     }
-    let mut out = String::with_capacity(decoded.len() + 1);
+    let mut path = String::with_capacity(decoded.len() + 1);
     for segment in &segments {
-        out.push('/');
-        out.push_str(segment);
+        path.push('/');
+        path.push_str(segment);
     }
     if ends_open || segments.is_empty() {
-        out.push('/');
+        path.push('/');
     }
-    Cow::Owned(out)
+    path
 }
 
 /// Decodes `%XX` once; what is not a valid triplet stays.
@@ -52,14 +66,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn different_spellings_of_a_path_become_one() {
-        for spelling in ["/a/b", "/a//b", "/a/./b", "/x/../a/b", "/%61/b", "/a%2Fb", "/a\\b", "/a;x=1/b;y", "/../a/b", "/a/c/%2e%2e/b"] {
-            assert_eq!(normalise(spelling), "/a/b", "{spelling}");
+    fn a_path_is_read_in_every_way_that_an_app_may_read_it() {
+        assert_eq!(readings("/a/b"), ["/a/b"]);
+        for spelling in ["/a//b", "/a/./b", "/x/../a/b", "/%61/b", "/a%2Fb", "/a\\b", "/a;x=1/b;y", "/../a/b", "/a/c/%2e%2e/b", "//a/b"] {
+            let readings = readings(spelling);
+            assert!(readings.contains(&Cow::Borrowed("/a/b")) && readings[0] == spelling, "{spelling}: {readings:?}");
         }
-        assert_eq!(normalise("/a/"), "/a/");
-        assert_eq!(normalise("/a/b/.."), "/a/");
-        assert_eq!(normalise("*"), "/*");
-        assert_eq!(normalise("/%zz%"), "/%zz%");
-        assert_eq!(normalise("/.."), "/");
+        // An app that resolves nothing serves the first part, one that does serves the rest.
+        assert_eq!(readings("/a/%2e%2e/b"), ["/a/%2e%2e/b", "/a/../b", "/b"]);
+        assert_eq!(readings("/a/..;/b"), ["/a/..;/b", "/a/../b", "/b"]);
+        assert_eq!(readings("/a/"), ["/a/"]);
+        assert_eq!(readings("*"), ["*", "/*"]);
+        assert_eq!(readings("/%zz%"), ["/%zz%"]);
+        assert_eq!(readings("/.."), ["/..", "/"]);
     }
 }

@@ -3,7 +3,6 @@
 //! Order: verified custom domain, `<slug>.<base domain>`, and on an api host the API key or `X-Tenant-Id`. Over TLS the
 //! authority has to belong to the name of the connection.
 
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -16,6 +15,7 @@ use super::credentials::{Presented, presented};
 use super::headers::tenant_claims;
 use super::refusal::Refusal;
 use super::site::{Remembered, Site};
+use crate::access::is_forwarded;
 use crate::config::HeaderAuth;
 use crate::model::Host;
 use crate::tenancy::TenantRuntime;
@@ -132,7 +132,7 @@ fn named(exchange: &mut Exchange, headers: &HeaderMap, presented: Presented) -> 
             claims.map_err(|_| Refusal::TenantMismatch("The API key belongs to another tenant than X-Tenant-Id names."))?;
             Ok(Resolved { tenant, presented, vouched: true })
         }
-        Presented::Nothing if !(exchange.client_is_known && is_trusted(exchange, exchange.client)) => {
+        Presented::Nothing if !is_trusted(exchange, headers) => {
             Err(Refusal::Unauthenticated("This host needs an API key of the tenant, in `Authorization: Bearer gh_…` or `X-Api-Key`."))
         }
         Presented::Nothing => {
@@ -149,9 +149,12 @@ fn named(exchange: &mut Exchange, headers: &HeaderMap, presented: Presented) -> 
 /// What a wrong key is told, wherever it is shown.
 pub const WRONG_KEY: &str = "The API key is not one that was issued, or it was revoked or has expired.";
 
-fn is_trusted(exchange: &Exchange, client: IpAddr) -> bool {
+/// Whether the client itself is in a trusted network. A peer that is no trusted proxy and says that it passes the request on
+/// may do so for anyone.
+fn is_trusted(exchange: &Exchange, headers: &HeaderMap) -> bool {
     let tenancy = &exchange.worker.config.tenancy;
-    tenancy.header_auth == HeaderAuth::None && tenancy.trusted_networks.iter().any(|network| network.contains(&client))
+    let known = if exchange.connection.trusted { exchange.client_is_known } else { !is_forwarded(headers) };
+    known && tenancy.header_auth == HeaderAuth::None && tenancy.trusted_networks.iter().any(|network| network.contains(&exchange.client))
 }
 
 #[cfg(test)]

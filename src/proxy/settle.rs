@@ -36,6 +36,9 @@ pub fn app(
     exchange.outcome.status = parts.status.as_u16();
     let answer = match (upgrade, switches) {
         (Some(client), true) => {
+            if let Some(framing) = &exchange.connection.framing {
+                framing.switch();
+            }
             tokio::task::spawn_local(tunnel(client, body, ticket, exchange));
             AnswerBody::Own(None)
         }
@@ -71,6 +74,7 @@ pub fn redirected(mut exchange: Box<Exchange>, location: HeaderValue) -> Respons
 /// A refusal, as a problem document.
 pub fn refused(mut exchange: Box<Exchange>, refusal: &Refusal) -> Response<AnswerBody> {
     let Kind { status, code, owner, proxy_error, .. } = refusal.kind();
+    tracing::debug!(request_id = exchange.id.as_str(), code, detail = refusal.detail(), "refused");
     let body = Bytes::from(refusal.document(exchange.id.as_str()).to_string());
     if exchange.rate_limit.is_none() {
         exchange.rate_limit = untaken(&exchange, refusal);

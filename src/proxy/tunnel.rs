@@ -3,13 +3,14 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::body::ClientBody;
 use super::context::Exchange;
@@ -19,6 +20,8 @@ use crate::upstream::UpstreamBody;
 
 /// How often a tunnel looks whether its tenant is still served.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long a tunnel lasts after one side has said its last.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 const CHUNK: usize = 16 * 1024;
 
 /// Carries octets until the tunnel ends; then the exchange does.
@@ -32,17 +35,20 @@ pub async fn tunnel(client: OnUpgrade, body: UpstreamBody<ClientBody>, ticket: T
     let bytes_in = Rc::clone(&exchange.bytes_in);
     let bytes_out = RefCell::new(0_u64);
     let both = async {
-        let up = pump(client_reads, upstream_writes, |octets| {
+        let mut up = pin!(pump(client_reads, upstream_writes, |octets| {
             bytes_in.set(bytes_in.get() + octets);
             up.borrow_mut().ingress(octets);
             up.borrow_mut().egress(octets);
-        });
-        let down = pump(upstream_reads, client_writes, |octets| {
+        }));
+        let mut down = pin!(pump(upstream_reads, client_writes, |octets| {
             *bytes_out.borrow_mut() += octets;
             down.borrow_mut().egress(octets);
-        });
-        // Either side may end what it says and still listen; one that is gone ends both directions.
-        tokio::try_join!(up, down)
+        }));
+        // Either side may end what it says and still listen for a while; one that is gone ends both directions.
+        tokio::select! {
+            ended = &mut up => { ended?; timeout(LAST_WORDS, down).await? }
+            ended = &mut down => { ended?; timeout(LAST_WORDS, up).await? }
+        }
     };
     let complete = tokio::select! {
         ended = both => ended.is_ok(),

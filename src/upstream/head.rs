@@ -12,6 +12,8 @@ use super::decoder::Decoder;
 
 /// Fields of a head, and of a trailer section.
 pub(super) const MAX_FIELDS: usize = 128;
+/// Places for fields that are added to a head on its way to the client, so that its map need not grow.
+const ROOM: usize = 4;
 /// Interim responses to one request.
 const MAX_INTERIM: u8 = 16;
 
@@ -148,7 +150,7 @@ pub(super) fn collect(
     mut see: impl FnMut(&str, &[u8]) -> Result<bool, &'static str>,
 ) -> Result<HeaderMap, &'static str> {
     let copy = Bytes::copy_from_slice(source);
-    let mut map = HeaderMap::with_capacity(fields.len());
+    let mut map = HeaderMap::with_capacity(fields.len() + ROOM);
     for field in fields {
         if !see(field.name, field.value)? {
             continue;

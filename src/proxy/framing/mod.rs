@@ -6,8 +6,12 @@
 //! - hyper sees only whole, checked heads; octets of good requests reach it unchanged and in order, however they were split.
 //! - In place of a bad head hyper gets a harmless one that asks to close, and nothing after it; [`FramingState::violation_of`]
 //!   tells the handler why. Good requests sent before it are still answered first.
+//! - hyper gets one request at a time: until its response has ended (or is 101), what follows is held and not looked at. hyper
+//!   looks for the end of the stream only while it has nothing left to read, so a client that leaves is noticed although it has
+//!   sent more. At most [`FramingLimits::max_head`] octets are read ahead (or one read of hyper's, if that is more); behind
+//!   them, the end is seen when the response has ended.
 //! - A bad chunked body ends in a read error ([`io::ErrorKind::InvalidData`]) after the good octets before it.
-//! - A head that comes in one read costs one parse and no copy; an idle connection holds no buffer.
+//! - A head that comes alone and in one read costs one parse and no copy; an idle connection holds no buffer.
 
 mod body;
 mod head;
@@ -64,7 +68,7 @@ pub struct FramingLimits {
 
 /// What hyper gets in place of a bad head.
 const SYNTHETIC_HEAD: &[u8] = b"GET / HTTP/1.1\r\nhost: invalid\r\nconnection: close\r\n\r\n";
-/// How much is read at a time while a part of a head is held back.
+/// How much is read at a time while octets are held.
 const HOLD_STEP: usize = 2048;
 
 /// An HTTP/1 connection whose requests are checked as they are read; what is written passes untouched.
@@ -73,7 +77,8 @@ pub struct Guarded<IO> {
     io: IO,
     state: Arc<FramingState>,
     scanner: Scanner,
-    /// Octets that could not be passed on at once: `held[emitted..approved]` may be, the rest is a part of a head.
+    /// Octets that could not be passed on at once: `held[emitted..approved]` may be; the rest is a part of a head, or waits for
+    /// the end of a response.
     held: Vec<u8>,
     emitted: usize,
     approved: usize,
@@ -102,7 +107,7 @@ impl<IO> Guarded<IO> {
         (self.emitted, self.approved) = (0, 0);
     }
 
-    /// Takes in what the scanner did not approve: a part of a head, or what stands for a bad one.
+    /// Takes in what the scanner did not approve: what it is to be given again, or what stands for a bad head.
     fn hold(&mut self, rest: &[u8]) {
         match self.scanner.standing() {
             Standing::Refused => {
@@ -113,30 +118,46 @@ impl<IO> Guarded<IO> {
             Standing::Sound | Standing::Upgraded => self.held.extend_from_slice(rest),
         }
     }
+
+    /// Looks at what is held; `false` when nothing has come of it.
+    fn scan_held(&mut self) -> bool {
+        let before = self.approved;
+        self.approved += self.scanner.scan(&self.held[before..], &self.state);
+        match self.scanner.standing() {
+            Standing::Refused | Standing::Broken(_) => {
+                self.held.truncate(self.approved);
+                self.hold(&[]);
+                true
+            }
+            Standing::Sound | Standing::Upgraded => self.approved > before,
+        }
+    }
 }
 
 impl<IO: AsyncRead + Unpin> Guarded<IO> {
-    /// Reads more of a head that is held back; `false` at the end of the stream.
-    fn poll_extend(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+    /// Reads more of a head that is held back, or `ahead` what follows a request in flight; `false` at the end of the stream.
+    fn poll_extend(&mut self, cx: &mut Context<'_>, ahead: Option<usize>) -> Poll<io::Result<bool>> {
+        let Some(most) = ahead else { return self.poll_more(cx, HOLD_STEP) };
+        let outcome = match most.saturating_sub(self.held.len()) {
+            0 => Poll::Pending,
+            room => self.poll_more(cx, room.min(HOLD_STEP)),
+        };
+        if outcome.is_ready() {
+            return outcome;
+        }
+        // hyper relies on being woken; for what is held already, no octet will come that does it.
+        self.state.poll_not_in_flight(cx).map(|()| Ok(true))
+    }
+
+    fn poll_more(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<bool>> {
         let before = self.held.len();
-        self.held.resize(before + HOLD_STEP, 0);
+        self.held.resize(before + most, 0);
         let mut room = ReadBuf::new(&mut self.held[before..]);
         let outcome = Pin::new(&mut self.io).poll_read(cx, &mut room);
         let count = room.filled().len();
         self.held.truncate(before + count);
         ready!(outcome)?;
-        if count == 0 {
-            return Poll::Ready(Ok(false));
-        }
-        self.approved += self.scanner.scan(&self.held[self.approved..], &self.state);
-        match self.scanner.standing() {
-            Standing::Refused | Standing::Broken(_) => {
-                self.held.truncate(self.approved);
-                self.hold(&[]);
-            }
-            Standing::Sound | Standing::Upgraded => {}
-        }
-        Poll::Ready(Ok(true))
+        Poll::Ready(Ok(count > 0))
     }
 
     /// Throws away what comes after a bad head; ready when the client has closed. A client that sends without end is stopped
@@ -157,7 +178,7 @@ impl<IO: AsyncRead + Unpin> Guarded<IO> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
         let fresh = &buf.filled()[before..];
-        if fresh.is_empty() || self.scanner.standing() == Standing::Upgraded {
+        if fresh.is_empty() {
             return Poll::Ready(Ok(true));
         }
         let approved = self.scanner.scan(fresh, &self.state);
@@ -191,7 +212,11 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Guarded<IO> {
                 if ready!(this.poll_direct(cx, buf))? {
                     return Poll::Ready(Ok(()));
                 }
-            } else if !ready!(this.poll_extend(cx))? {
+                continue;
+            }
+            // Asked before the scan: a response that ends after it is noticed by the wait.
+            let ahead = this.scanner.read_ahead(&this.state);
+            if !this.scan_held() && !ready!(this.poll_extend(cx, ahead))? {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -214,7 +239,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<IO> {
             Some(linger) => linger,
             None => {
                 ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
-                this.linger.insert(Linger::new(this.scanner.expects_more()))
+                this.linger.insert(Linger::new(this.scanner.expects_more(&this.held)))
             }
         };
         linger.poll(&mut this.io, cx).map(Ok)

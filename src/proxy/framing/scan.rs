@@ -1,7 +1,7 @@
 //! Where in the stream of requests the next octet lies.
 //!
-//! The scanner is given the octets that were not approved yet and says how many of them may pass. Its verdict does not
-//! depend on how the stream was split into reads.
+//! The scanner is given the octets that were not approved yet and says how many of them may pass: those of one request, until
+//! its response has ended. Its verdict does not depend on how the stream was split into reads.
 
 use super::body::Chunked;
 use super::head::{Framing, Judged, judge};
@@ -12,7 +12,7 @@ use super::{FramingLimits, FramingState};
 pub(super) enum Standing {
     /// Good so far.
     Sound,
-    /// A head asked for a WebSocket; what follows is not HTTP and is not looked at.
+    /// A head asked for a WebSocket; what follows waits for the answer, is not HTTP and is not looked at.
     Upgraded,
     /// A head was refused; nothing passes any more.
     Refused,
@@ -49,16 +49,35 @@ impl Scanner {
         }
     }
 
-    /// Whether the client may be sending what nobody will read: the rest of a body, or what follows a bad request.
-    pub(super) const fn expects_more(&self) -> bool {
-        !matches!(self.at, At::Head | At::End(Standing::Sound | Standing::Upgraded))
+    /// Whether the client may be sending what nobody will read: the rest of a body, what follows a bad request, or a request
+    /// that is `held` and that nobody has looked at.
+    pub(super) const fn expects_more(&self, held: &[u8]) -> bool {
+        match self.at {
+            At::Head => self.judged == 0 && !held.is_empty(),
+            At::End(Standing::Sound | Standing::Upgraded) => false,
+            At::Length(_) | At::Chunked(_) | At::End(_) => true,
+        }
     }
 
-    /// How many of `bytes` may pass. While the stream is sound, the rest is a part of a head, to be given again with more.
+    /// While the next octet has to wait for the end of a response, or for the one that switches: how many octets may be held.
+    pub(super) fn read_ahead(&self, state: &FramingState) -> Option<usize> {
+        let waits = match self.at {
+            At::Head => state.is_in_flight(),
+            At::End(Standing::Upgraded) => !state.has_switched() && state.is_in_flight(),
+            At::Length(_) | At::Chunked(_) | At::End(_) => false,
+        };
+        waits.then_some(self.limits.max_head)
+    }
+
+    /// How many of `bytes` may pass. While the stream is sound, the rest is to be given again: with more, if it is a part of
+    /// a head; when the response has ended, if a request is in flight.
     pub(super) fn scan(&mut self, bytes: &[u8], state: &FramingState) -> usize {
         let mut passed = 0;
         while passed < bytes.len() {
             let rest = &bytes[passed..];
+            if self.read_ahead(state).is_some() {
+                break;
+            }
             match &mut self.at {
                 At::Head => match self.head(rest, state) {
                     0 => break,

@@ -1,11 +1,17 @@
 //! What the guard, the handler and the accept task of one HTTP/1 connection know together.
 //!
 //! The guard and the handler run in one task; the accept task only polls [`FramingState::phase`], where a value that is a
-//! moment old does no harm. So all loads and stores are relaxed.
+//! moment old does no harm. So all loads and stores are relaxed, but for those that make sure that nobody waits for ever.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
+use std::task::{Context, Poll};
 use std::time::Instant;
+
+use futures_util::task::AtomicWaker;
 
 use super::Violation;
 
@@ -40,7 +46,12 @@ pub struct FramingState {
     done: AtomicU64,
     done_at: AtomicU64,
     upgrade: AtomicU64,
+    /// The answer to that request is 101.
+    switched: AtomicBool,
     violation: OnceLock<(u64, Violation)>,
+    /// Somebody waits for the end of a response.
+    waited_for: AtomicBool,
+    waker: AtomicWaker,
 }
 
 impl FramingState {
@@ -53,16 +64,19 @@ impl FramingState {
             done: AtomicU64::new(0),
             done_at: AtomicU64::new(0),
             upgrade: AtomicU64::new(NEVER),
+            switched: AtomicBool::new(false),
             violation: OnceLock::new(),
+            waited_for: AtomicBool::new(false),
+            waker: AtomicWaker::new(),
         }
     }
 
     /// What the connection is doing.
     pub fn phase(&self) -> Phase {
-        let heads = self.heads.load(Relaxed);
-        if heads > self.done.load(Relaxed) {
+        if self.is_in_flight() {
             return Phase::InRequest;
         }
+        let heads = self.heads.load(Relaxed);
         let done_at = self.done_at.load(Relaxed);
         match self.head_began.load(Relaxed) {
             _ if heads == 0 => Phase::ReadingHead { since_ms: 0 },
@@ -79,7 +93,11 @@ impl FramingState {
     /// The response to one request has ended; to be called once for each request, also for the one in place of a bad head.
     pub fn request_done(&self, now: Instant) {
         self.done_at.store(self.ms_at(now), Relaxed);
-        self.done.fetch_add(1, Relaxed);
+        self.done.fetch_add(1, SeqCst);
+        // The common case is this load: nobody has sent a second request.
+        if self.waited_for.load(SeqCst) && self.waited_for.swap(false, SeqCst) {
+            self.waker.wake();
+        }
     }
 
     /// Why the connection's request number `request_index` (from 0) is refused, if it is.
@@ -91,6 +109,31 @@ impl FramingState {
     /// to it but 101 has to say `Connection: close`.
     pub fn upgraded_at(&self, request_index: u64) -> bool {
         self.upgrade.load(Relaxed) == request_index
+    }
+
+    /// The answer to the request for a WebSocket is 101: from now on everything passes. To be called before that is read.
+    pub fn switch(&self) {
+        self.switched.store(true, Relaxed);
+    }
+
+    /// Whether the connection is no longer one of HTTP.
+    pub(super) fn has_switched(&self) -> bool {
+        self.switched.load(Relaxed)
+    }
+
+    /// Whether a request was handed on whose response has not ended.
+    pub(super) fn is_in_flight(&self) -> bool {
+        self.heads.load(Relaxed) > self.done.load(Relaxed)
+    }
+
+    /// Ready when no request is in flight; otherwise the end of a response wakes the task of `cx`.
+    pub(super) fn poll_not_in_flight(&self, cx: &Context<'_>) -> Poll<()> {
+        // Here: waker, flag, count of responses. In `request_done`: count, flag, waker. In the one order of all SeqCst steps
+        // either this look at the count comes after the addition and sees it, or the addition and thus the other's look at
+        // the flag comes after this store: that look sees the flag, and with it the waker.
+        self.waker.register(cx.waker());
+        self.waited_for.store(true, SeqCst);
+        if self.heads.load(Relaxed) > self.done.load(SeqCst) { Poll::Pending } else { Poll::Ready(()) }
     }
 
     pub(super) fn head_held_back(&self) {

@@ -1,6 +1,7 @@
 //! The guarantees of the guard: the verdict for every kind of ambiguous request, in every split, alone and under hyper.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod ahead;
 mod splits;
 
 use std::collections::VecDeque;
@@ -41,7 +42,14 @@ struct Seen {
     broken: Option<String>,
 }
 
-/// Reads all that the guard passes; `room` is the size of the reader's buffer.
+/// Ends the response to the request in flight.
+fn answer(state: &FramingState) {
+    if state.phase() == Phase::InRequest {
+        state.request_done(crate::clock::instant());
+    }
+}
+
+/// Reads all that the guard passes, with an answer to each request as soon as its head has passed; `room` is the size of the reader's buffer.
 fn pass(pieces: impl IntoIterator<Item = Vec<u8>>, room: usize) -> Seen {
     let state = Arc::new(FramingState::new(crate::clock::instant()));
     let pieces = pieces.into_iter().filter(|piece| !piece.is_empty()).collect();
@@ -51,7 +59,9 @@ fn pass(pieces: impl IntoIterator<Item = Vec<u8>>, room: usize) -> Seen {
     let mut cx = Context::from_waker(std::task::Waker::noop());
     loop {
         let mut buf = ReadBuf::new(&mut space);
-        match Pin::new(&mut guard).poll_read(&mut cx, &mut buf) {
+        let outcome = Pin::new(&mut guard).poll_read(&mut cx, &mut buf);
+        answer(&state);
+        match outcome {
             Poll::Ready(Ok(())) if buf.filled().is_empty() => break,
             Poll::Ready(Ok(())) => seen.passed.extend_from_slice(buf.filled()),
             Poll::Ready(Err(error)) => {
@@ -314,6 +324,7 @@ async fn serve(stream: &[u8]) -> String {
     let count = std::cell::Cell::new(0);
     let service = service_fn(|request: Request<Incoming>| {
         let index = count.replace(count.get() + 1);
+        let state = Arc::clone(&state);
         let violation = state.violation_of(index);
         async move {
             let path = request.uri().path().to_owned();
@@ -322,16 +333,19 @@ async fn serve(stream: &[u8]) -> String {
                 (None, Ok(body)) => format!("<{index} {path} {:?}>", body.to_bytes()),
                 (None, Err(_)) => format!("<{index} {path} broken>"),
             };
+            state.request_done(crate::clock::instant());
             Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(text))))
         }
     });
     let connection = hyper::server::conn::http1::Builder::new().serve_connection(io, service);
-    let mut answer = String::new();
-    let talk = async {
+    // The client closes when it has read the end, so that the server need not wait whether more comes.
+    let talk = async move {
+        let mut answer = String::new();
         client.write_all(stream).await.unwrap();
         client.read_to_string(&mut answer).await.unwrap();
+        answer
     };
-    let _ = tokio::join!(connection, talk);
+    let (_, answer) = tokio::join!(connection, talk);
     answer.split_inclusive('>').filter_map(|part| part.find('<').map(|at| &part[at..])).collect()
 }
 

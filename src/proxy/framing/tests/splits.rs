@@ -5,13 +5,13 @@ use proptest::prelude::*;
 use super::*;
 
 /// Cuts `stream` at `cuts` (taken modulo its length).
-fn split(stream: &[u8], cuts: &[usize]) -> Vec<Vec<u8>> {
+pub(super) fn split(stream: &[u8], cuts: &[usize]) -> Vec<Vec<u8>> {
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % stream.len().max(1)).chain([0, stream.len()]).collect();
     cuts.sort_unstable();
     cuts.windows(2).map(|pair| stream[pair[0]..pair[1]].to_vec()).collect()
 }
 
-fn any_good() -> impl Strategy<Value = String> {
+pub(super) fn any_good() -> impl Strategy<Value = String> {
     let fixed = prop::sample::select(GOOD).prop_map(str::to_owned);
     let length = "[ -~\r\n]{0,200}".prop_map(|body| format!("PUT /l HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
     let chunked = prop::collection::vec("[ -~\r\n]{1,40}", 0..5).prop_map(|chunks| {
