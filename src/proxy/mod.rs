@@ -2,6 +2,10 @@
 //!
 //! Each stage is one file and one call in `serve`. Up to `reserve` nothing waits; from then on the ticket makes sure that
 //! the call is counted once.
+//!
+//! A request ends where its answer does, by two drops: the ticket's (`reserve.rs`: metered or given back, and its place in
+//! flight freed) and the exchange's (`context.rs`: access log and metrics). Both ride in the body of the app's answer
+//! (`body.rs`) or in the tunnel after a 101 (`tunnel.rs`); whoever is canceled on the way drops them as well.
 
 mod accept;
 mod admit;
