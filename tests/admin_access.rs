@@ -1,7 +1,7 @@
 //! Who may use the admin listener: without a token this machine's own programs, with one whoever has it.
 
 use crate::support::wire::Wire;
-use crate::support::{Answer, TestGateway, Upstream, tenant};
+use crate::support::{Answer, Raw, TestGateway, Upstream, tenant};
 
 async fn ask(gateway: &TestGateway, line: &str, fields: &[&str], body: &str) -> Answer {
     let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
@@ -99,4 +99,19 @@ async fn with_a_token_whoever_has_it_is_answered_and_nobody_else() {
     for probe in ["GET /livez", "GET /readyz"] {
         ask(&gateway, probe, &["Host: 10.0.0.1:3000"], "").await.expect(200);
     }
+}
+
+#[tokio::test]
+async fn a_head_or_a_body_that_does_not_come_holds_no_connection() {
+    let origin = Upstream::replying("hello").start().await;
+    let started = TestGateway::to(&origin).plaintext().set("limits.header_timeout", "1s").set("limits.idle_timeout", "1s").start();
+    let gateway = started.await;
+    let connect = async || Raw::over(tokio::net::TcpStream::connect(gateway.admin).await.unwrap());
+    let mut slow = connect().await;
+    slow.send("GET /livez HTTP/1.1\r\nHost: loc").await;
+    assert_eq!(slow.rest().await, b"");
+    let mut slow = connect().await;
+    slow.send("POST /admin/tenants HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{").await;
+    assert_eq!(slow.message().await.head.status(), 400);
+    ask(&gateway, "GET /livez", &["Host: localhost"], "").await.expect(200);
 }
