@@ -11,6 +11,7 @@ use super::headers::{Forwarding, forwarded_for, strip_request};
 use super::refusal::Refusal;
 use super::reserve::Ticket;
 use crate::clock::instant;
+use crate::observe::Owner;
 use crate::upstream::{SendError, UpstreamBody};
 
 const X_TENANT_ID: HeaderName = HeaderName::from_static("x-tenant-id");
@@ -39,7 +40,7 @@ pub async fn forward(
     let response = exchange.worker.pool.send(&facts.targets, first, request, ticket.progress()).await;
     exchange.upstream = Some(instant().saturating_duration_since(sent));
     response.map_err(|error| {
-        let refusal = refusal_of(exchange, error);
+        let refusal = refusal_of(exchange, &error);
         // A client that leaves is no reason to give back; the ticket decides by how far the request has come.
         if !matches!(refusal, Refusal::ClientClosed | Refusal::RequestTimeout) {
             ticket.give_back();
@@ -81,16 +82,9 @@ fn edit(exchange: &Exchange, ticket: &Ticket, headers: &mut HeaderMap) {
     forwarded_for(headers, &forwarding);
 }
 
-/// What the client is told; the log is told where the upstream is and what went wrong there.
-fn refusal_of(exchange: &Exchange, error: SendError) -> Refusal {
-    if let Some(fault) = fault_of_client(&error) {
-        return fault;
-    }
-    let tenant = exchange.facts.as_ref().map(|facts| facts.tenant.slug.as_str());
-    exchange.worker.troubles.tell(|left_out| {
-        tracing::warn!(tenant, request_id = exchange.id.as_str(), left_out, %error, "an upstream gave no response");
-    });
-    match error {
+/// What the client is told; where the upstream is to blame, the log is told where it is and what went wrong there.
+fn refusal_of(exchange: &Exchange, error: &SendError) -> Refusal {
+    let refusal = match error {
         SendError::NoAddress(_) => Refusal::NoAddress,
         SendError::Unreachable(_) => Refusal::Unreachable,
         SendError::ConnectTimeout(_) => Refusal::ConnectTimeout,
@@ -98,20 +92,18 @@ fn refusal_of(exchange: &Exchange, error: SendError) -> Refusal {
         SendError::Closed(_) => Refusal::Closed,
         SendError::Garbage(_) => Refusal::Garbage,
         SendError::BodyStalled => Refusal::RequestTimeout,
-        SendError::RequestBody(_) => Refusal::ClientClosed,
-    }
-}
-
-/// What the client did wrong with its body, if that is why there is no response.
-fn fault_of_client(error: &SendError) -> Option<Refusal> {
-    match error {
-        SendError::BodyStalled => Some(Refusal::RequestTimeout),
-        SendError::RequestBody(fault) => Some(match fault.downcast_ref::<BodyFault>() {
+        SendError::RequestBody(fault) => match fault.downcast_ref::<BodyFault>() {
             Some(BodyFault::TooLarge(limit)) => Refusal::BodyTooLarge { limit: *limit },
             Some(BodyFault::Malformed(_)) => Refusal::BadRequest("the body breaks its framing"),
             Some(BodyFault::Stalled) => Refusal::RequestTimeout,
             Some(BodyFault::Client(_)) | None => Refusal::ClientClosed,
-        }),
-        _ => None,
+        },
+    };
+    if refusal.kind().owner == Owner::Upstream {
+        let tenant = exchange.facts.as_ref().map(|facts| facts.tenant.slug.as_str());
+        exchange.worker.troubles.tell(|left_out| {
+            tracing::warn!(tenant, request_id = exchange.id.as_str(), left_out, %error, "an upstream gave no response");
+        });
     }
+    refusal
 }

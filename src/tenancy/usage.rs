@@ -32,12 +32,12 @@ impl UsageReader {
     pub async fn month(&self, tenant: TenantId, month: Month, now: Millis) -> Result<Usage, StoreError> {
         let today = now.day();
         let mut usage = Usage::default();
-        for day in self.days(tenant, month).await? {
+        let days = self.days(tenant, month).await?;
+        for day in &days {
             usage.month.add(&day.totals);
         }
-        for day in self.days(tenant, today.month()).await?.iter().filter(|usage| usage.day == today) {
-            usage.today = day.totals;
-        }
+        let of_today = if today.month() == month { days } else { self.days(tenant, today.month()).await? };
+        usage.today = of_today.iter().find(|usage| usage.day == today).map_or_else(Totals::default, |usage| usage.totals);
         Ok(usage)
     }
 
