@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::settings::{Settings, WrongUsage};
 use crate::clock;
-use crate::model::Origin;
+use crate::model::{Origin, Scheme};
 
 /// For everything together; a gateway that answers its probe later than this is not well.
 const DEADLINE: Duration = Duration::from_secs(3);
@@ -41,7 +41,7 @@ impl Health {
 
 fn address_of(url: &str) -> anyhow::Result<SocketAddr> {
     let origin = Origin::parse(url).map_err(|error| WrongUsage(format!("--admin: {error}")))?;
-    if origin.https {
+    if origin.scheme != Scheme::Http {
         bail!(WrongUsage(format!("--admin: `{url}`: the admin API speaks http")));
     }
     let mut addresses = (origin.host.as_str(), origin.port).to_socket_addrs().with_context(|| format!("{} is not known", origin.host))?;

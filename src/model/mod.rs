@@ -14,7 +14,7 @@ pub use domain::{Host, Slug};
 pub use id::{AuditId, KeyId, TenantId};
 pub use key::{ApiKey, KeyHash};
 pub use money::Money;
-pub use origin::Origin;
+pub use origin::{Origin, Scheme};
 pub use period::{Day, Millis, Month};
 pub use plan::{BillingCycle, Limits, Overage, Plan, Rate};
 pub use tenant::{Branding, Status, Tenant, TenantConfig};

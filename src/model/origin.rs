@@ -1,4 +1,4 @@
-//! The address of an app behind the gateway: scheme, host and port, nothing else.
+//! The address of an app behind the gateway: scheme, host and port, nothing else. The scheme says which HTTP is spoken there.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -8,12 +8,53 @@ use serde::{Deserialize, Serialize};
 
 use super::Host;
 
+/// How an app is spoken to. Which version it is, is configured and never guessed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scheme {
+    /// HTTP/1.1 in clear.
+    Http,
+    /// HTTP/1.1 over TLS.
+    Https,
+    /// HTTP/2 in clear, with prior knowledge (RFC 9113, section 3.3).
+    H2c,
+    /// HTTP/2 over TLS, agreed on by ALPN (RFC 9113, section 3.2).
+    H2,
+}
+
+impl Scheme {
+    /// As it is written in front of `://`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::H2c => "h2c",
+            Self::H2 => "h2",
+        }
+    }
+
+    /// Whether TLS is spoken.
+    pub const fn is_tls(self) -> bool {
+        matches!(self, Self::Https | Self::H2)
+    }
+
+    /// Whether HTTP/2 is spoken.
+    pub const fn is_http2(self) -> bool {
+        matches!(self, Self::H2c | Self::H2)
+    }
+
+    fn split(url: &str) -> Option<(Self, &str)> {
+        let (scheme, rest) = url.split_once("://")?;
+        let known = [Self::Http, Self::Https, Self::H2c, Self::H2];
+        known.into_iter().find(|known| scheme.eq_ignore_ascii_case(known.as_str())).map(|scheme| (scheme, rest))
+    }
+}
+
 /// Where requests go, such as `http://127.0.0.1:9000`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Origin {
-    /// TLS to the app.
-    pub https: bool,
+    /// Which protocol is spoken.
+    pub scheme: Scheme,
     /// Name or address.
     pub host: Host,
     /// TCP port.
@@ -26,8 +67,8 @@ pub enum OriginError {
     /// Not a URL at all.
     #[error("`{0}` is not a URL; write it like `http://127.0.0.1:9000`")]
     NotAUrl(String),
-    /// Neither http nor https.
-    #[error("the scheme of `{0}` is not `http` or `https`")]
+    /// None of the known schemes.
+    #[error("the scheme of `{0}` is not `http` or `https` (HTTP/1.1), `h2c` or `h2` (HTTP/2 without and with TLS)")]
     Scheme(String),
     /// User info, path, query or fragment.
     #[error("`{0}` has more than scheme, host and port; paths are passed as the client sent them")]
@@ -40,19 +81,21 @@ pub enum OriginError {
 impl Origin {
     /// Reads a URL with nothing but scheme, host and optional port.
     pub fn parse(text: &str) -> Result<Self, OriginError> {
-        let url = url::Url::parse(text.trim()).map_err(|_| OriginError::NotAUrl(text.to_owned()))?;
-        let (https, default_port) = match url.scheme() {
-            "http" => (false, 80),
-            "https" => (true, 443),
-            _ => return Err(OriginError::Scheme(text.to_owned())),
-        };
+        let not_a_url = || OriginError::NotAUrl(text.to_owned());
+        let (scheme, rest) = Scheme::split(text.trim()).ok_or_else(|| match url::Url::parse(text.trim()) {
+            Ok(_) => OriginError::Scheme(text.to_owned()),
+            Err(_) => not_a_url(),
+        })?;
+        // Hosts of all schemes are read alike, so that an address is known for one in any spelling.
+        let web = if scheme.is_tls() { "https" } else { "http" };
+        let url = url::Url::parse(&format!("{web}://{rest}")).map_err(|_| not_a_url())?;
         let extra = !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some();
         if extra || !matches!(url.path(), "" | "/") {
             return Err(OriginError::TooMuch(text.to_owned()));
         }
-        let host = url.host_str().ok_or_else(|| OriginError::NotAUrl(text.to_owned()))?;
-        let host = Host::parse(host).map_err(|_| OriginError::NotAUrl(text.to_owned()))?;
-        let origin = Self { https, host, port: url.port().unwrap_or(default_port) };
+        let host = Host::parse(url.host_str().ok_or_else(not_a_url)?).map_err(|_| not_a_url())?;
+        let port = url.port_or_known_default().ok_or_else(not_a_url)?;
+        let origin = Self { scheme, host, port };
         if origin.address().is_some_and(is_forbidden) {
             return Err(OriginError::Forbidden(text.to_owned()));
         }
@@ -80,7 +123,7 @@ fn is_aws_metadata(address: Ipv6Addr) -> bool {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.https { "https" } else { "http" };
+        let scheme = self.scheme.as_str();
         match self.address() {
             Some(IpAddr::V6(v6)) => write!(f, "{scheme}://[{v6}]:{}", self.port),
             _ => write!(f, "{scheme}://{}:{}", self.host, self.port),
@@ -119,6 +162,9 @@ mod tests {
         assert_eq!(Origin::parse("http://127.0.0.1:9000").unwrap().to_string(), "http://127.0.0.1:9000");
         assert_eq!(Origin::parse("https://App.internal/").unwrap().to_string(), "https://app.internal:443");
         assert_eq!(Origin::parse("http://[::1]:80").unwrap().to_string(), "http://[::1]:80");
+        assert_eq!(Origin::parse("H2C://127.1:50051").unwrap().to_string(), "h2c://127.0.0.1:50051");
+        assert_eq!(Origin::parse("h2://grpc.internal").unwrap().to_string(), "h2://grpc.internal:443");
+        assert_eq!(Origin::parse("h2c://[::1]").unwrap().to_string(), "h2c://[::1]:80");
         for wrong in [
             "",
             "127.0.0.1:9000",
@@ -129,6 +175,8 @@ mod tests {
             "http://169.254.169.254",
             "http://[fe80::1]",
             "http://0.0.0.0:1",
+            "h2c://169.254.169.254",
+            "h2://0xa9fea9fe",
             "http://[::ffff:169.254.169.254]",
         ] {
             assert!(Origin::parse(wrong).is_err(), "{wrong}");

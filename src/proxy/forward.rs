@@ -37,7 +37,7 @@ pub async fn forward(
     let first = ticket.tenant().turn(facts);
     let sent = instant();
     let request = Request::from_parts(parts, body);
-    let response = exchange.worker.pool.send(&facts.targets, first, request, ticket.progress()).await;
+    let response = exchange.worker.pool.send(&facts.targets, first, request, ticket.progress(), &|_| ()).await;
     exchange.upstream = Some(instant().saturating_duration_since(sent));
     response.map_err(|error| {
         let refusal = refusal_of(exchange, &error);

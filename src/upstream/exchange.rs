@@ -6,13 +6,14 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::StatusCode;
 use http_body::Body;
 
 use super::connection::Connection;
 use super::head::{Asked, HeadReader, Heads, ResponseHead};
 use super::pool::Shared;
 use super::sender::{SendFault, Sender};
-use super::{BoxError, Progress, SendError};
+use super::{BoxError, Inform, Progress, SendError};
 use crate::clock;
 
 /// How long a body waits for a 100 before it is sent all the same (RFC 9110, section 10.1.1).
@@ -78,7 +79,13 @@ where
     B::Error: Into<BoxError>,
 {
     /// Sends and reads at once until the final head is there.
-    pub(super) fn poll_head(&mut self, cx: &mut Context<'_>, wait: &mut Wait, progress: &Progress) -> Poll<Result<ResponseHead, Failure>> {
+    pub(super) fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        wait: &mut Wait,
+        progress: &Progress,
+        inform: Inform<'_>,
+    ) -> Poll<Result<ResponseHead, Failure>> {
         loop {
             let sent = self.sender.poll(&mut self.connection.stream, cx);
             if self.sender.has_begun() {
@@ -95,7 +102,12 @@ where
                     self.end_hold(&head);
                     return Poll::Ready(Ok(head));
                 }
-                Poll::Ready(Ok(Heads::Continue)) => self.sender.release(),
+                Poll::Ready(Ok(Heads::Interim(interim))) => {
+                    if interim.status() == StatusCode::CONTINUE {
+                        self.sender.release();
+                    }
+                    inform(interim);
+                }
                 Poll::Ready(Ok(Heads::More)) => {}
                 Poll::Ready(Err(failure)) => return Poll::Ready(Err(with_cause(failure, fault))),
                 Poll::Pending => match self.poll_time(cx, wait) {

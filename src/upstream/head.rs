@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{StatusCode, Version};
+use http::{Response, StatusCode, Version};
 
 use super::decoder::Decoder;
 
@@ -42,8 +42,8 @@ pub(super) struct ResponseHead {
 pub(super) enum Heads {
     /// Not yet a head.
     More,
-    /// A 100 was taken off.
-    Continue,
+    /// An interim head was taken off: 100, 103 or another (RFC 9110, section 15.2).
+    Interim(Response<()>),
     /// A final head was taken off.
     Final(ResponseHead),
 }
@@ -72,35 +72,34 @@ impl HeadReader {
 
     /// Takes a head off `read`, if there is one.
     pub(super) fn advance(&mut self, read: &mut BytesMut) -> Result<Heads, &'static str> {
-        loop {
-            if read.len() < self.parse_at && !has_empty_line(&read[self.scanned.saturating_sub(3)..]) {
-                self.scanned = read.len();
-                return Ok(Heads::More);
-            }
-            let Some((length, head)) = parse(read, self.asked)? else {
-                if read.len() > self.max_head {
-                    return Err("the response head is too large");
-                }
-                self.scanned = read.len();
-                self.parse_at = (2 * read.len()).min(self.max_head + 1);
-                return Ok(Heads::More);
-            };
-            if length > self.max_head {
+        if read.len() < self.parse_at && !has_empty_line(&read[self.scanned.saturating_sub(3)..]) {
+            self.scanned = read.len();
+            return Ok(Heads::More);
+        }
+        let Some((length, head)) = parse(read, self.asked)? else {
+            if read.len() > self.max_head {
                 return Err("the response head is too large");
             }
-            read.advance(length);
-            (self.scanned, self.parse_at) = (0, 1);
-            if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
-                return Ok(Heads::Final(head));
-            }
-            self.interim += 1;
-            if self.interim > MAX_INTERIM {
-                return Err("too many interim responses");
-            }
-            if head.status == StatusCode::CONTINUE {
-                return Ok(Heads::Continue);
-            }
+            self.scanned = read.len();
+            self.parse_at = (2 * read.len()).min(self.max_head + 1);
+            return Ok(Heads::More);
+        };
+        if length > self.max_head {
+            return Err("the response head is too large");
         }
+        read.advance(length);
+        (self.scanned, self.parse_at) = (0, 1);
+        if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(Heads::Final(head));
+        }
+        self.interim += 1;
+        if self.interim > MAX_INTERIM {
+            return Err("too many interim responses");
+        }
+        let mut interim = Response::new(());
+        *interim.status_mut() = head.status;
+        *interim.headers_mut() = head.headers;
+        Ok(Heads::Interim(interim))
     }
 }
 

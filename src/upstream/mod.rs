@@ -34,5 +34,8 @@ pub use resolve::Resolver;
 pub use target::{Target, TargetError};
 pub use upgraded::Upgraded;
 
+/// Takes the interim responses (1xx, but 101) of one request, in order and before its final one.
+pub type Inform<'a> = &'a dyn Fn(http::Response<()>);
+
 /// A body's error, whatever its type is.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -17,7 +17,7 @@ use super::head::{Asked, ResponseHead};
 use super::idle::{Buffers, Idle};
 use super::request::write_head;
 use super::sender::Sender;
-use super::{BoxError, Progress, SendError, Target, UpstreamBody};
+use super::{BoxError, Inform, Progress, SendError, Target, UpstreamBody};
 use crate::clock;
 use crate::observe::Metrics;
 
@@ -79,7 +79,7 @@ impl Pool {
     /// Sends a request to the first of `targets` (from number `first` on, in a circle) that takes a connection, and waits
     /// for the head of the final response. The response's body goes on sending what is left of the request's.
     ///
-    /// The head goes out as it is, with the target in origin form; the framing is written here. A body without
+    /// `inform` is told of each interim response, 100 included, as it comes. The head goes out as it is, with the target in origin form; the framing is written here. A body without
     /// Content-Length is sent in chunks, with its trailers.
     ///
     /// # Errors
@@ -90,6 +90,7 @@ impl Pool {
         first: usize,
         request: Request<B>,
         progress: &Progress,
+        inform: Inform<'_>,
     ) -> Result<Response<UpstreamBody<B>>, SendError>
     where
         B: Body<Data = Bytes> + Unpin + 'static,
@@ -105,7 +106,7 @@ impl Pool {
         let connection = shared.connect(targets, first, false).await?;
         let mut exchange = Exchange { connection, sender, shared: Rc::clone(shared) };
         loop {
-            let failure = match self.exchange(&mut exchange, outline.asked, progress).await {
+            let failure = match self.exchange(&mut exchange, outline.asked, progress, inform).await {
                 Ok(head) => return respond(exchange, head),
                 Err(failure) => failure,
             };
@@ -118,14 +119,20 @@ impl Pool {
         }
     }
 
-    async fn exchange<B>(&self, exchange: &mut Exchange<B>, asked: Asked, progress: &Progress) -> Result<ResponseHead, Failure>
+    async fn exchange<B>(
+        &self,
+        exchange: &mut Exchange<B>,
+        asked: Asked,
+        progress: &Progress,
+        inform: Inform<'_>,
+    ) -> Result<ResponseHead, Failure>
     where
         B: Body<Data = Bytes> + Unpin,
         B::Error: Into<BoxError>,
     {
         self.shared.metrics.upstream_connection(exchange.connection.reused);
         let mut wait = Wait::new(asked, &self.shared, exchange.connection.taken);
-        poll_fn(|cx| exchange.poll_head(cx, &mut wait, progress)).await
+        poll_fn(|cx| exchange.poll_head(cx, &mut wait, progress, inform)).await
     }
 
     /// Closes connections that were unused for too long, or that their upstreams have closed; called once a second.

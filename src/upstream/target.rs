@@ -41,7 +41,8 @@ impl Target {
     /// `config` is used for https origins only.
     pub(super) fn new(origin: Origin, config: &Arc<ClientConfig>, addresses: Vec<SocketAddr>) -> Self {
         let tls = origin
-            .https
+            .scheme
+            .is_tls()
             .then(|| TargetTls { config: Arc::clone(config), name: ServerName::try_from(origin.host.as_str().to_owned()).ok() });
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         Self { id, origin, tls, addresses: ArcSwap::from_pointee(addresses), version: AtomicU64::new(0) }

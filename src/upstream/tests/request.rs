@@ -161,7 +161,7 @@ async fn broken(request: Request<Feed>, frames: Vec<Result<Frame<Bytes>, io::Err
     });
     let progress = Progress::default();
     let request = request.map(|_| body);
-    let outcome = pool().send(&[server.target], 0, request, &progress).await;
+    let outcome = pool().send(&[server.target], 0, request, &progress, &|_| ()).await;
     assert!(matches!(outcome, Err(SendError::RequestBody(_))));
     (receiver.recv().await.unwrap(), progress.head_sent())
 }

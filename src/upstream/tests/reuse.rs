@@ -270,7 +270,7 @@ async fn dropping_the_future_closes_the_connection_and_tells_what_was_sent() {
     let progress = super::super::Progress::default();
     assert!(!progress.head_sent());
     {
-        let mut sending = Box::pin(pool.send(&targets, 0, get(), &progress));
+        let mut sending = Box::pin(pool.send(&targets, 0, get(), &progress, &|_| ()));
         let sent = std::future::poll_fn(|cx| {
             assert!(sending.as_mut().poll(cx).is_pending());
             if progress.head_sent() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }

@@ -140,7 +140,7 @@ where
 {
     let targets = [Arc::clone(target)];
     let progress = Progress::default();
-    tokio::time::timeout(PATIENCE, pool.send(&targets, 0, request, &progress)).await.expect("send hangs")
+    tokio::time::timeout(PATIENCE, pool.send(&targets, 0, request, &progress, &|_| ())).await.expect("send hangs")
 }
 
 pub fn request(method: &str) -> http::request::Builder {

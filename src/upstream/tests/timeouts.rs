@@ -39,7 +39,7 @@ async fn a_failed_dial_tries_the_next_address_and_then_the_next_target() {
 
     let targets = [target_at(&[server.address]), target_at(&[dead]), target_at(&[])];
     for first in [1, 2, 4, 5] {
-        let response = pool().send(&targets, first, get(), &Progress::default()).await.unwrap();
+        let response = pool().send(&targets, first, get(), &Progress::default(), &|_| ()).await.unwrap();
         assert_eq!(response.status(), 200);
     }
     assert_eq!(server.connections(), 5);
@@ -51,7 +51,7 @@ async fn targets_are_taken_from_the_first_on() {
     let targets = servers.each_ref().map(|server| Arc::clone(&server.target));
     let pool = pool();
     for first in [1, 2, 4] {
-        let response = pool.send(&targets, first, get(), &Progress::default()).await.unwrap();
+        let response = pool.send(&targets, first, get(), &Progress::default(), &|_| ()).await.unwrap();
         read(response.into_body()).await.unwrap();
     }
     assert_eq!(servers.each_ref().map(Server::connections), [0, 1, 1]);
@@ -81,12 +81,12 @@ async fn a_failure_says_what_it_was() {
     let (dead, _held) = dead();
     let progress = Progress::default();
     let pool = pool();
-    match pool.send(&[target_at(&[dead])], 0, get(), &progress).await {
+    match pool.send(&[target_at(&[dead])], 0, get(), &progress, &|_| ()).await {
         Err(SendError::Unreachable(text)) => assert!(text.contains(&dead.to_string()) && text.contains("refused"), "{text}"),
         other => panic!("{:?}", other.err()),
     }
     for targets in [vec![], vec![target_at(&[])]] {
-        assert!(matches!(pool.send(&targets, 3, get(), &progress).await, Err(SendError::NoAddress(_))));
+        assert!(matches!(pool.send(&targets, 3, get(), &progress, &|_| ()).await, Err(SendError::NoAddress(_))));
     }
     assert!(!progress.head_sent());
 }
