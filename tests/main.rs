@@ -10,6 +10,7 @@ mod extended_connect;
 mod framing;
 mod framing_h2;
 mod full_disk;
+mod half_closed;
 mod handshakes;
 mod hygiene;
 mod interim;

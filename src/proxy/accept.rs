@@ -68,7 +68,7 @@ async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, stream: T
     let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(worker.config.limits.idle_timeout));
     let Some(config) = &door.tls else {
         let connection = connection(&worker, &door, peer, permit, None, true);
-        return http1(worker, &watch, connection, stream).await;
+        return http1(worker, &watch, connection, stream, true).await;
     };
     let shaken = timeout(worker.config.limits.header_timeout, TlsAcceptor::from(Arc::clone(config)).accept(stream)).await;
     let Ok(Ok(mut stream)) = shaken else { return worker.metrics.connection_refused("handshake") };
@@ -77,7 +77,7 @@ async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, stream: T
     let is_http2 = session.alpn_protocol() == Some(b"h2");
     let name = session.server_name().and_then(|name| Host::parse(name).ok());
     let connection = connection(&worker, &door, peer, permit, name, !is_http2);
-    if is_http2 { http2::serve(worker, &watch, connection, stream).await } else { http1(worker, &watch, connection, stream).await }
+    if is_http2 { http2::serve(worker, &watch, connection, stream).await } else { http1(worker, &watch, connection, stream, false).await }
 }
 
 fn connection(worker: &Worker, door: &Door, peer: SocketAddr, permit: Permit, name: Option<Host>, guarded: bool) -> Rc<Connection> {
@@ -99,14 +99,15 @@ fn connection(worker: &Worker, door: &Door, peer: SocketAddr, permit: Permit, na
     })
 }
 
-async fn http1<IO>(worker: Rc<Worker>, watch: &Watch, connection: Rc<Connection>, io: IO)
+async fn http1<IO>(worker: Rc<Worker>, watch: &Watch, connection: Rc<Connection>, io: IO, is_clear: bool)
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let limits = &worker.config.limits;
     let framing = FramingLimits { max_head: limits.max_header_bytes, max_headers: limits.max_headers, max_target: limits.max_header_bytes };
     let state = connection.framing.clone().unwrap_or_else(|| Arc::new(FramingState::new(connection.started)));
-    let io = TokioIo::new(Guarded::new(Patient::new(io, limits.idle_timeout), state, framing));
+    let guarded = Guarded::new(Patient::new(io, limits.idle_timeout), state, framing);
+    let io = TokioIo::new(if is_clear { guarded.tolerating_half_close() } else { guarded });
     let mut builder = http1::Builder::new();
     // The guard and the watch keep the time of heads; hyper does not see one before it is whole.
     builder.header_read_timeout(None).max_buf_size(CHUNK.max(limits.max_header_bytes)).max_header_size(limits.max_header_bytes.max(8192));
