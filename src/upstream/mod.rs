@@ -16,6 +16,7 @@ mod decoder;
 mod dial;
 mod exchange;
 mod head;
+mod http2;
 mod idle;
 mod pool;
 mod request;
@@ -29,6 +30,7 @@ mod upgraded;
 
 pub use body::{BodyError, UpstreamBody};
 pub use connection::{Progress, SendError};
+pub use http2::H2Duplex;
 pub use pool::{Pool, PoolSettings};
 pub use resolve::Resolver;
 pub use target::{Target, TargetError};
