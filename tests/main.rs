@@ -19,6 +19,7 @@ mod lifecycle;
 mod limits;
 mod metering;
 mod patience;
+mod prior_knowledge;
 mod quick_start;
 mod real_app;
 mod redirects;

@@ -24,6 +24,7 @@ use super::context::Worker;
 use super::framing::{FramingLimits, FramingState, Guarded};
 use super::inbound::Inbound;
 use super::patience::Patient;
+use super::preface::is_http2;
 use super::watch::{Order, Watch, Watching};
 use super::{handle, http2};
 use crate::clock::instant;
@@ -67,8 +68,7 @@ async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, stream: T
     let _ = stream.set_nodelay(true);
     let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(worker.config.limits.idle_timeout));
     let Some(config) = &door.tls else {
-        let connection = connection(&worker, &door, peer, permit, None, true);
-        return http1(worker, &watch, connection, stream, true).await;
+        return welcome_in_clear(worker, &watch, &door, stream, peer, permit).await;
     };
     let shaken = timeout(worker.config.limits.header_timeout, TlsAcceptor::from(Arc::clone(config)).accept(stream)).await;
     let Ok(Ok(mut stream)) = shaken else { return worker.metrics.connection_refused("handshake") };
@@ -78,6 +78,14 @@ async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, stream: T
     let name = session.server_name().and_then(|name| Host::parse(name).ok());
     let connection = connection(&worker, &door, peer, permit, name, !is_http2);
     if is_http2 { http2::serve(worker, &watch, connection, stream).await } else { http1(worker, &watch, connection, stream, false).await }
+}
+
+async fn welcome_in_clear(worker: Rc<Worker>, watch: &Watch, door: &Door, stream: TcpStream, peer: SocketAddr, permit: Permit) {
+    // Who is only pointed elsewhere need not be asked.
+    let proxies = !door.listener.redirects(worker.config.tls.mode);
+    let is_http2 = proxies && is_http2(&stream, door, worker.config.limits.header_timeout).await;
+    let connection = connection(&worker, door, peer, permit, None, !is_http2);
+    if is_http2 { http2::serve(worker, watch, connection, stream).await } else { http1(worker, watch, connection, stream, true).await }
 }
 
 fn connection(worker: &Worker, door: &Door, peer: SocketAddr, permit: Permit, name: Option<Host>, guarded: bool) -> Rc<Connection> {

@@ -22,6 +22,7 @@ mod inbound;
 mod interim;
 mod path;
 mod patience;
+mod preface;
 mod rate_limit;
 mod redirect;
 mod refusal;
