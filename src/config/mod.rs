@@ -223,12 +223,16 @@ pub struct Protection {
     pub max_header_bytes: usize,
     /// Fields of a request head.
     pub max_headers: usize,
-    /// Octets of a request body.
+    /// Octets of a request body; `u64::MAX` is no limit.
     pub max_body: u64,
     /// For a whole request head (and the TLS handshake) to arrive.
     pub header_timeout: Duration,
     /// Between requests, and for a client that takes or sends nothing.
     pub idle_timeout: Duration,
+    /// For a tunnel (a WebSocket) in which neither side says anything.
+    pub tunnel_idle_timeout: Duration,
+    /// Octets that one tunnel carries, both directions together; `u64::MAX` is no limit.
+    pub max_tunnel: u64,
     /// Over all workers.
     pub max_connections: usize,
 }

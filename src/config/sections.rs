@@ -5,7 +5,7 @@ use std::num::NonZero;
 use super::section::Section;
 use super::tree::Node;
 use super::values::{
-    self, Wrong, address, choice, duration, duration_or_none, expected, host, list, network, one_or_more, origin, path, secret,
+    self, Wrong, address, choice, duration, duration_or_none, expected, host, list, most, network, one_or_more, origin, path, secret,
     size_within, switch, text, unless_empty, whole,
 };
 use super::{
@@ -184,9 +184,11 @@ pub(super) fn limits(section: &Section<'_>) -> Option<Protection> {
     const PIB: u64 = KIB.pow(5);
     let max_header_bytes = section.read("max_header_bytes", |node| size_within(node, KIB..=KIB * KIB, "from \"1KiB\" to \"1MiB\""));
     let max_headers = section.read("max_headers", |node| whole(node, 1..=256_usize));
-    let max_body = section.read("max_body", |node| size_within(node, 1..=PIB, "from 1 octet to \"1PiB\""));
+    let max_body = section.read("max_body", |node| most(node, 1..=PIB, "a size from 1 octet to \"1PiB\""));
     let header_timeout = section.read("header_timeout", duration);
     let idle_timeout = section.read("idle_timeout", duration);
+    let tunnel_idle_timeout = section.read("tunnel_idle_timeout", duration);
+    let max_tunnel = section.read("max_tunnel", |node| most(node, 1..=u64::MAX, "a size"));
     let max_connections = section.read("max_connections", |node| whole(node, 1..=10_000_000_usize));
     section.finish();
     Some(Protection {
@@ -196,6 +198,8 @@ pub(super) fn limits(section: &Section<'_>) -> Option<Protection> {
         max_body: max_body?,
         header_timeout: header_timeout?,
         idle_timeout: idle_timeout?,
+        tunnel_idle_timeout: tunnel_idle_timeout?,
+        max_tunnel: max_tunnel?,
         max_connections: max_connections?,
     })
 }

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,18 +22,15 @@ use tokio_rustls::TlsAcceptor;
 use super::connection::{Connection, Door, Permit};
 use super::context::Worker;
 use super::framing::{FramingLimits, FramingState, Guarded};
-use super::handle;
+use super::inbound::Inbound;
 use super::patience::Patient;
 use super::watch::{Order, Watch, Watching};
+use super::{handle, http2};
 use crate::clock::instant;
 use crate::model::Host;
 
 /// Octets of a body that are read, buffered or written at once.
 const CHUNK: usize = 32 * 1024;
-/// What an HTTP/2 client may send ahead of the app, a stream and a connection.
-const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
-const MAX_STREAMS: u32 = 250;
 /// After an error of `accept`, such as too many open files.
 const BREATH: Duration = Duration::from_millis(50);
 
@@ -80,7 +77,7 @@ async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, stream: T
     let is_http2 = session.alpn_protocol() == Some(b"h2");
     let name = session.server_name().and_then(|name| Host::parse(name).ok());
     let connection = connection(&worker, &door, peer, permit, name, !is_http2);
-    if is_http2 { http2(worker, &watch, connection, stream).await } else { http1(worker, &watch, connection, stream).await }
+    if is_http2 { http2::serve(worker, &watch, connection, stream).await } else { http1(worker, &watch, connection, stream).await }
 }
 
 fn connection(worker: &Worker, door: &Door, peer: SocketAddr, permit: Permit, name: Option<Host>, guarded: bool) -> Rc<Connection> {
@@ -117,31 +114,9 @@ where
         builder.max_headers(limits.max_headers);
     }
     let watching = watch.over(Rc::clone(&connection));
-    let service = service_fn(move |request| handle(Rc::clone(&worker), Rc::clone(&connection), request));
+    let service = service_fn(move |request| handle(Rc::clone(&worker), Rc::clone(&connection), request.map(Inbound::Http1), None));
     let served = builder.serve_connection(io, service).with_upgrades();
     drive(served, &watching, http1::UpgradeableConnection::graceful_shutdown).await;
-}
-
-async fn http2<IO>(worker: Rc<Worker>, watch: &Watch, connection: Rc<Connection>, io: IO)
-where
-    IO: AsyncRead + AsyncWrite + Unpin + 'static,
-{
-    let limits = &worker.config.limits;
-    let io = TokioIo::new(Patient::new(io, limits.idle_timeout));
-    let mut builder = http2::Builder::new(Local);
-    builder
-        .timer(TokioTimer::new())
-        .keep_alive_interval(limits.idle_timeout)
-        .max_concurrent_streams(MAX_STREAMS)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_send_buf_size(2 * CHUNK)
-        // What is larger than the limit, but not by far, is refused by `admit`, with a document and a record.
-        .max_header_list_size(u32::try_from(limits.max_header_bytes.saturating_mul(4)).unwrap_or(u32::MAX));
-    let watching = watch.over(Rc::clone(&connection));
-    let service = service_fn(move |request| handle(Rc::clone(&worker), Rc::clone(&connection), request));
-    let served = builder.serve_connection(io, service);
-    drive(served, &watching, http2::Connection::graceful_shutdown).await;
 }
 
 /// Runs a connection to its end, or to what the watch orders; `finish` makes it take nothing new.
@@ -160,15 +135,5 @@ where
     });
     if let Err(error) = outcome.await {
         tracing::debug!(%error, "a client's connection ended");
-    }
-}
-
-/// Streams run on the worker's own thread.
-#[derive(Debug, Clone, Copy)]
-struct Local;
-
-impl<F: Future + 'static> hyper::rt::Executor<F> for Local {
-    fn execute(&self, future: F) {
-        tokio::task::spawn_local(future);
     }
 }

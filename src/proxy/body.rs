@@ -1,8 +1,6 @@
 //! Bodies as they pass: the client's, limited and counted as it comes in; the answer's, counted as it is handed on.
 
 use std::cell::Cell;
-use std::error::Error as _;
-use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -10,11 +8,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
 
 use super::context::Exchange;
 use super::headers::strip_trailers;
+use super::inbound::{Inbound, InboundError};
 use super::reserve::{Meter, Ticket};
 use super::turn::Turn;
 use crate::observe::Owner;
@@ -29,26 +27,14 @@ pub enum BodyFault {
     /// Nothing of it came for `limits.idle_timeout`.
     #[error("the body stopped arriving")]
     Stalled,
-    /// It breaks its framing.
-    #[error("the body breaks its framing: {0}")]
-    Malformed(hyper::Error),
-    /// The connection failed.
+    /// It broke off.
     #[error(transparent)]
-    Client(hyper::Error),
-}
-
-impl From<hyper::Error> for BodyFault {
-    fn from(error: hyper::Error) -> Self {
-        // What the framing guard does not let pass, hyper sees as a failed read of this kind.
-        let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
-        let is_malformed = cause.is_some_and(|cause| cause.kind() == io::ErrorKind::InvalidData);
-        if is_malformed { Self::Malformed(error) } else { Self::Client(error) }
-    }
+    Client(#[from] InboundError),
 }
 
 /// A client's body on its way to the upstream.
 pub struct ClientBody {
-    incoming: Incoming,
+    incoming: Inbound,
     meter: Meter,
     bytes_in: Rc<Cell<u64>>,
     limit: u64,
@@ -60,7 +46,7 @@ pub struct ClientBody {
 
 impl ClientBody {
     /// A body of at most `limit` octets that may pause for `patience`.
-    pub fn new(incoming: Incoming, meter: Meter, bytes_in: Rc<Cell<u64>>, limit: u64, patience: Duration) -> Self {
+    pub fn new(incoming: Inbound, meter: Meter, bytes_in: Rc<Cell<u64>>, limit: u64, patience: Duration) -> Self {
         Self { incoming, meter, bytes_in, limit, left: limit, patience, waiting: None }
     }
 

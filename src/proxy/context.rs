@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderValue, Method, Uri, Version};
 
 use super::connection::Connection;
+use super::http2::Side;
 use super::request_id::RequestId;
 use super::trouble::Troubles;
 use crate::clock::{SharedClock, instant};
@@ -62,6 +63,8 @@ pub struct Exchange {
     pub uri: Uri,
     /// As it was received.
     pub version: Version,
+    /// Of its stream, over HTTP/2.
+    pub side: Option<Rc<Side>>,
     /// Normalised host, once it is known.
     pub host: Option<Rc<str>>,
     /// The peer, or whom a trusted proxy names.
@@ -99,7 +102,7 @@ pub struct Outcome {
 
 impl Exchange {
     /// Begins with a request whose head has arrived.
-    pub fn begin<B>(worker: &Rc<Worker>, connection: &Rc<Connection>, request: &http::Request<B>) -> Box<Self> {
+    pub fn begin<B>(worker: &Rc<Worker>, connection: &Rc<Connection>, request: &http::Request<B>, side: Option<Rc<Side>>) -> Box<Self> {
         let index = connection.requests.get();
         connection.requests.set(index + 1);
         connection.open.set(connection.open.get() + 1);
@@ -114,6 +117,7 @@ impl Exchange {
             method: request.method().clone(),
             uri: request.uri().clone(),
             version: request.version(),
+            side,
             host: None,
             client: connection.peer,
             client_is_known: true,
@@ -127,10 +131,13 @@ impl Exchange {
         })
     }
 
-    /// True where a second thing on this connection must wait for its close: an answer to a request for a WebSocket that
-    /// was not 101 leaves octets that nobody has checked.
+    /// Whether the request asked for a WebSocket. Over HTTP/1.1 an answer that is not 101 has to end the connection then: what
+    /// follows the request are octets that nobody has checked.
     pub fn asked_for_websocket(&self) -> bool {
-        self.connection.framing.as_ref().is_some_and(|framing| framing.upgraded_at(self.index))
+        match (&self.side, &self.connection.framing) {
+            (Some(side), _) => side.asked_for_websocket(),
+            (None, framing) => framing.as_ref().is_some_and(|framing| framing.upgraded_at(self.index)),
+        }
     }
 
     /// The tenant is found; its facts stay the same for the rest of the request.

@@ -15,6 +15,7 @@
 
 mod body;
 mod head;
+mod interim;
 mod linger;
 mod scan;
 mod state;
@@ -228,8 +229,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<IO> {
         Pin::new(&mut self.get_mut().io).poll_write(cx, buf)
     }
 
+    /// hyper flushes when it has nothing left to write: the place of interim responses.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+        let Self { io, state, .. } = self.get_mut();
+        if state.interim().waits() {
+            ready!(state.interim().poll_write(|octets| Pin::new(&mut *io).poll_write(cx, octets)))?;
+        }
+        Pin::new(io).poll_flush(cx)
     }
 
     /// Shuts down, and is done when the socket can be closed without harm to the last answer.

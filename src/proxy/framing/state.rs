@@ -12,8 +12,10 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use futures_util::task::AtomicWaker;
+use http::Response;
 
 use super::Violation;
+use super::interim::Queue;
 
 /// What a connection is doing; times are milliseconds since it was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +54,7 @@ pub struct FramingState {
     /// Somebody waits for the end of a response.
     waited_for: AtomicBool,
     waker: AtomicWaker,
+    interim: Queue,
 }
 
 impl FramingState {
@@ -68,6 +71,7 @@ impl FramingState {
             violation: OnceLock::new(),
             waited_for: AtomicBool::new(false),
             waker: AtomicWaker::new(),
+            interim: Queue::new(),
         }
     }
 
@@ -114,6 +118,20 @@ impl FramingState {
     /// The answer to the request for a WebSocket is 101: from now on everything passes. To be called before that is read.
     pub fn switch(&self) {
         self.switched.store(true, Relaxed);
+    }
+
+    /// Sends an interim response to the client of the request in flight, which speaks HTTP/1.1.
+    pub fn inform(&self, interim: &Response<()>) {
+        self.interim.push(interim);
+    }
+
+    /// Ready when every interim response is written; until then no final one may be handed to hyper.
+    pub fn poll_informed(&self, cx: &Context<'_>) -> Poll<()> {
+        self.interim.poll_empty(cx)
+    }
+
+    pub(super) const fn interim(&self) -> &Queue {
+        &self.interim
     }
 
     /// Whether the connection is no longer one of HTTP.
