@@ -24,6 +24,7 @@ use super::context::Worker;
 use super::framing::{FramingLimits, FramingState, Guarded};
 use super::inbound::Inbound;
 use super::patience::Patient;
+use super::socket::Socket;
 use super::watch::{Order, Watch, Watching};
 use super::{handle, http2};
 use crate::clock::instant;
@@ -68,7 +69,8 @@ async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, stream: T
     let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(worker.config.limits.idle_timeout));
     let Some(config) = &door.tls else {
         let connection = connection(&worker, &door, peer, permit, None, true);
-        return http1(worker, &watch, connection, stream).await;
+        let state = framing_of(&connection);
+        return http1(worker, &watch, connection, Socket::new(stream, state)).await;
     };
     let shaken = timeout(worker.config.limits.header_timeout, TlsAcceptor::from(Arc::clone(config)).accept(stream)).await;
     let Ok(Ok(mut stream)) = shaken else { return worker.metrics.connection_refused("handshake") };
@@ -105,8 +107,7 @@ where
 {
     let limits = &worker.config.limits;
     let framing = FramingLimits { max_head: limits.max_header_bytes, max_headers: limits.max_headers, max_target: limits.max_header_bytes };
-    let state = connection.framing.clone().unwrap_or_else(|| Arc::new(FramingState::new(connection.started)));
-    let io = TokioIo::new(Guarded::new(Patient::new(io, limits.idle_timeout), state, framing));
+    let io = TokioIo::new(Guarded::new(Patient::new(io, limits.idle_timeout), framing_of(&connection), framing));
     let mut builder = http1::Builder::new();
     // The guard and the watch keep the time of heads; hyper does not see one before it is whole.
     builder.header_read_timeout(None).max_buf_size(CHUNK.max(limits.max_header_bytes)).max_header_size(limits.max_header_bytes.max(8192));
@@ -117,6 +118,10 @@ where
     let service = service_fn(move |request| handle(Rc::clone(&worker), Rc::clone(&connection), request.map(Inbound::Http1), None));
     let served = builder.serve_connection(io, service).with_upgrades();
     drive(served, &watching, http1::UpgradeableConnection::graceful_shutdown).await;
+}
+
+fn framing_of(connection: &Connection) -> Arc<FramingState> {
+    connection.framing.clone().unwrap_or_else(|| Arc::new(FramingState::new(connection.started)))
 }
 
 /// Runs a connection to its end, or to what the watch orders; `finish` makes it take nothing new.
