@@ -32,6 +32,8 @@ use crate::model::Host;
 
 /// Octets of a body that are read, buffered or written at once.
 const CHUNK: usize = 32 * 1024;
+/// Octets that a [`http::Uri`] holds.
+const MAX_TARGET: usize = 65_534;
 /// After an error of `accept`, such as too many open files.
 const BREATH: Duration = Duration::from_millis(50);
 
@@ -106,7 +108,11 @@ where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let limits = &worker.config.limits;
-    let framing = FramingLimits { max_head: limits.max_header_bytes, max_headers: limits.max_headers, max_target: limits.max_header_bytes };
+    let framing = FramingLimits {
+        max_head: limits.max_header_bytes,
+        max_headers: limits.max_headers,
+        max_target: limits.max_header_bytes.min(MAX_TARGET),
+    };
     let io = TokioIo::new(Guarded::new(Patient::new(io, limits.idle_timeout), framing_of(&connection), framing));
     let mut builder = http1::Builder::new();
     // The guard and the watch keep the time of heads; hyper does not see one before it is whole.
