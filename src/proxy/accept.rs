@@ -25,6 +25,7 @@ use super::framing::{FramingLimits, FramingState, Guarded};
 use super::inbound::Inbound;
 use super::patience::Patient;
 use super::preface::is_http2;
+use super::socket::Socket;
 use super::watch::{Order, Watch, Watching};
 use super::{handle, http2};
 use crate::clock::instant;
@@ -32,6 +33,8 @@ use crate::model::Host;
 
 /// Octets of a body that are read, buffered or written at once.
 const CHUNK: usize = 32 * 1024;
+/// Octets that a [`http::Uri`] holds.
+const MAX_TARGET: usize = 65_534;
 /// After an error of `accept`, such as too many open files.
 const BREATH: Duration = Duration::from_millis(50);
 
@@ -85,7 +88,11 @@ async fn welcome_in_clear(worker: Rc<Worker>, watch: &Watch, door: &Door, stream
     let proxies = !door.listener.redirects(worker.config.tls.mode);
     let is_http2 = proxies && is_http2(&stream, door, worker.config.limits.header_timeout).await;
     let connection = connection(&worker, door, peer, permit, None, !is_http2);
-    if is_http2 { http2::serve(worker, watch, connection, stream).await } else { http1(worker, watch, connection, stream, true).await }
+    if is_http2 {
+        return http2::serve(worker, watch, connection, stream).await;
+    }
+    let state = framing_of(&connection);
+    http1(worker, watch, connection, Socket::new(stream, state), true).await;
 }
 
 fn connection(worker: &Worker, door: &Door, peer: SocketAddr, permit: Permit, name: Option<Host>, guarded: bool) -> Rc<Connection> {
@@ -116,6 +123,12 @@ where
     let state = connection.framing.clone().unwrap_or_else(|| Arc::new(FramingState::new(connection.started)));
     let guarded = Guarded::new(Patient::new(io, limits.idle_timeout), state, framing);
     let io = TokioIo::new(if is_clear { guarded.tolerating_half_close() } else { guarded });
+    let framing = FramingLimits {
+        max_head: limits.max_header_bytes,
+        max_headers: limits.max_headers,
+        max_target: limits.max_header_bytes.min(MAX_TARGET),
+    };
+    let io = TokioIo::new(Guarded::new(Patient::new(io, limits.idle_timeout), framing_of(&connection), framing));
     let mut builder = http1::Builder::new();
     // The guard and the watch keep the time of heads; hyper does not see one before it is whole.
     builder.header_read_timeout(None).max_buf_size(CHUNK.max(limits.max_header_bytes)).max_header_size(limits.max_header_bytes.max(8192));
@@ -126,6 +139,10 @@ where
     let service = service_fn(move |request| handle(Rc::clone(&worker), Rc::clone(&connection), request.map(Inbound::Http1), None));
     let served = builder.serve_connection(io, service).with_upgrades();
     drive(served, &watching, http1::UpgradeableConnection::graceful_shutdown).await;
+}
+
+fn framing_of(connection: &Connection) -> Arc<FramingState> {
+    connection.framing.clone().unwrap_or_else(|| Arc::new(FramingState::new(connection.started)))
 }
 
 /// Runs a connection to its end, or to what the watch orders; `finish` makes it take nothing new.

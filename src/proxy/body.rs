@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
@@ -127,7 +128,7 @@ pub struct AppBody {
 impl AppBody {
     /// The exchange ends with this body.
     pub fn new(upstream: UpstreamBody<ClientBody>, ticket: Ticket, mut exchange: Box<Exchange>) -> Self {
-        exchange.outcome.complete = upstream.is_end_stream();
+        note(&mut exchange, upstream.is_end_stream());
         exchange.inflow.is_answered.set(true);
         let turn = exchange.connection.framing.is_none().then(|| Turn::of(&exchange.connection));
         Self { upstream, ticket, exchange, fault: None, turn }
@@ -142,6 +143,16 @@ impl AppBody {
             turn.is_clients();
         }
         Poll::Ready(frame)
+    }
+}
+
+/// Whether the app's answer has been handed on whole; to a client of HTTP/1.0, only the way in which its connection ends may tell.
+fn note(exchange: &mut Exchange, complete: bool) {
+    exchange.outcome.complete = complete;
+    if exchange.version == Version::HTTP_10
+        && let Some(framing) = &exchange.connection.framing
+    {
+        framing.set_open_ended(!complete);
     }
 }
 
@@ -163,7 +174,7 @@ impl Body for AppBody {
                 } else if let Some(trailers) = frame.trailers_mut() {
                     strip_trailers(trailers);
                 }
-                this.exchange.outcome.complete = this.upstream.is_end_stream();
+                note(&mut this.exchange, this.upstream.is_end_stream());
             }
             Some(Err(error)) => {
                 let tenant = this.exchange.facts.as_ref().map(|facts| facts.tenant.slug.as_str());
@@ -179,7 +190,7 @@ impl Body for AppBody {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            None => this.exchange.outcome.complete = true,
+            None => note(&mut this.exchange, true),
         }
         Poll::Ready(frame)
     }

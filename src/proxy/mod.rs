@@ -31,6 +31,7 @@ mod reserve;
 mod resolve;
 mod settle;
 mod site;
+mod socket;
 mod tenant_api;
 mod throttle;
 mod trouble;
