@@ -17,6 +17,7 @@ mod credentials;
 mod forward;
 pub mod framing;
 pub mod headers;
+mod http1;
 mod http2;
 mod inbound;
 mod interim;
