@@ -1,4 +1,4 @@
-//! Accept: from a socket to a connection that speaks HTTP: the TLS handshake, what the connection is bound to, and the
+//! Accept: from a socket to a connection that speaks HTTP: who is at its other end, the TLS handshake, what the connection is bound to, and the
 //! protocol that was agreed on.
 
 use std::future::{Future, poll_fn};
@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
 use super::connection::{Connection, Door, Permit};
@@ -24,6 +24,7 @@ use super::context::Worker;
 use super::framing::{FramingLimits, FramingState, Guarded};
 use super::inbound::Inbound;
 use super::patience::Patient;
+use super::proxy_protocol::{Peer, peer_of};
 use super::watch::{Order, Watch, Watching};
 use super::{handle, http2};
 use crate::clock::instant;
@@ -62,15 +63,17 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused)
 }
 
-async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, stream: TcpStream, peer: SocketAddr, permit: Permit) {
+async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, mut stream: TcpStream, peer: SocketAddr, permit: Permit) {
     // Where they cannot be set, answers are only slower, and a machine that vanished is noticed late.
     let _ = stream.set_nodelay(true);
     let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(worker.config.limits.idle_timeout));
+    let deadline = Instant::from_std(instant() + worker.config.limits.header_timeout);
+    let Some(peer) = peer_of(&worker, &door, &mut stream, peer, deadline).await else { return };
     let Some(config) = &door.tls else {
         let connection = connection(&worker, &door, peer, permit, None, true);
         return http1(worker, &watch, connection, stream).await;
     };
-    let shaken = timeout(worker.config.limits.header_timeout, TlsAcceptor::from(Arc::clone(config)).accept(stream)).await;
+    let shaken = timeout_at(deadline, TlsAcceptor::from(Arc::clone(config)).accept(stream)).await;
     let Ok(Ok(mut stream)) = shaken else { return worker.metrics.connection_refused("handshake") };
     let session = stream.get_mut().1;
     session.set_buffer_limit(Some(2 * CHUNK));
@@ -80,11 +83,12 @@ async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, stream: T
     if is_http2 { http2::serve(worker, &watch, connection, stream).await } else { http1(worker, &watch, connection, stream).await }
 }
 
-fn connection(worker: &Worker, door: &Door, peer: SocketAddr, permit: Permit, name: Option<Host>, guarded: bool) -> Rc<Connection> {
-    let (peer, started) = (peer.ip().to_canonical(), instant());
+fn connection(worker: &Worker, door: &Door, peer: Peer, permit: Permit, name: Option<Host>, guarded: bool) -> Rc<Connection> {
+    let started = instant();
     Rc::new(Connection {
-        peer,
-        trusted: worker.config.listen.trusted_proxies.iter().any(|network| network.contains(&peer)),
+        peer: peer.address,
+        peer_is_known: peer.is_known,
+        trusted: worker.config.listen.trusts(&peer.address),
         listener: door.listener,
         started,
         has_sni: name.is_some(),

@@ -22,6 +22,7 @@ mod inbound;
 mod interim;
 mod path;
 mod patience;
+mod proxy_protocol;
 mod rate_limit;
 mod redirect;
 mod refusal;
