@@ -50,6 +50,8 @@ pub struct FramingState {
     upgrade: AtomicU64,
     /// The answer to that request is 101.
     switched: AtomicBool,
+    /// Only the end of the connection would tell the end of the response under way, and that has not been reached.
+    open_ended: AtomicBool,
     violation: OnceLock<(u64, Violation)>,
     /// Somebody waits for the end of a response.
     waited_for: AtomicBool,
@@ -68,6 +70,7 @@ impl FramingState {
             done_at: AtomicU64::new(0),
             upgrade: AtomicU64::new(NEVER),
             switched: AtomicBool::new(false),
+            open_ended: AtomicBool::new(false),
             violation: OnceLock::new(),
             waited_for: AtomicBool::new(false),
             waker: AtomicWaker::new(),
@@ -118,6 +121,16 @@ impl FramingState {
     /// The answer to the request for a WebSocket is 101: from now on everything passes. To be called before that is read.
     pub fn switch(&self) {
         self.switched.store(true, Relaxed);
+    }
+
+    /// Whether the response under way would be cut by an end of the connection that looks like its own.
+    pub fn set_open_ended(&self, is_open_ended: bool) {
+        self.open_ended.store(is_open_ended, Relaxed);
+    }
+
+    /// What was said last of the response under way.
+    pub fn is_open_ended(&self) -> bool {
+        self.open_ended.load(Relaxed)
     }
 
     /// Sends an interim response to the client of the request in flight, which speaks HTTP/1.1.
