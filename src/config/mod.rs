@@ -23,7 +23,7 @@ mod units;
 mod values;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -88,6 +88,13 @@ pub struct Listen {
     pub public_https_port: Option<u16>,
     /// How long requests in flight may take to finish once a stop was asked for (`drain_timeout`).
     pub drain_timeout: Duration,
+}
+
+impl Listen {
+    /// Whether what this peer says of those behind it is believed; `peer` in its canonical form.
+    pub fn trusts(&self, peer: &IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|network| network.contains(peer))
+    }
 }
 
 /// Who may use the admin API.

@@ -22,11 +22,8 @@ pub(super) fn listen(section: &Section<'_>) -> Option<Listen> {
     let public_https_port = section.read("public_https_port", |node| whole(node, 0..=u16::MAX));
     let drain_timeout = section.read("drain_timeout", duration_or_none);
     section.finish();
-    if proxy_protocol == Some(true) {
-        section.refuse(
-            "proxy_protocol",
-            "the PROXY protocol is not in this version; let the proxy in front send X-Forwarded-For and name it in listen.trusted_proxies",
-        );
+    if proxy_protocol == Some(true) && trusted_proxies.as_ref().is_some_and(Vec::is_empty) {
+        section.refuse("proxy_protocol", "listen.trusted_proxies is empty, so nobody may send a PROXY header; name the proxies in front");
     }
     let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
     Some(Listen {

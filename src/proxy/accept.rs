@@ -1,5 +1,5 @@
-//! Accept: from a socket to a connection that speaks HTTP: the TLS handshake, what the connection is bound to, and the
-//! protocol that was agreed on.
+//! Accept: from a socket to a connection that speaks HTTP: who is at its other end, the TLS handshake, what the connection is
+//! bound to, and the protocol that was agreed on.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
 use super::connection::{Connection, Door, Permit};
 use super::context::Worker;
 use super::framing::FramingState;
 use super::preface::is_http2;
+use super::proxy_protocol::{Peer, peer_of};
 use super::watch::Watch;
 use super::{http1, http2};
 use crate::clock::instant;
@@ -52,14 +53,16 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused)
 }
 
-async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, stream: TcpStream, peer: SocketAddr, permit: Permit) {
+async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, mut stream: TcpStream, peer: SocketAddr, permit: Permit) {
     // Where they cannot be set, answers are only slower, and a machine that vanished is noticed late.
     let _ = stream.set_nodelay(true);
     let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(worker.config.limits.idle_timeout));
+    let deadline = Instant::from_std(instant() + worker.config.limits.header_timeout);
+    let Some(peer) = peer_of(&worker, &door, &mut stream, peer, deadline).await else { return };
     let Some(config) = &door.tls else {
         return welcome_in_clear(worker, &watch, &door, stream, peer, permit).await;
     };
-    let shaken = timeout(worker.config.limits.header_timeout, TlsAcceptor::from(Arc::clone(config)).accept(stream)).await;
+    let shaken = timeout_at(deadline, TlsAcceptor::from(Arc::clone(config)).accept(stream)).await;
     let Ok(Ok(mut stream)) = shaken else { return worker.metrics.connection_refused("handshake") };
     let session = stream.get_mut().1;
     session.set_buffer_limit(Some(2 * http1::CHUNK));
@@ -73,7 +76,7 @@ async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, stream: T
     }
 }
 
-async fn welcome_in_clear(worker: Rc<Worker>, watch: &Watch, door: &Door, stream: TcpStream, peer: SocketAddr, permit: Permit) {
+async fn welcome_in_clear(worker: Rc<Worker>, watch: &Watch, door: &Door, stream: TcpStream, peer: Peer, permit: Permit) {
     // Who is only pointed elsewhere need not be asked.
     let proxies = !door.listener.redirects(worker.config.tls.mode);
     let is_http2 = proxies && is_http2(&stream, door, worker.config.limits.header_timeout).await;
@@ -85,11 +88,12 @@ async fn welcome_in_clear(worker: Rc<Worker>, watch: &Watch, door: &Door, stream
     }
 }
 
-fn connection(worker: &Worker, door: &Door, peer: SocketAddr, permit: Permit, name: Option<Host>, guarded: bool) -> Rc<Connection> {
-    let (peer, started) = (peer.ip().to_canonical(), instant());
+fn connection(worker: &Worker, door: &Door, peer: Peer, permit: Permit, name: Option<Host>, guarded: bool) -> Rc<Connection> {
+    let started = instant();
     Rc::new(Connection {
-        peer,
-        trusted: worker.config.listen.trusted_proxies.iter().any(|network| network.contains(&peer)),
+        peer: peer.address,
+        peer_is_known: peer.is_known,
+        trusted: worker.config.listen.trusts(&peer.address),
         listener: door.listener,
         started,
         has_sni: name.is_some(),

@@ -69,7 +69,7 @@ pub struct Exchange {
     pub host: Option<Rc<str>>,
     /// The peer, or whom a trusted proxy names.
     pub client: IpAddr,
-    /// False where a trusted proxy does not tell, or not in `X-Forwarded-For`, who is behind it; `client` is the proxy then.
+    /// False where a trusted proxy does not tell, or not in `X-Forwarded-For`, who is behind it; `client` may be anyone then.
     pub client_is_known: bool,
     /// The tenant's facts at the time of the request, once it is known.
     pub facts: Option<Arc<Facts>>,

@@ -24,6 +24,7 @@ mod interim;
 mod path;
 mod patience;
 mod preface;
+mod proxy_protocol;
 mod rate_limit;
 mod redirect;
 mod refusal;
