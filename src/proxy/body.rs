@@ -33,11 +33,21 @@ pub enum BodyFault {
     Client(#[from] InboundError),
 }
 
+/// What a client's body and the rest of its exchange know of each other.
+#[derive(Default)]
+pub struct Inflow {
+    /// Octets that have come.
+    pub octets: Cell<u64>,
+    /// The app has begun to answer: how long each side may be silent from now on is between the two, as in a stream of events
+    /// or in a conversation over gRPC.
+    pub is_answered: Cell<bool>,
+}
+
 /// A client's body on its way to the upstream.
 pub struct ClientBody {
     incoming: Inbound,
     meter: Meter,
-    bytes_in: Rc<Cell<u64>>,
+    inflow: Rc<Inflow>,
     limit: u64,
     left: u64,
     patience: Duration,
@@ -46,12 +56,15 @@ pub struct ClientBody {
 }
 
 impl ClientBody {
-    /// A body of at most `limit` octets that may pause for `patience`.
-    pub fn new(incoming: Inbound, meter: Meter, bytes_in: Rc<Cell<u64>>, limit: u64, patience: Duration) -> Self {
-        Self { incoming, meter, bytes_in, limit, left: limit, patience, waiting: None }
+    /// A body of at most `limit` octets that may pause for `patience` while nobody has answered.
+    pub fn new(incoming: Inbound, meter: Meter, inflow: Rc<Inflow>, limit: u64, patience: Duration) -> Self {
+        Self { incoming, meter, inflow, limit, left: limit, patience, waiting: None }
     }
 
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.inflow.is_answered.get() {
+            return Poll::Pending;
+        }
         let patience = self.patience;
         self.waiting.get_or_insert_with(|| Box::pin(sleep(patience))).as_mut().poll(cx)
     }
@@ -71,7 +84,7 @@ impl Body for ClientBody {
         let mut frame = frame?;
         if let Some(data) = frame.data_ref() {
             let octets = data.len() as u64;
-            this.bytes_in.set(this.bytes_in.get() + octets);
+            this.inflow.octets.set(this.inflow.octets.get() + octets);
             this.meter.ingress(octets);
             let Some(left) = this.left.checked_sub(octets) else { return Poll::Ready(Some(Err(BodyFault::TooLarge(this.limit)))) };
             this.left = left;
@@ -116,6 +129,7 @@ impl AppBody {
     /// The exchange ends with this body.
     pub fn new(upstream: UpstreamBody<ClientBody>, ticket: Ticket, mut exchange: Box<Exchange>) -> Self {
         note(&mut exchange, upstream.is_end_stream());
+        exchange.inflow.is_answered.set(true);
         let turn = exchange.connection.framing.is_none().then(|| Turn::of(&exchange.connection));
         Self { upstream, ticket, exchange, fault: None, turn }
     }

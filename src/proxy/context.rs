@@ -1,7 +1,6 @@
 //! What a request has around it: what its worker shares, and the exchange that is told in the access log when it ends, however
 //! it ends.
 
-use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Method, Uri, Version};
 
+use super::body::Inflow;
 use super::connection::Connection;
 use super::http2::Side;
 use super::request_id::RequestId;
@@ -79,8 +79,8 @@ pub struct Exchange {
     pub rate_limit: Option<HeaderValue>,
     /// How it was answered.
     pub outcome: Outcome,
-    /// Body octets from the client.
-    pub bytes_in: Rc<Cell<u64>>,
+    /// The body from the client.
+    pub inflow: Rc<Inflow>,
     /// Body octets handed to the client.
     pub bytes_out: u64,
     /// From the request sent upstream to the response head.
@@ -125,7 +125,7 @@ impl Exchange {
             tenant: None,
             rate_limit: None,
             outcome: Outcome { status: 0, code: None, owner: Owner::None, complete: false },
-            bytes_in: Rc::default(),
+            inflow: Rc::default(),
             bytes_out: 0,
             upstream: None,
         })
@@ -172,7 +172,7 @@ impl Exchange {
         };
         let duration = now.saturating_duration_since(self.started);
         self.worker.metrics.request(status, code, owner, duration);
-        self.worker.metrics.bytes(self.bytes_in.get(), self.bytes_out);
+        self.worker.metrics.bytes(self.inflow.octets.get(), self.bytes_out);
         let facts = self.facts.as_deref();
         self.worker.access.write(&AccessRecord {
             time: self.time,
@@ -187,7 +187,7 @@ impl Exchange {
             status,
             code,
             owner,
-            bytes_in: self.bytes_in.get(),
+            bytes_in: self.inflow.octets.get(),
             bytes_out: self.bytes_out,
             duration,
             upstream: self.upstream,

@@ -1,5 +1,7 @@
 //! Forward: the request goes to the tenant's upstream with its context, and a response head comes back.
 
+use std::rc::Rc;
+
 use http::header::{CONNECTION, HOST, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 
@@ -34,7 +36,7 @@ pub async fn forward(
     let (mut parts, incoming) = request.into_parts();
     edit(exchange, ticket, &mut parts.headers);
     let limits = &exchange.worker.config.limits;
-    let body = ClientBody::new(incoming, ticket.another_meter(), exchange.bytes_in.clone(), limits.max_body, limits.idle_timeout);
+    let body = ClientBody::new(incoming, ticket.another_meter(), Rc::clone(&exchange.inflow), limits.max_body, limits.idle_timeout);
     let first = ticket.tenant().turn(facts);
     let sent = instant();
     let request = Request::from_parts(parts, body);

@@ -69,7 +69,8 @@ async fn carry(client: impl AsyncRead + AsyncWrite, upstream: Upgraded, ticket: 
     let (client_reads, client_writes) = split(client);
     let (upstream_reads, upstream_writes) = split(upstream);
     let (up, down) = (RefCell::new(ticket.another_meter()), RefCell::new(ticket.another_meter()));
-    let bytes_in = Rc::clone(&exchange.bytes_in);
+    let inflow = Rc::clone(&exchange.inflow);
+    let bytes_in = &inflow.octets;
     let bytes_out = Cell::new(0_u64);
     let carried = || bytes_in.get() + bytes_out.get();
     let limits = &exchange.worker.config.limits;

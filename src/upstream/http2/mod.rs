@@ -1,4 +1,4 @@
-//! What upstreams and clients have in common over HTTP/2.
+//! HTTP/2 with upstreams (RFC 9113), by the h2 crate.
 
 mod duplex;
 
