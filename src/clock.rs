@@ -49,6 +49,12 @@ impl Clock for TestClock {
     }
 }
 
+/// The machine's time as a field value says it (RFC 9110, section 5.6.7).
+pub fn http_date() -> String {
+    let now = jiff::Timestamp::from_millisecond(SystemClock.now().0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap_or_default()
+}
+
 /// Monotonic time, for time-outs and durations.
 pub fn instant() -> Instant {
     Instant::now()

@@ -53,7 +53,7 @@ fn bad_requests() -> Vec<(&'static str, u16, &'static str, String)> {
         bad("a line without a colon", "GET /bad HTTP/1.1\r\n{host}\r\nX-A\r\n\r\n"),
         bad("NUL in a value", "GET /bad HTTP/1.1\r\n{host}\r\nX-A: \0\r\n\r\n"),
         bad("a method that is none", "G@T /bad HTTP/1.1\r\n{host}\r\n\r\n"),
-        bad("HTTP/2's preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+        bad("half of HTTP/2's preface", "PRI * HTTP/2.0\r\n\r\nsm\r\n\r\n"),
         bad("HTTP/2.0 by name", "GET /bad HTTP/2.0\r\n{host}\r\n\r\n"),
         bad("HTTP/1.2", "GET /bad HTTP/1.2\r\n{host}\r\n\r\n"),
         bad("HTTP/0.9", "GET /bad\r\n\r\n"),

@@ -256,7 +256,9 @@ async fn a_client_with_more_to_ask_leaves(gateway: TestGateway, origin: RawUpstr
     let bad = format!("GET /second HTTP/1.1\r\n{HOST}{HOST}\r\n");
     let partial = "GET /sec".to_owned();
     let frame = "\u{1}\u{1}a".to_owned();
-    for (second, leave, is_answered) in [
+    // In clear, a client that finishes is believed for a while to listen still; two of these are enough.
+    let in_clear = gateway.https.is_none();
+    let all = [
         (&good, Leave::Finish, false),
         (&good, Leave::Reset, true),
         (&upload, Leave::Finish, true),
@@ -267,7 +269,11 @@ async fn a_client_with_more_to_ask_leaves(gateway: TestGateway, origin: RawUpstr
         (&partial, Leave::Reset, true),
         (&frame, Leave::Finish, true),
         (&frame, Leave::Reset, false),
-    ] {
+    ];
+    for (second, leave, is_answered) in all {
+        if in_clear && leave == Leave::Finish && ![&upload, &partial].contains(&second) {
+            continue;
+        }
         let mut client = client_that_leaves(&gateway, leave).await;
         let upgrade = if *second == frame { "upgrade: websocket\r\nconnection: upgrade\r\n" } else { "" };
         client.send(format!("GET /first HTTP/1.1\r\n{HOST}{upgrade}\r\n{second}")).await;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::support::connect::{head_of, push};
+use crate::support::connect::{head_of, piece_of, push};
 use crate::support::gateway::GatewayBuilder;
 use crate::support::pattern::piece;
 use crate::support::{Raw, RawUpstream, TestGateway, eventually, tenant, within};
@@ -191,6 +191,33 @@ async fn a_body_that_trickles_in_has_all_the_time_it_needs() {
     };
     let (head, _app) = tokio::join!(slow, app);
     assert_eq!(head.status(), 204);
+}
+
+#[tokio::test]
+async fn a_conversation_may_pause_once_the_app_has_begun_to_answer() {
+    let origin = RawUpstream::listen().await;
+    let gateway = impatient(&origin).set("limits.idle_timeout", "1s").set("upstream.response_timeout", "1s").start().await;
+    let mut first = gateway.raw("acme").await;
+    first.send(format!("POST / HTTP/1.1\r\n{HOST}transfer-encoding: chunked\r\n\r\n")).await;
+    let (mut first_app, _) = origin.head().await;
+    let mut second = gateway.h2_streams("acme").await;
+    let (response, mut stream) = second.begin("POST", "/", true).await;
+    let (mut second_app, _) = origin.head().await;
+    for app in [&mut first_app, &mut second_app] {
+        app.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
+    }
+    assert_eq!(first.head().await.status(), 200);
+    let mut answer = head_of(response).await;
+    // The silence is what is tested; it lasts longer than twice any limit.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    first.send("2\r\nhi\r\n").await;
+    push(&mut stream, Bytes::from("hi"), false).await.unwrap();
+    for app in [&mut first_app, &mut second_app] {
+        assert_eq!(app.chunk().await, b"hi");
+        app.send("5\r\nhello\r\n").await;
+    }
+    assert_eq!(first.chunk().await, b"hello");
+    assert_eq!(piece_of(answer.body_mut()).await.unwrap().unwrap(), "hello");
 }
 
 /// An app that sends for as long as anybody takes it.

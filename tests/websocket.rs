@@ -195,3 +195,39 @@ async fn an_app_that_switches_to_nothing_it_was_asked_for_is_a_bad_gateway() {
     client.message().await.refused(502, "upstream_unreachable", "http_protocol_error");
     assert_eq!(gateway.usage("acme").await["apiCalls"], 0);
 }
+
+#[tokio::test]
+async fn a_silent_tunnel_ends_and_one_in_use_does_not() {
+    let origin = RawUpstream::listen().await;
+    let builder = TestGateway::to_url(&origin.url()).set("limits.tunnel_idle_timeout", "2s");
+    let gateway = builder.tenant(tenant("acme")).start().await;
+    let (mut client, mut app) = tunnel(&gateway, &origin).await;
+    let (mut chatty, mut other) = tunnel(&gateway, &origin).await;
+    let silent = tokio::spawn(async move { (client.rest().await, app.rest().await) });
+    // Said in either direction, until the silent one is over.
+    while !silent.is_finished() {
+        other.send("ping").await;
+        assert_eq!(chatty.take(4).await, b"ping");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(silent.await.unwrap(), (Vec::new(), Vec::new()));
+    let record = gateway.access_record(|record| record["status"] == 101).await;
+    assert_eq!((&record["code"], &record["aborted"]), (&json!("tunnel_idle"), &json!(true)));
+    chatty.send("still here").await;
+    assert_eq!(other.take(10).await, b"still here");
+}
+
+#[tokio::test]
+async fn a_tunnel_that_has_carried_too_much_ends() {
+    let origin = RawUpstream::listen().await;
+    let gateway = TestGateway::to_url(&origin.url()).set("limits.max_tunnel", "1MiB").tenant(tenant("acme")).start().await;
+    let (mut client, mut app) = tunnel(&gateway, &origin).await;
+    client.send(vec![1; 500_000]).await;
+    assert_eq!(app.take(500_000).await.len(), 500_000);
+    app.send(vec![2; 600_000]).await;
+    // Not one octet more is handed on.
+    assert!(client.rest().await.len() <= (1 << 20) - 500_000);
+    assert_eq!(app.rest().await, b"");
+    let record = gateway.access_record(|record| record["status"] == 101).await;
+    assert_eq!((&record["code"], &record["bytesIn"]), (&json!("tunnel_too_large"), &json!(500_000)));
+}

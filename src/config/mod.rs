@@ -23,7 +23,7 @@ mod units;
 mod values;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -88,6 +88,13 @@ pub struct Listen {
     pub public_https_port: Option<u16>,
     /// How long requests in flight may take to finish once a stop was asked for (`drain_timeout`).
     pub drain_timeout: Duration,
+}
+
+impl Listen {
+    /// Whether what this peer says of those behind it is believed; `peer` in its canonical form.
+    pub fn trusts(&self, peer: &IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|network| network.contains(peer))
+    }
 }
 
 /// Who may use the admin API.
@@ -223,12 +230,16 @@ pub struct Protection {
     pub max_header_bytes: usize,
     /// Fields of a request head.
     pub max_headers: usize,
-    /// Octets of a request body.
+    /// Octets of a request body; `u64::MAX` is no limit.
     pub max_body: u64,
     /// For a whole request head (and the TLS handshake) to arrive.
     pub header_timeout: Duration,
     /// Between requests, and for a client that takes or sends nothing.
     pub idle_timeout: Duration,
+    /// For a tunnel (a WebSocket) in which neither side says anything.
+    pub tunnel_idle_timeout: Duration,
+    /// Octets that one tunnel carries, both directions together; `u64::MAX` is no limit.
+    pub max_tunnel: u64,
     /// Over all workers.
     pub max_connections: usize,
 }

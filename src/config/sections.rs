@@ -5,7 +5,7 @@ use std::num::NonZero;
 use super::section::Section;
 use super::tree::Node;
 use super::values::{
-    self, Wrong, address, choice, duration, duration_or_none, expected, host, list, network, one_or_more, origin, path, secret,
+    self, Wrong, address, choice, duration, duration_or_none, expected, host, list, most, network, one_or_more, origin, path, secret,
     size_within, switch, text, unless_empty, whole,
 };
 use super::{
@@ -22,11 +22,8 @@ pub(super) fn listen(section: &Section<'_>) -> Option<Listen> {
     let public_https_port = section.read("public_https_port", |node| whole(node, 0..=u16::MAX));
     let drain_timeout = section.read("drain_timeout", duration_or_none);
     section.finish();
-    if proxy_protocol == Some(true) {
-        section.refuse(
-            "proxy_protocol",
-            "the PROXY protocol is not in this version; let the proxy in front send X-Forwarded-For and name it in listen.trusted_proxies",
-        );
+    if proxy_protocol == Some(true) && trusted_proxies.as_ref().is_some_and(Vec::is_empty) {
+        section.refuse("proxy_protocol", "listen.trusted_proxies is empty, so nobody may send a PROXY header; name the proxies in front");
     }
     let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
     Some(Listen {
@@ -184,9 +181,11 @@ pub(super) fn limits(section: &Section<'_>) -> Option<Protection> {
     const PIB: u64 = KIB.pow(5);
     let max_header_bytes = section.read("max_header_bytes", |node| size_within(node, KIB..=KIB * KIB, "from \"1KiB\" to \"1MiB\""));
     let max_headers = section.read("max_headers", |node| whole(node, 1..=256_usize));
-    let max_body = section.read("max_body", |node| size_within(node, 1..=PIB, "from 1 octet to \"1PiB\""));
+    let max_body = section.read("max_body", |node| most(node, 1..=PIB, "a size from 1 octet to \"1PiB\""));
     let header_timeout = section.read("header_timeout", duration);
     let idle_timeout = section.read("idle_timeout", duration);
+    let tunnel_idle_timeout = section.read("tunnel_idle_timeout", duration);
+    let max_tunnel = section.read("max_tunnel", |node| most(node, 1..=u64::MAX, "a size"));
     let max_connections = section.read("max_connections", |node| whole(node, 1..=10_000_000_usize));
     section.finish();
     Some(Protection {
@@ -196,6 +195,8 @@ pub(super) fn limits(section: &Section<'_>) -> Option<Protection> {
         max_body: max_body?,
         header_timeout: header_timeout?,
         idle_timeout: idle_timeout?,
+        tunnel_idle_timeout: tunnel_idle_timeout?,
+        max_tunnel: max_tunnel?,
         max_connections: max_connections?,
     })
 }

@@ -138,6 +138,11 @@ pub(super) fn limit<T>(node: &Node, what: &str, read: impl FnOnce(&Node) -> Read
     read(node).map(Some).map_err(|_| guessing(&format!("{what} or \"unlimited\""), node, &hint()))
 }
 
+/// Octets in a range, or `u64::MAX` for `"unlimited"`.
+pub(super) fn most(node: &Node, range: RangeInclusive<u64>, words: &str) -> Read<u64> {
+    Ok(limit(node, words, |node| size_within(node, range, words))?.unwrap_or(u64::MAX))
+}
+
 /// A time longer than nothing.
 pub(super) fn duration(node: &Node) -> Read<Duration> {
     let length = duration_or_none(node)?;

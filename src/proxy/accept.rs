@@ -1,39 +1,27 @@
-//! Accept: from a socket to a connection that speaks HTTP: the TLS handshake, what the connection is bound to, and the
-//! protocol that was agreed on.
+//! Accept: from a socket to a connection that speaks HTTP: who is at its other end, the TLS handshake, what the connection is
+//! bound to, and the protocol that was agreed on.
 
-use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
-use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
 use super::connection::{Connection, Door, Permit};
 use super::context::Worker;
-use super::framing::{FramingLimits, FramingState, Guarded};
-use super::handle;
-use super::patience::Patient;
-use super::watch::{Order, Watch, Watching};
+use super::framing::FramingState;
+use super::preface::is_http2;
+use super::proxy_protocol::{Peer, peer_of};
+use super::watch::Watch;
+use super::{http1, http2};
 use crate::clock::instant;
 use crate::model::Host;
 
-/// Octets of a body that are read, buffered or written at once.
-const CHUNK: usize = 32 * 1024;
-/// What an HTTP/2 client may send ahead of the app, a stream and a connection.
-const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
-const MAX_STREAMS: u32 = 250;
 /// After an error of `accept`, such as too many open files.
 const BREATH: Duration = Duration::from_millis(50);
 
@@ -65,29 +53,55 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused)
 }
 
-async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, stream: TcpStream, peer: SocketAddr, permit: Permit) {
+async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, mut stream: TcpStream, peer: SocketAddr, permit: Permit) {
     // Where they cannot be set, answers are only slower, and a machine that vanished is noticed late.
     let _ = stream.set_nodelay(true);
     let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(worker.config.limits.idle_timeout));
+    let deadline = Instant::from_std(instant() + worker.config.limits.header_timeout);
+    let Some(peer) = peer_of(&worker, &door, &mut stream, peer, deadline).await else { return };
     let Some(config) = &door.tls else {
-        let connection = connection(&worker, &door, peer, permit, None, true);
-        return http1(worker, &watch, connection, stream).await;
+        return welcome_in_clear(worker, &watch, &door, stream, peer, permit, deadline).await;
     };
-    let shaken = timeout(worker.config.limits.header_timeout, TlsAcceptor::from(Arc::clone(config)).accept(stream)).await;
+    let shaken = timeout_at(deadline, TlsAcceptor::from(Arc::clone(config)).accept(stream)).await;
     let Ok(Ok(mut stream)) = shaken else { return worker.metrics.connection_refused("handshake") };
     let session = stream.get_mut().1;
-    session.set_buffer_limit(Some(2 * CHUNK));
+    session.set_buffer_limit(Some(2 * http1::CHUNK));
     let is_http2 = session.alpn_protocol() == Some(b"h2");
     let name = session.server_name().and_then(|name| Host::parse(name).ok());
     let connection = connection(&worker, &door, peer, permit, name, !is_http2);
-    if is_http2 { http2(worker, &watch, connection, stream).await } else { http1(worker, &watch, connection, stream).await }
+    if is_http2 {
+        http2::serve(worker, &watch, connection, stream).await;
+    } else {
+        http1::serve_over_tls(worker, &watch, connection, stream).await;
+    }
 }
 
-fn connection(worker: &Worker, door: &Door, peer: SocketAddr, permit: Permit, name: Option<Host>, guarded: bool) -> Rc<Connection> {
-    let (peer, started) = (peer.ip().to_canonical(), instant());
+async fn welcome_in_clear(
+    worker: Rc<Worker>,
+    watch: &Watch,
+    door: &Door,
+    stream: TcpStream,
+    peer: Peer,
+    permit: Permit,
+    deadline: Instant,
+) {
+    // Who is only pointed elsewhere need not be asked.
+    let proxies = !door.listener.redirects(worker.config.tls.mode);
+    let is_http2 = proxies && is_http2(&stream, door, deadline).await;
+    let connection = connection(&worker, door, peer, permit, None, !is_http2);
+    if is_http2 {
+        http2::serve(worker, watch, connection, stream).await;
+    } else {
+        http1::serve_in_clear(worker, watch, connection, stream).await;
+    }
+}
+
+fn connection(worker: &Worker, door: &Door, peer: Peer, permit: Permit, name: Option<Host>, guarded: bool) -> Rc<Connection> {
+    let started = instant();
     Rc::new(Connection {
-        peer,
-        trusted: worker.config.listen.trusted_proxies.iter().any(|network| network.contains(&peer)),
+        peer: peer.address,
+        peer_is_known: peer.is_known,
+        trusted: worker.config.listen.trusts(&peer.address),
         listener: door.listener,
         started,
         has_sni: name.is_some(),
@@ -100,75 +114,4 @@ fn connection(worker: &Worker, door: &Door, peer: SocketAddr, permit: Permit, na
         memory: Default::default(),
         _permit: permit,
     })
-}
-
-async fn http1<IO>(worker: Rc<Worker>, watch: &Watch, connection: Rc<Connection>, io: IO)
-where
-    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let limits = &worker.config.limits;
-    let framing = FramingLimits { max_head: limits.max_header_bytes, max_headers: limits.max_headers, max_target: limits.max_header_bytes };
-    let state = connection.framing.clone().unwrap_or_else(|| Arc::new(FramingState::new(connection.started)));
-    let io = TokioIo::new(Guarded::new(Patient::new(io, limits.idle_timeout), state, framing));
-    let mut builder = http1::Builder::new();
-    // The guard and the watch keep the time of heads; hyper does not see one before it is whole.
-    builder.header_read_timeout(None).max_buf_size(CHUNK.max(limits.max_header_bytes)).max_header_size(limits.max_header_bytes.max(8192));
-    if limits.max_headers > 100 {
-        builder.max_headers(limits.max_headers);
-    }
-    let watching = watch.over(Rc::clone(&connection));
-    let service = service_fn(move |request| handle(Rc::clone(&worker), Rc::clone(&connection), request));
-    let served = builder.serve_connection(io, service).with_upgrades();
-    drive(served, &watching, http1::UpgradeableConnection::graceful_shutdown).await;
-}
-
-async fn http2<IO>(worker: Rc<Worker>, watch: &Watch, connection: Rc<Connection>, io: IO)
-where
-    IO: AsyncRead + AsyncWrite + Unpin + 'static,
-{
-    let limits = &worker.config.limits;
-    let io = TokioIo::new(Patient::new(io, limits.idle_timeout));
-    let mut builder = http2::Builder::new(Local);
-    builder
-        .timer(TokioTimer::new())
-        .keep_alive_interval(limits.idle_timeout)
-        .max_concurrent_streams(MAX_STREAMS)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_send_buf_size(2 * CHUNK)
-        // What is larger than the limit, but not by far, is refused by `admit`, with a document and a record.
-        .max_header_list_size(u32::try_from(limits.max_header_bytes.saturating_mul(4)).unwrap_or(u32::MAX));
-    let watching = watch.over(Rc::clone(&connection));
-    let service = service_fn(move |request| handle(Rc::clone(&worker), Rc::clone(&connection), request));
-    let served = builder.serve_connection(io, service);
-    drive(served, &watching, http2::Connection::graceful_shutdown).await;
-}
-
-/// Runs a connection to its end, or to what the watch orders; `finish` makes it take nothing new.
-async fn drive<C>(connection: C, watching: &Watching<'_>, finish: impl Fn(Pin<&mut C>))
-where
-    C: Future<Output = hyper::Result<()>>,
-{
-    let mut connection = pin!(connection);
-    let outcome = poll_fn(|cx| {
-        match watching.order(cx) {
-            Some(Order::Drain) => finish(connection.as_mut()),
-            Some(Order::Close) => return Poll::Ready(Ok(())),
-            None => {}
-        }
-        connection.as_mut().poll(cx)
-    });
-    if let Err(error) = outcome.await {
-        tracing::debug!(%error, "a client's connection ended");
-    }
-}
-
-/// Streams run on the worker's own thread.
-#[derive(Debug, Clone, Copy)]
-struct Local;
-
-impl<F: Future + 'static> hyper::rt::Executor<F> for Local {
-    fn execute(&self, future: F) {
-        tokio::task::spawn_local(future);
-    }
 }

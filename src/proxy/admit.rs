@@ -36,7 +36,8 @@ pub fn admit<B>(exchange: &mut Exchange, request: &mut Request<B>) -> Result<(),
     }
     if exchange.connection.trusted {
         let client = client_of(request.headers(), exchange.connection.peer, &exchange.worker.config.listen.trusted_proxies);
-        (exchange.client, exchange.client_is_known) = client.map_or_else(|proxy| (proxy, false), |client| (client, true));
+        let is_known = exchange.connection.peer_is_known;
+        (exchange.client, exchange.client_is_known) = client.map_or_else(|proxy| (proxy, false), |client| (client, is_known));
     }
     Ok(())
 }

@@ -1,20 +1,19 @@
 //! Bodies as they pass: the client's, limited and counted as it comes in; the answer's, counted as it is handed on.
 
 use std::cell::Cell;
-use std::error::Error as _;
-use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Version;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
 
 use super::context::Exchange;
 use super::headers::strip_trailers;
+use super::inbound::{Inbound, InboundError};
 use super::reserve::{Meter, Ticket};
 use super::turn::Turn;
 use crate::observe::Owner;
@@ -29,28 +28,26 @@ pub enum BodyFault {
     /// Nothing of it came for `limits.idle_timeout`.
     #[error("the body stopped arriving")]
     Stalled,
-    /// It breaks its framing.
-    #[error("the body breaks its framing: {0}")]
-    Malformed(hyper::Error),
-    /// The connection failed.
+    /// It broke off.
     #[error(transparent)]
-    Client(hyper::Error),
+    Client(#[from] InboundError),
 }
 
-impl From<hyper::Error> for BodyFault {
-    fn from(error: hyper::Error) -> Self {
-        // What the framing guard does not let pass, hyper sees as a failed read of this kind.
-        let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
-        let is_malformed = cause.is_some_and(|cause| cause.kind() == io::ErrorKind::InvalidData);
-        if is_malformed { Self::Malformed(error) } else { Self::Client(error) }
-    }
+/// What a client's body and the rest of its exchange know of each other.
+#[derive(Default)]
+pub struct Inflow {
+    /// Octets that have come.
+    pub octets: Cell<u64>,
+    /// The app has begun to answer: how long each side may be silent from now on is between the two, as in a stream of events
+    /// or in a conversation over gRPC.
+    pub is_answered: Cell<bool>,
 }
 
 /// A client's body on its way to the upstream.
 pub struct ClientBody {
-    incoming: Incoming,
+    incoming: Inbound,
     meter: Meter,
-    bytes_in: Rc<Cell<u64>>,
+    inflow: Rc<Inflow>,
     limit: u64,
     left: u64,
     patience: Duration,
@@ -59,12 +56,15 @@ pub struct ClientBody {
 }
 
 impl ClientBody {
-    /// A body of at most `limit` octets that may pause for `patience`.
-    pub fn new(incoming: Incoming, meter: Meter, bytes_in: Rc<Cell<u64>>, limit: u64, patience: Duration) -> Self {
-        Self { incoming, meter, bytes_in, limit, left: limit, patience, waiting: None }
+    /// A body of at most `limit` octets that may pause for `patience` while nobody has answered.
+    pub fn new(incoming: Inbound, meter: Meter, inflow: Rc<Inflow>, limit: u64, patience: Duration) -> Self {
+        Self { incoming, meter, inflow, limit, left: limit, patience, waiting: None }
     }
 
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.inflow.is_answered.get() {
+            return Poll::Pending;
+        }
         let patience = self.patience;
         self.waiting.get_or_insert_with(|| Box::pin(sleep(patience))).as_mut().poll(cx)
     }
@@ -84,7 +84,7 @@ impl Body for ClientBody {
         let mut frame = frame?;
         if let Some(data) = frame.data_ref() {
             let octets = data.len() as u64;
-            this.bytes_in.set(this.bytes_in.get() + octets);
+            this.inflow.octets.set(this.inflow.octets.get() + octets);
             this.meter.ingress(octets);
             let Some(left) = this.left.checked_sub(octets) else { return Poll::Ready(Some(Err(BodyFault::TooLarge(this.limit)))) };
             this.left = left;
@@ -128,7 +128,8 @@ pub struct AppBody {
 impl AppBody {
     /// The exchange ends with this body.
     pub fn new(upstream: UpstreamBody<ClientBody>, ticket: Ticket, mut exchange: Box<Exchange>) -> Self {
-        exchange.outcome.complete = upstream.is_end_stream();
+        note(&mut exchange, upstream.is_end_stream());
+        exchange.inflow.is_answered.set(true);
         let turn = exchange.connection.framing.is_none().then(|| Turn::of(&exchange.connection));
         Self { upstream, ticket, exchange, fault: None, turn }
     }
@@ -142,6 +143,16 @@ impl AppBody {
             turn.is_clients();
         }
         Poll::Ready(frame)
+    }
+}
+
+/// Whether the app's answer has been handed on whole; to a client of HTTP/1.0, only the way in which its connection ends may tell.
+fn note(exchange: &mut Exchange, complete: bool) {
+    exchange.outcome.complete = complete;
+    if exchange.version == Version::HTTP_10
+        && let Some(framing) = &exchange.connection.framing
+    {
+        framing.set_open_ended(!complete);
     }
 }
 
@@ -163,7 +174,7 @@ impl Body for AppBody {
                 } else if let Some(trailers) = frame.trailers_mut() {
                     strip_trailers(trailers);
                 }
-                this.exchange.outcome.complete = this.upstream.is_end_stream();
+                note(&mut this.exchange, this.upstream.is_end_stream());
             }
             Some(Err(error)) => {
                 let tenant = this.exchange.facts.as_ref().map(|facts| facts.tenant.slug.as_str());
@@ -179,7 +190,7 @@ impl Body for AppBody {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            None => this.exchange.outcome.complete = true,
+            None => note(&mut this.exchange, true),
         }
         Poll::Ready(frame)
     }

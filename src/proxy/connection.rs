@@ -55,8 +55,11 @@ pub struct Door {
 
 /// One connection of a client.
 pub struct Connection {
-    /// The other end.
+    /// The other end; of a connection that a trusted proxy passes on, the other end of the proxy's.
     pub peer: IpAddr,
+    /// False where such a proxy does not tell; `peer` is the proxy then. Its networks are trusted, but whoever is behind it
+    /// may be anyone.
+    pub peer_is_known: bool,
     /// Whether what the peer says about those behind it is continued.
     pub trusted: bool,
     /// Where it came in.

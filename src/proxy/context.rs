@@ -1,7 +1,6 @@
 //! What a request has around it: what its worker shares, and the exchange that is told in the access log when it ends, however
 //! it ends.
 
-use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Method, Uri, Version};
 
+use super::body::Inflow;
 use super::connection::Connection;
+use super::http2::Side;
 use super::request_id::RequestId;
 use super::trouble::Troubles;
 use crate::clock::{SharedClock, instant};
@@ -62,11 +63,13 @@ pub struct Exchange {
     pub uri: Uri,
     /// As it was received.
     pub version: Version,
+    /// Of its stream, over HTTP/2.
+    pub side: Option<Rc<Side>>,
     /// Normalised host, once it is known.
     pub host: Option<Rc<str>>,
     /// The peer, or whom a trusted proxy names.
     pub client: IpAddr,
-    /// False where a trusted proxy does not tell, or not in `X-Forwarded-For`, who is behind it; `client` is the proxy then.
+    /// False where a trusted proxy does not tell, or not in `X-Forwarded-For`, who is behind it; `client` may be anyone then.
     pub client_is_known: bool,
     /// The tenant's facts at the time of the request, once it is known.
     pub facts: Option<Arc<Facts>>,
@@ -76,8 +79,8 @@ pub struct Exchange {
     pub rate_limit: Option<HeaderValue>,
     /// How it was answered.
     pub outcome: Outcome,
-    /// Body octets from the client.
-    pub bytes_in: Rc<Cell<u64>>,
+    /// The body from the client.
+    pub inflow: Rc<Inflow>,
     /// Body octets handed to the client.
     pub bytes_out: u64,
     /// From the request sent upstream to the response head.
@@ -99,7 +102,7 @@ pub struct Outcome {
 
 impl Exchange {
     /// Begins with a request whose head has arrived.
-    pub fn begin<B>(worker: &Rc<Worker>, connection: &Rc<Connection>, request: &http::Request<B>) -> Box<Self> {
+    pub fn begin<B>(worker: &Rc<Worker>, connection: &Rc<Connection>, request: &http::Request<B>, side: Option<Rc<Side>>) -> Box<Self> {
         let index = connection.requests.get();
         connection.requests.set(index + 1);
         connection.open.set(connection.open.get() + 1);
@@ -114,6 +117,7 @@ impl Exchange {
             method: request.method().clone(),
             uri: request.uri().clone(),
             version: request.version(),
+            side,
             host: None,
             client: connection.peer,
             client_is_known: true,
@@ -121,16 +125,19 @@ impl Exchange {
             tenant: None,
             rate_limit: None,
             outcome: Outcome { status: 0, code: None, owner: Owner::None, complete: false },
-            bytes_in: Rc::default(),
+            inflow: Rc::default(),
             bytes_out: 0,
             upstream: None,
         })
     }
 
-    /// True where a second thing on this connection must wait for its close: an answer to a request for a WebSocket that
-    /// was not 101 leaves octets that nobody has checked.
+    /// Whether the request asked for a WebSocket. Over HTTP/1.1 an answer that is not 101 has to end the connection then: what
+    /// follows the request are octets that nobody has checked.
     pub fn asked_for_websocket(&self) -> bool {
-        self.connection.framing.as_ref().is_some_and(|framing| framing.upgraded_at(self.index))
+        match (&self.side, &self.connection.framing) {
+            (Some(side), _) => side.asked_for_websocket(),
+            (None, framing) => framing.as_ref().is_some_and(|framing| framing.upgraded_at(self.index)),
+        }
     }
 
     /// The tenant is found; its facts stay the same for the rest of the request.
@@ -165,7 +172,7 @@ impl Exchange {
         };
         let duration = now.saturating_duration_since(self.started);
         self.worker.metrics.request(status, code, owner, duration);
-        self.worker.metrics.bytes(self.bytes_in.get(), self.bytes_out);
+        self.worker.metrics.bytes(self.inflow.octets.get(), self.bytes_out);
         let facts = self.facts.as_deref();
         self.worker.access.write(&AccessRecord {
             time: self.time,
@@ -180,7 +187,7 @@ impl Exchange {
             status,
             code,
             owner,
-            bytes_in: self.bytes_in.get(),
+            bytes_in: self.inflow.octets.get(),
             bytes_out: self.bytes_out,
             duration,
             upstream: self.upstream,

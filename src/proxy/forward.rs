@@ -1,13 +1,16 @@
 //! Forward: the request goes to the tenant's upstream with its context, and a response head comes back.
 
+use std::rc::Rc;
+
 use http::header::{CONNECTION, HOST, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 
 use super::body::{BodyFault, ClientBody};
 use super::context::Exchange;
 use super::credentials::remove_keys;
 use super::headers::{Forwarding, forwarded_for, strip_request};
+use super::inbound::{Inbound, InboundError};
+use super::interim::Interim;
 use super::refusal::Refusal;
 use super::reserve::Ticket;
 use crate::clock::instant;
@@ -27,26 +30,37 @@ const ADDED: usize = 12;
 pub async fn forward(
     exchange: &mut Exchange,
     ticket: &Ticket,
-    request: Request<Incoming>,
+    request: Request<Inbound>,
 ) -> Result<Response<UpstreamBody<ClientBody>>, Refusal> {
     let facts = ticket.facts();
     let (mut parts, incoming) = request.into_parts();
     edit(exchange, ticket, &mut parts.headers);
     let limits = &exchange.worker.config.limits;
-    let body = ClientBody::new(incoming, ticket.another_meter(), exchange.bytes_in.clone(), limits.max_body, limits.idle_timeout);
+    let body = ClientBody::new(incoming, ticket.another_meter(), Rc::clone(&exchange.inflow), limits.max_body, limits.idle_timeout);
     let first = ticket.tenant().turn(facts);
     let sent = instant();
     let request = Request::from_parts(parts, body);
-    let response = exchange.worker.pool.send(&facts.targets, first, request, ticket.progress(), &|_| ()).await;
+    let interim = Interim::of(exchange, &request);
+    let outcome = exchange.worker.pool.send(&facts.targets, first, request, ticket.progress(), &|head| interim.forward(head)).await;
+    interim.are_sent().await;
     exchange.upstream = Some(instant().saturating_duration_since(sent));
-    response.map_err(|error| {
-        let refusal = refusal_of(exchange, &error);
+    let outcome = outcome.map_err(|error| refusal_of(exchange, &error)).and_then(|response| check_switch(exchange, response));
+    outcome.inspect_err(|refusal| {
         // A client that leaves is no reason to give back; the ticket decides by how far the request has come.
         if !matches!(refusal, Refusal::ClientClosed | Refusal::RequestTimeout) {
             ticket.give_back();
         }
-        refusal
     })
+}
+
+/// Over HTTP/2 every 2xx says that there is a tunnel now (RFC 8441, section 5), so that only a 101 may become one.
+fn check_switch<B>(exchange: &Exchange, response: Response<B>) -> Result<Response<B>, Refusal> {
+    let Some(side) = exchange.side.as_ref().filter(|side| side.asked_for_websocket()) else { return Ok(response) };
+    let is_good = match response.status() {
+        StatusCode::SWITCHING_PROTOCOLS => side.accepts(response.headers()),
+        status => !status.is_success(),
+    };
+    if is_good { Ok(response) } else { Err(Refusal::NotSwitched) }
 }
 
 /// Takes off what must not cross and puts on what the gateway says.
@@ -94,7 +108,7 @@ fn refusal_of(exchange: &Exchange, error: &SendError) -> Refusal {
         SendError::BodyStalled => Refusal::RequestTimeout,
         SendError::RequestBody(fault) => match fault.downcast_ref::<BodyFault>() {
             Some(BodyFault::TooLarge(limit)) => Refusal::BodyTooLarge { limit: *limit },
-            Some(BodyFault::Malformed(_)) => Refusal::BadRequest("the body breaks its framing"),
+            Some(BodyFault::Client(InboundError::Malformed(_))) => Refusal::BadRequest("the body breaks its framing"),
             Some(BodyFault::Stalled) => Refusal::RequestTimeout,
             Some(BodyFault::Client(_)) | None => Refusal::ClientClosed,
         },

@@ -17,8 +17,14 @@ mod credentials;
 mod forward;
 pub mod framing;
 pub mod headers;
+mod http1;
+mod http2;
+mod inbound;
+mod interim;
 mod path;
 mod patience;
+mod preface;
+mod proxy_protocol;
 mod rate_limit;
 mod redirect;
 mod refusal;
@@ -27,6 +33,7 @@ mod reserve;
 mod resolve;
 mod settle;
 mod site;
+mod socket;
 mod tenant_api;
 mod throttle;
 mod trouble;
@@ -40,8 +47,6 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response};
-use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
 
 use self::admit::admit;
 use self::authorize::authorize;
@@ -49,12 +54,15 @@ use self::body::{AnswerBody, ClientBody};
 use self::connection::Connection;
 use self::context::{Exchange, Worker};
 use self::forward::forward;
+use self::http2::Side;
+use self::inbound::Inbound;
 use self::redirect::redirect;
 use self::refusal::Refusal;
 use self::reserve::{Ticket, reserve};
 use self::resolve::resolve;
 use self::tenant_api::Question;
 use self::throttle::throttle;
+use self::tunnel::ClientEnd;
 use crate::upstream::UpstreamBody;
 
 pub use self::connection::Listener;
@@ -64,23 +72,28 @@ pub use self::worker::{Shared, spawn_worker};
 // It lives for one move; a box would cost every request an allocation.
 #[allow(clippy::large_enum_variant)]
 enum Served {
-    App(Ticket, Response<UpstreamBody<ClientBody>>, Option<OnUpgrade>),
+    App(Ticket, Response<UpstreamBody<ClientBody>>, Option<ClientEnd>),
     TenantApi(Ticket, Bytes),
     Redirect(HeaderValue),
 }
 
 /// One request of a connection, from its head to the head of its answer.
-async fn handle(worker: Rc<Worker>, connection: Rc<Connection>, request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
-    let mut exchange = Exchange::begin(&worker, &connection, &request);
+async fn handle(
+    worker: Rc<Worker>,
+    connection: Rc<Connection>,
+    request: Request<Inbound>,
+    side: Option<Rc<Side>>,
+) -> Result<Response<AnswerBody>, Infallible> {
+    let mut exchange = Exchange::begin(&worker, &connection, &request, side);
     Ok(match serve(&mut exchange, request).await {
-        Ok(Served::App(ticket, response, upgrade)) => settle::app(exchange, ticket, response, upgrade),
+        Ok(Served::App(ticket, response, end)) => settle::app(exchange, ticket, response, end),
         Ok(Served::TenantApi(ticket, answer)) => settle::own(exchange, ticket, answer),
         Ok(Served::Redirect(location)) => settle::redirected(exchange, location),
         Err(refusal) => settle::refused(exchange, &refusal),
     })
 }
 
-async fn serve(exchange: &mut Exchange, mut request: Request<Incoming>) -> Result<Served, Refusal> {
+async fn serve(exchange: &mut Exchange, mut request: Request<Inbound>) -> Result<Served, Refusal> {
     admit(exchange, &mut request)?;
     if exchange.connection.listener.redirects(exchange.worker.config.tls.mode) {
         return redirect(exchange, request.headers()).map(Served::Redirect);
@@ -90,9 +103,9 @@ async fn serve(exchange: &mut Exchange, mut request: Request<Incoming>) -> Resul
         let answer = tenant_api::answer(question, ticket.facts(), ticket.window());
         return Ok(Served::TenantApi(ticket, answer));
     }
-    let upgrade = exchange.asked_for_websocket().then(|| hyper::upgrade::on(&mut request));
+    let end = ClientEnd::of(exchange, &mut request);
     let response = forward(exchange, &ticket, request).await?;
-    Ok(Served::App(ticket, response, upgrade))
+    Ok(Served::App(ticket, response, end))
 }
 
 /// The stages that decide; none of them waits.

@@ -60,6 +60,8 @@ pub enum Refusal {
     Closed,
     /// What the upstream sent is not HTTP.
     Garbage,
+    /// The upstream answered a request for a WebSocket over HTTP/2 neither with one nor with a refusal.
+    NotSwitched,
     /// The upstream took longer than `upstream.connect_timeout` to take a connection.
     ConnectTimeout,
     /// The upstream took longer than `upstream.response_timeout` to answer.
@@ -135,6 +137,9 @@ impl Refusal {
                 kind(StatusCode::BAD_GATEWAY, "upstream_unreachable", Upstream, "Upstream unreachable", "connection_terminated")
             }
             Self::Garbage => kind(StatusCode::BAD_GATEWAY, "upstream_unreachable", Upstream, "Upstream unreachable", "http_protocol_error"),
+            Self::NotSwitched => {
+                kind(StatusCode::BAD_GATEWAY, "upstream_unreachable", Upstream, "Upstream unreachable", "http_upgrade_failed")
+            }
             Self::ConnectTimeout => {
                 kind(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", Upstream, "Upstream timeout", "connection_timeout")
             }
@@ -170,6 +175,7 @@ impl Refusal {
             Self::ConnectTimeout | Self::ResponseTimeout => "The app did not answer in time.".to_owned(),
             Self::Closed => "The app closed the connection without an answer.".to_owned(),
             Self::Garbage => "The app answered something that is not valid HTTP.".to_owned(),
+            Self::NotSwitched => "The app did not open the WebSocket that was asked for.".to_owned(),
             Self::NoAddress | Self::Unreachable => "The app cannot be reached.".to_owned(),
         }
     }
@@ -198,6 +204,7 @@ impl Refusal {
             | Self::Unreachable
             | Self::Closed
             | Self::Garbage
+            | Self::NotSwitched
             | Self::ConnectTimeout
             | Self::ResponseTimeout => None,
         }

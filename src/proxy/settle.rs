@@ -4,7 +4,6 @@
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
-use hyper::upgrade::OnUpgrade;
 
 use super::body::{AnswerBody, AppBody, ClientBody};
 use super::context::Exchange;
@@ -13,7 +12,7 @@ use super::headers::strip_response;
 use super::rate_limit::rate_limit;
 use super::refusal::{Kind, Refusal};
 use super::reserve::Ticket;
-use super::tunnel::tunnel;
+use super::tunnel::{ClientEnd, tunnel};
 use crate::upstream::UpstreamBody;
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -25,7 +24,7 @@ pub fn app(
     mut exchange: Box<Exchange>,
     ticket: Ticket,
     response: Response<UpstreamBody<ClientBody>>,
-    upgrade: Option<OnUpgrade>,
+    end: Option<ClientEnd>,
 ) -> Response<AnswerBody> {
     ticket.metered();
     let (mut parts, body) = response.into_parts();
@@ -34,7 +33,7 @@ pub fn app(
     strip_reports(&mut parts.headers);
     say(&exchange, &mut parts.headers);
     exchange.outcome.status = parts.status.as_u16();
-    let answer = match (upgrade, switches) {
+    let answer = match (end, switches) {
         (Some(client), true) => {
             if let Some(framing) = &exchange.connection.framing {
                 framing.switch();
@@ -151,7 +150,7 @@ fn say(exchange: &Exchange, headers: &mut HeaderMap) {
 }
 
 /// What the app reports of its usage is for the gateway, not for the client.
-fn strip_reports(headers: &mut HeaderMap) {
+pub fn strip_reports(headers: &mut HeaderMap) {
     const REPORTS: [HeaderName; 4] = [
         HeaderName::from_static("x-usage-storage"),
         HeaderName::from_static("x-usage-user"),

@@ -87,13 +87,23 @@ fn take(read: &mut BytesMut, left: &mut u64) -> Step {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    Size { digits: u8 },
-    Extension { octets: u16 },
+    Size {
+        digits: u8,
+    },
+    /// White space after a size, which only an extension may follow.
+    Space {
+        octets: u16,
+    },
+    Extension {
+        octets: u16,
+    },
     SizeLf,
     Data,
     DataCr,
     DataLf,
-    Trailers { scanned: usize },
+    Trailers {
+        scanned: usize,
+    },
     Done,
 }
 
@@ -148,6 +158,9 @@ impl Chunked {
     fn next(&mut self, octet: u8) -> Result<State, &'static str> {
         match (self.state, octet) {
             (State::Size { digits }, _) => self.size(digits, octet),
+            (State::Space { octets }, b'\t' | b' ') if octets < MAX_EXTENSION => Ok(State::Space { octets: octets + 1 }),
+            (State::Space { octets }, b';') => Ok(State::Extension { octets }),
+            (State::Space { .. }, _) => Err("white space after a chunk size"),
             (State::Extension { .. }, b'\r') => Ok(State::SizeLf),
             (State::Extension { octets }, b'\t' | b' '..=b'~') if octets < MAX_EXTENSION => Ok(State::Extension { octets: octets + 1 }),
             (State::Extension { .. }, _) => Err("bad chunk extension"),
@@ -164,6 +177,7 @@ impl Chunked {
             b'0'..=b'9' => octet - b'0',
             b'a'..=b'f' => octet - b'a' + 10,
             b'A'..=b'F' => octet - b'A' + 10,
+            b'\t' | b' ' if digits > 0 => return Ok(State::Space { octets: 1 }),
             b';' if digits > 0 => return Ok(State::Extension { octets: 0 }),
             b'\r' if digits > 0 => return Ok(State::SizeLf),
             _ => return Err("bad chunk size"),

@@ -170,6 +170,8 @@ pub(super) fn collect(
 #[derive(Debug, Default)]
 struct Framing {
     length: Option<u64>,
+    /// A field lists it.
+    listed: bool,
     /// The first bad value: it counts only where there is a body.
     bad: Option<&'static str>,
     chunked: bool,
@@ -185,11 +187,7 @@ impl Framing {
             10 if name.eq_ignore_ascii_case("connection") => self.see_connection(value),
             10 if name.eq_ignore_ascii_case("keep-alive") => self.keep = keep_alive_timeout(value).or(self.keep),
             14 if name.eq_ignore_ascii_case("content-length") => {
-                let length = decimal(value).ok_or("the Content-Length is not a number")?;
-                return match self.length.replace(length) {
-                    Some(before) if before != length => Err("the response has several lengths"),
-                    before => Ok(before.is_none()),
-                };
+                return self.see_lengths(value);
             }
             17 if name.eq_ignore_ascii_case("transfer-encoding") => {
                 if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
@@ -202,6 +200,19 @@ impl Framing {
         Ok(true)
     }
 
+    /// The same length may be said several times, in fields or in a list; it is handed on once (RFC 9110, section 8.6).
+    fn see_lengths(&mut self, value: &[u8]) -> Result<bool, &'static str> {
+        let is_first = self.length.is_none();
+        for item in value.split(|octet| *octet == b',').map(<[u8]>::trim_ascii) {
+            let length = decimal(item).ok_or("the Content-Length is not a number")?;
+            if self.length.replace(length).is_some_and(|before| before != length) {
+                return Err("the response has several lengths");
+            }
+            self.listed |= item.len() != value.len();
+        }
+        Ok(is_first)
+    }
+
     fn see_connection(&mut self, value: &[u8]) {
         for option in value.split(|octet| *octet == b',').map(<[u8]>::trim_ascii) {
             self.close |= option.eq_ignore_ascii_case(b"close");
@@ -212,6 +223,9 @@ impl Framing {
     /// RFC 9112, section 6.3.
     fn conclude(self, status: StatusCode, version: Version, mut headers: HeaderMap, asked: Asked) -> Result<ResponseHead, &'static str> {
         let mut reusable = !self.close && (version == Version::HTTP_11 || self.keep_alive);
+        if let Some(length) = self.length.filter(|_| self.listed) {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
         let upgraded = status == StatusCode::SWITCHING_PROTOCOLS;
         if upgraded && !(asked.upgrade && version == Version::HTTP_11) {
             return Err("the upstream switched protocols unasked");

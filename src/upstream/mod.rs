@@ -16,6 +16,7 @@ mod decoder;
 mod dial;
 mod exchange;
 mod head;
+mod http2;
 mod idle;
 mod pool;
 mod request;
@@ -26,13 +27,16 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod upgraded;
+mod websocket;
 
 pub use body::{BodyError, UpstreamBody};
 pub use connection::{Progress, SendError};
+pub use http2::H2Duplex;
 pub use pool::{Pool, PoolSettings};
 pub use resolve::Resolver;
 pub use target::{Target, TargetError};
 pub use upgraded::Upgraded;
+pub use websocket::websocket_accept;
 
 /// Takes the interim responses (1xx, but 101) of one request, in order and before its final one.
 pub type Inform<'a> = &'a dyn Fn(http::Response<()>);

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::eventually;
 use super::gateway::{BASE, TestGateway};
 use super::raw::{Raw, within};
 
@@ -99,6 +100,11 @@ impl H2Streams {
         let request = more(builder.uri(format!("https://{}{path}", self.host))).body(()).expect("a request");
         within("room for a stream", std::future::poll_fn(|cx| self.send.poll_ready(cx))).await?;
         self.send.send_request(request, !has_body)
+    }
+
+    /// Waits until the peer has said that it takes extended CONNECT.
+    pub async fn takes_extended_connect(&self) {
+        eventually("extended CONNECT", async || self.send.is_extended_connect_protocol_enabled().then_some(())).await;
     }
 
     /// Whether the peer has said, without blame, that it takes no new streams.

@@ -11,6 +11,7 @@ pub mod pairs;
 pub mod pattern;
 pub mod peers;
 pub mod raw;
+pub mod seen;
 pub mod tenant;
 pub mod upstream;
 pub mod wire;

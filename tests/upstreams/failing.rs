@@ -72,7 +72,16 @@ async fn that_closes_within_a_head() {
 
 #[tokio::test]
 async fn that_closes_after_an_interim_head() {
-    saying("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n", Then::Close, 502, "upstream_unreachable", "connection_terminated").await;
+    let origin = RawUpstream::listen().await;
+    let gateway = gateway(&origin.url()).await;
+    let _app = origin.saying("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n", Then::Close);
+    let mut client = gateway.raw("acme").await;
+    client.send(REQUEST).await;
+    assert_eq!(client.head().await.status(), 103);
+    client.message().await.refused(502, "upstream_unreachable", "connection_terminated");
+    let mut client = gateway.h2_streams("acme").await;
+    let (head, _) = client.get("/").await;
+    assert_eq!(head.status.as_u16(), 502);
 }
 
 #[tokio::test]

@@ -36,6 +36,7 @@ fn the_defaults_are_those_of_the_interface() {
     let limits = &config.limits;
     assert_eq!((limits.max_header_bytes, limits.max_headers, limits.max_body), (16 * 1024, 100, 100 << 20));
     assert_eq!((limits.header_timeout, limits.idle_timeout, limits.max_connections), (seconds(10), seconds(60), 20_000));
+    assert_eq!((limits.tunnel_idle_timeout, limits.max_tunnel), (seconds(3600), u64::MAX));
     let billing = &config.billing;
     assert_eq!((billing.currency.as_str(), billing.trial_days, billing.due_days, billing.grace_days), ("USD", 14, 14, 7));
     assert_eq!((billing.trial_end, billing.proration, billing.tax.len()), (TrialEnd::Invoice, Proration::Day, 0));

@@ -112,7 +112,6 @@ fn syntax_errors_have_a_place_and_no_others_beside_them() {
 fn what_this_version_does_not_have_is_refused_with_what_to_use() {
     let told = errors(
         r#"
-listen.proxy_protocol = true
 tls.mode = "acme"
 store.database_url = "postgresql://u:hush@db/x"
 billing.provider = "stripe"
@@ -123,14 +122,20 @@ counts = "storage"
 "#,
     );
     insta::assert_snapshot!(told, @r#"
-    config.toml:2:25: listen.proxy_protocol: the PROXY protocol is not in this version; let the proxy in front send X-Forwarded-For and name it in listen.trusted_proxies
-    config.toml:3:12: tls.mode: ACME is not in this version; use "files" with a certificate that an ACME client keeps fresh (it is read again when it changes)
-    config.toml:4:22: store.database_url: PostgreSQL is not in this version; leave database_url (DATABASE_URL) empty, state is kept in the directory store.path
-    config.toml:5:20: billing.provider: Stripe is not in this version; use "manual"
-    config.toml:6:18: dev.test_clock: the test clock is not in this version; leave it false, time is the machine's
-    config.toml:9:10: route[0].counts: counting by routes is not in this version; leave it "" and report usage over the admin API
+    config.toml:2:12: tls.mode: ACME is not in this version; use "files" with a certificate that an ACME client keeps fresh (it is read again when it changes)
+    config.toml:3:22: store.database_url: PostgreSQL is not in this version; leave database_url (DATABASE_URL) empty, state is kept in the directory store.path
+    config.toml:4:20: billing.provider: Stripe is not in this version; use "manual"
+    config.toml:5:18: dev.test_clock: the test clock is not in this version; leave it false, time is the machine's
+    config.toml:8:10: route[0].counts: counting by routes is not in this version; leave it "" and report usage over the admin API
     "#);
     assert!(!told.contains("hush"));
+}
+
+#[test]
+fn the_proxy_protocol_needs_somebody_who_may_speak_it() {
+    insta::assert_snapshot!(errors("listen.proxy_protocol = true\n"), @"config.toml:1:25: listen.proxy_protocol: listen.trusted_proxies is empty, so nobody may send a PROXY header; name the proxies in front");
+    let listen = Config::from_toml("[listen]\nproxy_protocol = true\ntrusted_proxies = [\"127.0.0.1\"]\n").unwrap().listen;
+    assert!(listen.proxy_protocol && listen.trusts(&[127, 0, 0, 1].into()) && !listen.trusts(&[127, 0, 0, 2].into()));
 }
 
 #[test]

@@ -14,7 +14,9 @@
 //! - A head that comes alone and in one read costs one parse and no copy; an idle connection holds no buffer.
 
 mod body;
+mod half_closed;
 mod head;
+mod interim;
 mod linger;
 mod scan;
 mod state;
@@ -29,6 +31,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use half_closed::End;
 use linger::Linger;
 use scan::{Scanner, Standing};
 pub use state::{FramingState, Phase};
@@ -82,6 +85,8 @@ pub struct Guarded<IO> {
     held: Vec<u8>,
     emitted: usize,
     approved: usize,
+    /// Of what is read.
+    end: End,
     /// Once this side has said that it is done.
     linger: Option<Linger>,
 }
@@ -89,7 +94,13 @@ pub struct Guarded<IO> {
 impl<IO> Guarded<IO> {
     /// Guards `io`; the handler of the same connection reads `state`.
     pub const fn new(io: IO, state: Arc<FramingState>, limits: FramingLimits) -> Self {
-        Self { io, state, scanner: Scanner::new(limits), held: Vec::new(), emitted: 0, approved: 0, linger: None }
+        Self { io, state, scanner: Scanner::new(limits), held: Vec::new(), emitted: 0, approved: 0, end: End::Final, linger: None }
+    }
+
+    /// A client that ends its side of the connection still gets the answers to what it has asked.
+    pub fn tolerating_half_close(mut self) -> Self {
+        self.end = End::Tolerated;
+        self
     }
 
     fn emit(&mut self, buf: &mut ReadBuf<'_>) {
@@ -173,13 +184,27 @@ impl<IO: AsyncRead + Unpin> Guarded<IO> {
         }
     }
 
+    /// After the end of the stream: ready (`true`) when the response under way has ended, so that what is held may have its
+    /// turn, and (`false`) when nobody is left to answer.
+    fn poll_last(&mut self, cx: &mut Context<'_>, waits: bool) -> Poll<bool> {
+        if !waits {
+            return Poll::Ready(false);
+        }
+        if self.state.poll_not_in_flight(cx).is_ready() {
+            return Poll::Ready(true);
+        }
+        self.end.poll_gone(cx).map(|()| false)
+    }
+
     /// Reads into hyper's own buffer and looks at the octets there; `false` when none of them may pass yet.
     fn poll_direct(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
         let fresh = &buf.filled()[before..];
         if fresh.is_empty() {
-            return Poll::Ready(Ok(true));
+            // A request whose end is missing has no answer.
+            let waits = self.scanner.read_ahead(&self.state).is_some();
+            return Poll::Ready(Ok(!(waits && self.end.come())));
         }
         let approved = self.scanner.scan(fresh, &self.state);
         if approved < fresh.len() {
@@ -208,6 +233,13 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Guarded<IO> {
                 Standing::Broken(reason) => return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, reason))),
                 Standing::Sound | Standing::Upgraded => {}
             }
+            if this.end.has_come() {
+                let waits = this.scanner.read_ahead(&this.state).is_some();
+                if !(this.scan_held() || ready!(this.poll_last(cx, waits))) {
+                    return Poll::Ready(Ok(()));
+                }
+                continue;
+            }
             if this.held.is_empty() {
                 if ready!(this.poll_direct(cx, buf))? {
                     return Poll::Ready(Ok(()));
@@ -216,7 +248,8 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Guarded<IO> {
             }
             // Asked before the scan: a response that ends after it is noticed by the wait.
             let ahead = this.scanner.read_ahead(&this.state);
-            if !this.scan_held() && !ready!(this.poll_extend(cx, ahead))? {
+            let goes_on = this.scan_held() || ready!(this.poll_extend(cx, ahead))? || (ahead.is_some() && this.end.come());
+            if !goes_on {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -225,11 +258,18 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Guarded<IO> {
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<IO> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write(cx, buf)
+        let this = self.get_mut();
+        this.end.lives();
+        Pin::new(&mut this.io).poll_write(cx, buf)
     }
 
+    /// hyper flushes when it has nothing left to write: the place of interim responses.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+        let Self { io, state, .. } = self.get_mut();
+        if state.interim().waits() {
+            ready!(state.interim().poll_write(|octets| Pin::new(&mut *io).poll_write(cx, octets)))?;
+        }
+        Pin::new(io).poll_flush(cx)
     }
 
     /// Shuts down, and is done when the socket can be closed without harm to the last answer.
@@ -246,7 +286,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<IO> {
     }
 
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write_vectored(cx, bufs)
+        let this = self.get_mut();
+        this.end.lives();
+        Pin::new(&mut this.io).poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {

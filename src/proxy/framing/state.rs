@@ -12,8 +12,10 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use futures_util::task::AtomicWaker;
+use http::Response;
 
 use super::Violation;
+use super::interim::Queue;
 
 /// What a connection is doing; times are milliseconds since it was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,10 +50,13 @@ pub struct FramingState {
     upgrade: AtomicU64,
     /// The answer to that request is 101.
     switched: AtomicBool,
+    /// Only the end of the connection would tell the end of the response under way, and that has not been reached.
+    open_ended: AtomicBool,
     violation: OnceLock<(u64, Violation)>,
     /// Somebody waits for the end of a response.
     waited_for: AtomicBool,
     waker: AtomicWaker,
+    interim: Queue,
 }
 
 impl FramingState {
@@ -65,9 +70,11 @@ impl FramingState {
             done_at: AtomicU64::new(0),
             upgrade: AtomicU64::new(NEVER),
             switched: AtomicBool::new(false),
+            open_ended: AtomicBool::new(false),
             violation: OnceLock::new(),
             waited_for: AtomicBool::new(false),
             waker: AtomicWaker::new(),
+            interim: Queue::new(),
         }
     }
 
@@ -114,6 +121,30 @@ impl FramingState {
     /// The answer to the request for a WebSocket is 101: from now on everything passes. To be called before that is read.
     pub fn switch(&self) {
         self.switched.store(true, Relaxed);
+    }
+
+    /// Whether the response under way would be cut by an end of the connection that looks like its own.
+    pub fn set_open_ended(&self, is_open_ended: bool) {
+        self.open_ended.store(is_open_ended, Relaxed);
+    }
+
+    /// What was said last of the response under way.
+    pub fn is_open_ended(&self) -> bool {
+        self.open_ended.load(Relaxed)
+    }
+
+    /// Sends an interim response to the client of the request in flight, which speaks HTTP/1.1.
+    pub fn inform(&self, interim: &Response<()>) {
+        self.interim.push(interim);
+    }
+
+    /// Ready when every interim response is written; until then no final one may be handed to hyper.
+    pub fn poll_informed(&self, cx: &Context<'_>) -> Poll<()> {
+        self.interim.poll_empty(cx)
+    }
+
+    pub(super) const fn interim(&self) -> &Queue {
+        &self.interim
     }
 
     /// Whether the connection is no longer one of HTTP.

@@ -57,7 +57,8 @@ const TABLE: &[(&str, &str, Outcome)] = &[
     ("GET", "HTTP/1.1 200 é\r\nContent-Length: 0\r\n\r\n", Response(200, "")),
     ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello", Cut),
     ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", Garbage),
-    ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\nhello", Garbage),
+    ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\nhello", Response(200, "hello")),
+    ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\n\r\nhello!", Garbage),
     ("GET", "HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\nhello", Garbage),
     ("GET", "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhello", Garbage),
     ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 0x5\r\n\r\nhello", Garbage),
@@ -70,6 +71,7 @@ const TABLE: &[(&str, &str, Outcome)] = &[
     // Chunks.
     ("GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", Response(200, "hello")),
     ("GET", "HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n2;a=b\r\nhe\r\n003\r\nllo\r\n0\r\n\r\n", Response(200, "hello")),
+    ("GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5 \t; a\r\nhello\r\n0\r\n\r\n", Response(200, "hello")),
     ("GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nA\r\n0123456789\r\n0\r\nA: b\r\n\r\n", Response(200, "0123456789")),
     ("GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Response(200, "")),
     ("GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", Cut),

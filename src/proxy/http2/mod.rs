@@ -1,0 +1,165 @@
+//! A client's HTTP/2 connection (RFC 9113): streams come in, each is answered in a task of its own on the worker's thread.
+//!
+//! What it promises: a client that is gone is noticed by an unanswered PING; at a drain no new stream is taken and those under
+//! way end; extended CONNECT (RFC 8441) is offered.
+
+mod pump;
+mod side;
+mod stream;
+mod websocket;
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::server::{Builder, Connection as Streams};
+use h2::{Ping, PingPong};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Sleep, sleep};
+
+use super::connection::Connection;
+use super::context::Worker;
+use super::patience::Patient;
+use super::watch::{Order, Watch, Watching};
+use crate::config::Protection;
+
+pub use self::side::Side;
+
+/// Octets of a stream that wait for the client's window.
+const SEND_BUFFER: usize = 64 * 1024;
+/// What a client may send ahead of the app, a stream and a connection.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+const MAX_STREAMS: u32 = 250;
+/// How long the answer to a PING may take.
+const PONG_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Serves a connection to its end, or to what the watch orders.
+pub async fn serve<IO>(worker: Rc<Worker>, watch: &Watch, connection: Rc<Connection>, io: IO)
+where
+    IO: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let watching = watch.over(Rc::clone(&connection));
+    let limits = &worker.config.limits;
+    let handshake = settings(limits).handshake::<_, Bytes>(Patient::new(io, limits.idle_timeout));
+    let Some(mut serving) = shake(&watching, handshake, limits.idle_timeout).await else { return };
+    let outcome = poll_fn(|cx| serving.poll(cx, &watching, &worker, &connection)).await;
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "a client's HTTP/2 connection ended");
+    }
+}
+
+fn settings(limits: &Protection) -> Builder {
+    let mut builder = Builder::new();
+    builder
+        .max_concurrent_streams(MAX_STREAMS)
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buffer_size(SEND_BUFFER)
+        // What is larger than the limit, but not by far, is refused by `admit`, with a document and a record.
+        .max_header_list_size(u32::try_from(limits.max_header_bytes.saturating_mul(4)).unwrap_or(u32::MAX))
+        .enable_connect_protocol();
+    builder
+}
+
+/// The prefaces are exchanged; None where that failed or took too long.
+async fn shake<IO>(
+    watching: &Watching<'_>,
+    handshake: impl Future<Output = Result<Streams<IO, Bytes>, h2::Error>>,
+    silence: Duration,
+) -> Option<Serving<IO>>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut handshake = pin!(handshake);
+    let mut draining = false;
+    let shaken = poll_fn(|cx| {
+        match watching.order(cx) {
+            Some(Order::Close) => return Poll::Ready(None),
+            Some(Order::Drain) => draining = true,
+            None => {}
+        }
+        handshake.as_mut().poll(cx).map(Some)
+    });
+    match shaken.await? {
+        Ok(mut streams) => {
+            if draining {
+                streams.graceful_shutdown();
+            }
+            let pulse = streams.ping_pong().map(|pings| Pulse::new(pings, silence));
+            Some(Serving { streams, pulse })
+        }
+        Err(error) => {
+            tracing::debug!(%error, "a client's HTTP/2 connection did not begin");
+            None
+        }
+    }
+}
+
+struct Serving<IO> {
+    streams: Streams<IO, Bytes>,
+    pulse: Option<Pulse>,
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Serving<IO> {
+    /// Ready at the end of the connection.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        watching: &Watching<'_>,
+        worker: &Rc<Worker>,
+        connection: &Rc<Connection>,
+    ) -> Poll<Result<(), h2::Error>> {
+        match watching.order(cx) {
+            Some(Order::Drain) => self.streams.graceful_shutdown(),
+            Some(Order::Close) => return Poll::Ready(Ok(())),
+            None => {}
+        }
+        if self.pulse.as_mut().is_some_and(|pulse| pulse.poll_lost(cx).is_ready()) {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            match std::task::ready!(self.streams.poll_accept(cx)) {
+                Some(Ok((request, respond))) => {
+                    tokio::task::spawn_local(stream::answer(Rc::clone(worker), Rc::clone(connection), request, respond));
+                }
+                Some(Err(error)) => return Poll::Ready(Err(error)),
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+}
+
+/// Asks now and then whether the client is still there.
+struct Pulse {
+    pings: PingPong,
+    timer: Pin<Box<Sleep>>,
+    every: Duration,
+    asked: bool,
+}
+
+impl Pulse {
+    fn new(pings: PingPong, every: Duration) -> Self {
+        Self { pings, timer: Box::pin(sleep(every)), every, asked: false }
+    }
+
+    /// Ready when the client did not answer.
+    fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if self.asked && self.pings.poll_pong(cx).is_ready() {
+                self.asked = false;
+                self.timer.set(sleep(self.every));
+            }
+            std::task::ready!(self.timer.as_mut().poll(cx));
+            if self.asked {
+                return Poll::Ready(());
+            }
+            // Fails only where the connection has ended, which is seen elsewhere.
+            self.asked = self.pings.send_ping(Ping::opaque()).is_ok();
+            self.timer.set(sleep(PONG_PATIENCE));
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Side: what the handler of a request and the stream that it came by know together, beside request and response.
+
+use std::cell::{Cell, RefCell};
+
+use http::{HeaderMap, HeaderValue, Response};
+use tokio::sync::oneshot;
+
+use super::websocket::Asked;
+use crate::upstream::H2Duplex;
+
+/// One stream's.
+#[derive(Default)]
+pub struct Side {
+    /// Interim responses that the stream has not sent yet.
+    interim: RefCell<Vec<Response<()>>>,
+    /// The WebSocket that was asked for.
+    websocket: Option<Asked>,
+    tunnel: Cell<Option<oneshot::Sender<H2Duplex>>>,
+    tunneled: Cell<Option<oneshot::Receiver<H2Duplex>>>,
+}
+
+impl Side {
+    /// Of a request for a WebSocket.
+    pub(super) fn of_websocket(asked: Asked) -> Self {
+        let (tunnel, tunneled) = oneshot::channel();
+        Self { websocket: Some(asked), tunnel: Cell::new(Some(tunnel)), tunneled: Cell::new(Some(tunneled)), ..Self::default() }
+    }
+
+    /// Hands on an interim response; the stream sends it before anything else.
+    pub fn inform(&self, interim: Response<()>) {
+        self.interim.borrow_mut().push(interim);
+    }
+
+    /// The interim responses to send now.
+    pub(super) fn take_interim(&self) -> Vec<Response<()>> {
+        self.interim.take()
+    }
+
+    /// Whether the request asked for a WebSocket.
+    pub fn asked_for_websocket(&self) -> bool {
+        self.websocket.is_some()
+    }
+
+    /// Whether the upstream's 101 answers the key that it was sent.
+    pub fn accepts(&self, headers: &HeaderMap<HeaderValue>) -> bool {
+        self.websocket.as_ref().is_none_or(|asked| asked.is_answered_by(headers))
+    }
+
+    /// The client's end of the tunnel, once the stream has answered 200; to be asked for once.
+    pub fn take_tunnel(&self) -> Option<oneshot::Receiver<H2Duplex>> {
+        self.tunneled.take()
+    }
+
+    /// The stream is a tunnel from now on.
+    pub(super) fn switch(&self, duplex: H2Duplex) {
+        if let Some(tunnel) = self.tunnel.take() {
+            // Nobody waits for it where the exchange has ended; dropping the stream tells the client.
+            let _ = tunnel.send(duplex);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! One stream: its request goes to the handler, interim responses and the answer go back. A client that resets the stream ends
+//! what is under way.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, EXPECT};
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body::Body;
+
+use super::pump::pump;
+use super::side::Side;
+use super::websocket::{Asked, switched};
+use crate::clock;
+use crate::proxy::body::AnswerBody;
+use crate::proxy::connection::Connection;
+use crate::proxy::context::Worker;
+use crate::proxy::handle;
+use crate::proxy::inbound::{Inbound, StreamBody};
+use crate::upstream::H2Duplex;
+
+/// Answers one request.
+pub async fn answer(worker: Rc<Worker>, connection: Rc<Connection>, mut request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+    let side = Rc::new(Asked::rewrite(&mut request).map_or_else(Side::default, Side::of_websocket));
+    let (parts, stream) = request.into_parts();
+    let (body, stream) = if side.asked_for_websocket() {
+        (Inbound::None, Some(stream))
+    } else {
+        let waits = parts.headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        (Inbound::Http2(StreamBody::new(stream, waits.then(|| Rc::clone(&side)))), None)
+    };
+    let handled = handle(worker, connection, Request::from_parts(parts, body), Some(Rc::clone(&side)));
+    let Some(response) = handle_unless_reset(handled, &side, &mut respond).await else { return };
+    let (head, body) = response.into_parts();
+    let mut head = Response::from_parts(head, ());
+    if let Some(stream) = stream
+        && head.status() == StatusCode::SWITCHING_PROTOCOLS
+    {
+        switched(&mut head);
+        if let Ok(send) = respond.send_response(head, false) {
+            side.switch(H2Duplex::new(send, stream));
+        }
+        return;
+    }
+    complete(&mut head, &body);
+    let is_end = body.is_end_stream();
+    match respond.send_response(head, is_end) {
+        Ok(send) if !is_end => pump(send, body).await,
+        Ok(_) => {}
+        Err(error) => {
+            tracing::debug!(%error, "an answer cannot be sent over HTTP/2");
+            respond.send_reset(Reason::INTERNAL_ERROR);
+        }
+    }
+}
+
+/// Sends interim responses as they come; None if the client resets the stream first.
+async fn handle_unless_reset<E>(
+    handled: impl Future<Output = Result<Response<AnswerBody>, E>>,
+    side: &Side,
+    respond: &mut SendResponse<Bytes>,
+) -> Option<Response<AnswerBody>> {
+    let mut handled = pin!(handled);
+    poll_fn(|cx| {
+        let outcome = handled.as_mut().poll(cx);
+        send_interim(side, respond);
+        match outcome {
+            Poll::Ready(response) => Poll::Ready(response.ok()),
+            Poll::Pending => respond.poll_reset(cx).map(|_| None),
+        }
+    })
+    .await
+}
+
+fn send_interim(side: &Side, respond: &mut SendResponse<Bytes>) {
+    for interim in side.take_interim() {
+        // A stream that takes no more says so at the next poll.
+        if let Err(error) = respond.send_informational(interim) {
+            tracing::debug!(%error, "an interim response cannot be sent");
+        }
+    }
+}
+
+/// What an answer over HTTP/2 has to say, and what it must not (RFC 9113, section 8.2.2).
+fn complete(head: &mut Response<()>, body: &AnswerBody) {
+    let headers = head.headers_mut();
+    // Said by the gateway to HTTP/1.1 clients; the app's own is off already.
+    headers.remove(CONNECTION);
+    if !body.is_end_stream()
+        && let Some(length) = body.size_hint().exact()
+    {
+        headers.entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
+    }
+    if !headers.contains_key(DATE)
+        && let Ok(date) = HeaderValue::try_from(clock::http_date())
+    {
+        headers.insert(DATE, date);
+    }
+}

@@ -1,0 +1,60 @@
+//! Interim responses (1xx) of the app on their way to the client (RFC 9110, section 15.2).
+//!
+//! What it promises: they reach the client as they come and before the final response; HTTP/1.0 clients get none. A 100 that
+//! answers `Expect` is not among them: whoever reads the client's body says it when the body is first asked for.
+
+use std::future::poll_fn;
+
+use http::header::EXPECT;
+use http::{Request, Response, StatusCode, Version};
+
+use super::context::Exchange;
+use super::framing::FramingState;
+use super::headers::strip_response;
+use super::http2::Side;
+use super::settle::strip_reports;
+
+/// The way to the client of one request.
+pub struct Interim<'e> {
+    way: Way<'e>,
+    waits_for_100: bool,
+}
+
+enum Way<'e> {
+    Http1(&'e FramingState),
+    Http2(&'e Side),
+    None,
+}
+
+impl<'e> Interim<'e> {
+    /// For a request that is about to be sent.
+    pub fn of<B>(exchange: &'e Exchange, request: &Request<B>) -> Self {
+        let way = match (&exchange.side, &exchange.connection.framing) {
+            (Some(side), _) => Way::Http2(side),
+            (None, Some(framing)) if exchange.version == Version::HTTP_11 => Way::Http1(framing),
+            (None, _) => Way::None,
+        };
+        Self { way, waits_for_100: request.headers().contains_key(EXPECT) }
+    }
+
+    /// Hands on one.
+    pub fn forward(&self, mut interim: Response<()>) {
+        if interim.status() == StatusCode::CONTINUE && self.waits_for_100 {
+            return;
+        }
+        strip_response(interim.headers_mut(), false);
+        strip_reports(interim.headers_mut());
+        match self.way {
+            Way::Http1(framing) => framing.inform(&interim),
+            Way::Http2(side) => side.inform(interim),
+            Way::None => {}
+        }
+    }
+
+    /// Waits until nothing is left that must go out before the final response.
+    pub async fn are_sent(&self) {
+        if let Way::Http1(framing) = self.way {
+            poll_fn(|cx| framing.poll_informed(cx)).await;
+        }
+    }
+}
