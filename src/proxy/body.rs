@@ -182,7 +182,7 @@ impl Body for AppBody {
                     tracing::warn!(tenant, request_id = this.exchange.id.as_str(), left_out, %error, "a response was cut short");
                 });
                 this.exchange.outcome.owner = match error {
-                    BodyError::Upstream(_) => Owner::Upstream,
+                    BodyError::Upstream(_) | BodyError::Reset { .. } => Owner::Upstream,
                     BodyError::RequestBody(_) => Owner::Client,
                 };
                 // An error makes hyper drop what it has not written: head and octets that came with it go out first.

@@ -105,6 +105,7 @@ impl Pump {
 
 fn reason_of(error: &BodyError) -> Reason {
     match error {
+        BodyError::Reset { reason, .. } => *reason,
         BodyError::Upstream(_) | BodyError::RequestBody(_) => Reason::INTERNAL_ERROR,
     }
 }
