@@ -60,7 +60,7 @@ async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, mut strea
     let deadline = Instant::from_std(instant() + worker.config.limits.header_timeout);
     let Some(peer) = peer_of(&worker, &door, &mut stream, peer, deadline).await else { return };
     let Some(config) = &door.tls else {
-        return welcome_in_clear(worker, &watch, &door, stream, peer, permit).await;
+        return welcome_in_clear(worker, &watch, &door, stream, peer, permit, deadline).await;
     };
     let shaken = timeout_at(deadline, TlsAcceptor::from(Arc::clone(config)).accept(stream)).await;
     let Ok(Ok(mut stream)) = shaken else { return worker.metrics.connection_refused("handshake") };
@@ -76,10 +76,18 @@ async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, mut strea
     }
 }
 
-async fn welcome_in_clear(worker: Rc<Worker>, watch: &Watch, door: &Door, stream: TcpStream, peer: Peer, permit: Permit) {
+async fn welcome_in_clear(
+    worker: Rc<Worker>,
+    watch: &Watch,
+    door: &Door,
+    stream: TcpStream,
+    peer: Peer,
+    permit: Permit,
+    deadline: Instant,
+) {
     // Who is only pointed elsewhere need not be asked.
     let proxies = !door.listener.redirects(worker.config.tls.mode);
-    let is_http2 = proxies && is_http2(&stream, door, worker.config.limits.header_timeout).await;
+    let is_http2 = proxies && is_http2(&stream, door, deadline).await;
     let connection = connection(&worker, door, peer, permit, None, !is_http2);
     if is_http2 {
         http2::serve(worker, watch, connection, stream).await;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::connection::Door;
 
@@ -12,12 +12,12 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Before what has come of a preface is looked at again: the socket cannot say when there is more than was looked at.
 const BREATH: Duration = Duration::from_millis(5);
 
-/// Whether HTTP/2 begins. What says nothing for `patience`, or while the gateway shuts down, is taken for HTTP/1.1, which has
+/// Whether HTTP/2 begins. What says nothing until `deadline`, or while the gateway shuts down, is taken for HTTP/1.1, which has
 /// its own patience. Nothing is taken off the stream.
-pub async fn is_http2(stream: &TcpStream, door: &Door, patience: Duration) -> bool {
+pub async fn is_http2(stream: &TcpStream, door: &Door, deadline: Instant) -> bool {
     tokio::select! {
         biased;
-        begins = timeout(patience, begins_with_preface(stream)) => begins.unwrap_or(false),
+        begins = timeout_at(deadline, begins_with_preface(stream)) => begins.unwrap_or(false),
         () = door.shutdown.begun() => false,
     }
 }

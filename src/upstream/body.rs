@@ -89,7 +89,7 @@ where
             self.state = State::Trailers(trailers);
         }
         let Exchange { connection, mut sender, shared } = reading.exchange;
-        let clean = reading.reusable && sender.is_complete() && connection.read.is_empty();
+        let clean = reading.reusable && sender.leaves_nothing() && connection.read.is_empty();
         shared.give_head_buffer(sender.take_buffer());
         if clean {
             shared.park(connection, reading.keep);

@@ -40,6 +40,7 @@ pub(super) struct Sender<B> {
     /// Whether everything written has left the TLS layer.
     flushed: bool,
     waits_for_body: bool,
+    sent_trailers: bool,
     /// Grows with every piece of the body that is written.
     moved: u64,
 }
@@ -64,6 +65,7 @@ where
             given_up: false,
             flushed: true,
             waits_for_body: false,
+            sent_trailers: false,
             moved: 0,
         }
     }
@@ -72,6 +74,12 @@ where
     pub(super) fn is_complete(&self) -> bool {
         let all_pulled = self.body.is_none() || (self.framing == Framing::Length(0) && !self.gathering);
         all_pulled && !self.given_up && self.flushed && self.queued() == 0
+    }
+
+    /// True when the connection may carry another client's request: the upstream got all of this one, and no trailers. There
+    /// are servers that show a request's trailers as fields of the next one on its connection.
+    pub(super) fn leaves_nothing(&self) -> bool {
+        self.is_complete() && !self.sent_trailers
     }
 
     /// True when there is nothing more to do.
@@ -218,7 +226,10 @@ where
             Framing::Chunked => {
                 self.clear_front();
                 match trailers {
-                    Some(trailers) => write_trailers(trailers, &mut self.front),
+                    Some(trailers) => {
+                        self.sent_trailers = !trailers.is_empty();
+                        write_trailers(trailers, &mut self.front);
+                    }
                     None => self.front.extend_from_slice(b"0\r\n\r\n"),
                 }
             }

@@ -110,6 +110,20 @@ async fn trailers_pass_both_ways_over_http_1_1_without_reserved_names() {
 }
 
 #[tokio::test]
+async fn a_request_s_trailers_cannot_become_another_client_s_fields() {
+    let origin = RawUpstream::listen().await;
+    let gateway = gateway(&origin).await;
+    let mut client = gateway.raw("acme").await;
+    let head = "POST / HTTP/1.1\r\nhost: acme.example.localhost\r\ntransfer-encoding: chunked\r\n\r\n";
+    client.send(format!("{head}3\r\nabc\r\n{TRAILERS}")).await;
+    let (mut app, _) = origin.request().await;
+    app.send("HTTP/1.1 204 No Content\r\n\r\n").await;
+    assert_eq!(client.head().await.status(), 204);
+    // Some servers keep them for the next request of the connection; so there is none.
+    assert_eq!(app.rest().await, b"");
+}
+
+#[tokio::test]
 async fn trailers_pass_both_ways_over_http_2_without_reserved_names() {
     let origin = RawUpstream::listen().await;
     let gateway = gateway(&origin).await;
