@@ -4,6 +4,7 @@
 mod admin_access;
 mod audit;
 mod bad_input;
+mod clients;
 mod demo;
 mod drain;
 mod extended_connect;

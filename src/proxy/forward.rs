@@ -101,6 +101,7 @@ fn refusal_of(exchange: &Exchange, error: &SendError) -> Refusal {
     let refusal = match error {
         SendError::NoAddress(_) => Refusal::NoAddress,
         SendError::Unreachable(_) => Refusal::Unreachable,
+        SendError::Tls(fault, _) => Refusal::UpstreamTls(*fault),
         SendError::ConnectTimeout(_) => Refusal::ConnectTimeout,
         SendError::ResponseTimeout(_) => Refusal::ResponseTimeout,
         SendError::Closed(_) => Refusal::Closed,

@@ -12,6 +12,7 @@ use bytes::BytesMut;
 use tokio::time::Sleep;
 use tokio_util::io::poll_read_buf;
 
+use super::client_tls::TlsFault;
 use super::stream::Stream;
 use super::{BoxError, Target};
 
@@ -44,6 +45,9 @@ pub enum SendError {
     /// No address took the connection.
     #[error("{0}")]
     Unreachable(String),
+    /// The connection stood, but TLS on it did not.
+    #[error("{1}")]
+    Tls(TlsFault, String),
     /// Connecting took longer than `connect_timeout`.
     #[error("{0}")]
     ConnectTimeout(String),

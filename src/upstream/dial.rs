@@ -9,6 +9,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::client_tls::tls_fault;
 use super::connection::Connection;
 use super::pool::Shared;
 use super::stream::Stream;
@@ -85,7 +86,13 @@ impl Shared {
         let what = || format!("no connection to {} at {address}", target.origin());
         let outcome = match tokio::time::timeout(patience, open(target, address)).await {
             Ok(Ok(stream)) => Ok(Connection::new(stream, Arc::clone(target), address, clock::instant())),
-            Ok(Err(error)) => Err(SendError::Unreachable(format!("{}: {error}", what()))),
+            Ok(Err(error)) => {
+                let text = format!("{}: {error}", what());
+                Err(match tls_fault(&error) {
+                    Some(fault) => SendError::Tls(fault, text),
+                    None => SendError::Unreachable(text),
+                })
+            }
             Err(_) => Err(SendError::ConnectTimeout(format!("{} within {patience:?}", what()))),
         };
         let mut failed = self.failed.borrow_mut();

@@ -17,6 +17,7 @@ mod dial;
 mod exchange;
 mod head;
 mod http2;
+mod identity;
 mod idle;
 mod pool;
 mod request;
@@ -30,6 +31,7 @@ mod upgraded;
 mod websocket;
 
 pub use body::{BodyError, UpstreamBody};
+pub use client_tls::{TlsFault, TlsFiles};
 pub use connection::{Progress, SendError};
 pub use http2::H2Duplex;
 pub use pool::{Pool, PoolSettings};
