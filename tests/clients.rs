@@ -8,6 +8,7 @@ mod judge;
 mod places;
 mod server;
 mod verdict;
+mod wire;
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -18,6 +19,8 @@ use hyper_client::{hyper_verdicts, reqwest_verdicts};
 use judge::judge;
 use places::{Places, file, python};
 use verdict::Verdict;
+
+use crate::support::Raw;
 
 /// Runs a program that does the cases at every place; its verdicts.
 async fn verdicts_of(mut program: Command, places: &Places) -> Vec<Verdict> {
@@ -53,4 +56,27 @@ async fn pythons_clients_get_the_same_directly_and_through_the_gateway() {
     let mut program = Command::new(python().await);
     program.arg(file("client.py"));
     judge(&places, &verdicts_of(program, &places).await);
+}
+
+#[tokio::test]
+async fn what_only_octets_can_say_means_the_same_through_the_gateway() {
+    let places = Places::start().await;
+    wire::judge_talks(&places).await;
+}
+
+#[tokio::test]
+async fn a_trailer_of_one_request_is_no_field_of_anothers() {
+    // aiohttp takes the last trailer for a field of the next request on the connection.
+    let places = Places::start().await;
+    let place = places.all.iter().find(|place| place.server == "aiohttp" && place.way == "clear").unwrap();
+    let mut wire = Raw::over(place.connect(&places.trusting("http/1.1")).await);
+    let host = place.authority();
+    let upload = format!("POST /up HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nx-role: admin\r\n\r\n");
+    for _ in 0..3 {
+        wire.send(&upload).await;
+        assert_eq!(wire.message().await.head.status(), 200);
+        wire.send(format!("GET /next-request HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+        let seen = String::from_utf8(wire.message().await.body).unwrap();
+        assert!(seen.contains("/next-request") && !seen.contains("x-role"), "{seen}");
+    }
 }

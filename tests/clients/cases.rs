@@ -84,9 +84,13 @@ fn reply(name: &str, method: &str, mut reply: Value) -> Case {
     members.entry("status").or_insert(json!(200));
     members.entry("framing").or_insert(json!("length"));
     let status = u16::try_from(reply["status"].as_u64().expect("a status")).expect("a status");
-    // Hexadecimal digits: no client writes them in another way.
+    ask(name, method, &target_of(&reply)).expect(Expect::Status(status))
+}
+
+/// The target that asks for a reply. In hexadecimal digits: no client writes them in another way.
+pub fn target_of(reply: &Value) -> String {
     let digits: String = reply.to_string().bytes().map(|octet| format!("{octet:02x}")).collect();
-    ask(name, method, &format!("/reply/{digits}")).expect(Expect::Status(status))
+    format!("/reply/{digits}")
 }
 
 /// All of them.

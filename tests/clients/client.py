@@ -23,7 +23,7 @@ import yarl
 
 with open(sys.argv[1]) as file:
     JOB = json.load(file)
-PATIENCE = 15
+PATIENCE = 60
 ALPHABET = b"abcdefghijklmnopqrstuvwxyz"
 SAYING = threading.Lock()
 
@@ -180,6 +180,9 @@ class Requests:
         response = self.session.request(item["method"], url, headers=fields, data=body, **how)
         # Content codings as they came.
         octets = response.raw.read(decode_content=False)
+        if response.status_code < 200:
+            # It takes this for the answer; the answer would be that to its next request.
+            self.session.close()
         note = [hop.status_code for hop in response.history]
         return outcome(response.status_code, list(response.raw.headers.items()), octets, note)
 

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::cases::Case;
 use super::verdict::Verdict;
 
 /// Fields that the gateway adds to what the app is asked, each exactly once.
@@ -20,7 +19,8 @@ const ADDED_TO_REQUESTS: [&str; 9] = [
 
 /// What each connection says for itself: it ends with the connection (RFC 9110, section 7.6.1), or frames its message
 /// (RFC 9112, section 6).
-const OF_ONE_CONNECTION: [&str; 5] = ["connection", "keep-alive", "proxy-authorization", "te", "transfer-encoding"];
+const OF_ONE_CONNECTION: [&str; 7] =
+    ["connection", "http2-settings", "keep-alive", "proxy-authorization", "te", "transfer-encoding", "upgrade"];
 
 /// A verdict without what the contract lets differ, and what breaks the contract by itself.
 pub struct Reduced {
@@ -28,8 +28,9 @@ pub struct Reduced {
     pub faults: Vec<String>,
 }
 
-/// Reduces a verdict on `case` that came by the place with this authority, to be compared with one that came by `way`.
-pub fn reduced(verdict: &Verdict, authority: &str, case: &Case, way: &str) -> Reduced {
+/// Reduces a verdict that came by the place with this authority, to be compared with one that came by `way`, on a case whose
+/// request says or does not say `TE: trailers`.
+pub fn reduced(verdict: &Verdict, authority: &str, takes_trailers: bool, way: &str) -> Reduced {
     let through = verdict.way != "direct";
     // The place itself differs: its port and, with TLS, its scheme.
     let text = verdict.outcome.to_string().replace(authority, "app.example").replace("https://app.example", "http://app.example");
@@ -39,18 +40,23 @@ pub fn reduced(verdict: &Verdict, authority: &str, case: &Case, way: &str) -> Re
         // Each library has words of its own for each version of HTTP.
         return Reduced { outcome: json!("failed"), faults };
     }
+    // Some clients take an interim response for the answer.
+    let is_interim = outcome["status"].as_u64().is_some_and(|status| status < 200);
     if outcome["headers"].is_array() {
         let seen = outcome["body"].as_str().and_then(|body| serde_json::from_str::<Value>(body).ok());
-        outcome["headers"] = response_fields(&outcome["headers"], through, seen.is_some(), &mut faults);
+        outcome["headers"] = response_fields(&outcome["headers"], through && !is_interim, seen.is_some(), &mut faults);
         if let Some(mut seen) = seen.filter(|seen| seen["method"].is_string()) {
             let is_empty = seen["octets"] == 0;
             seen["headers"] = request_fields(&seen["headers"], through, is_empty, &mut faults);
+            // A server gets the path alone, and has to take it in a whole URL as well (RFC 9112, section 3.2).
+            if let Some(path) = seen["target"].as_str().and_then(|target| target.strip_prefix("http://app.example")) {
+                seen["target"] = path.into();
+            }
             seen["trailers"] = listed(&fields(&seen["trailers"]));
             outcome["body"] = seen;
         }
     }
-    let asked_for_trailers = case.headers.iter().any(|(name, value)| name == "te" && value == "trailers");
-    if way == "h2" || asked_for_trailers {
+    if way == "h2" || takes_trailers {
         outcome["trailers"] = listed(&fields(&outcome["trailers"]));
     } else {
         // Over HTTP/1.1 only who says that it takes trailers gets them (RFC 9110, section 6.5.1).
@@ -83,7 +89,9 @@ fn response_fields(of: &Value, through: bool, is_echo: bool, faults: &mut Vec<St
 
 fn request_fields(of: &Value, through: bool, is_empty: bool, faults: &mut Vec<String>) -> Value {
     let mut fields = fields(of);
-    if through {
+    if !through {
+        join_cookies(&mut fields);
+    } else {
         for name in ADDED_TO_REQUESTS {
             take_once(&mut fields, name, faults);
         }
@@ -109,11 +117,26 @@ fn take_once(fields: &mut Vec<(String, String)>, name: &str, faults: &mut Vec<St
     }
 }
 
+/// One Cookie, as every client sends it; a client of HTTP/2 may have split it (RFC 9113, section 8.2.3).
+fn join_cookies(fields: &mut Vec<(String, String)>) {
+    let cookies: Vec<String> = fields.iter().filter(|(name, _)| name == "cookie").map(|(_, value)| value.clone()).collect();
+    if cookies.len() > 1 {
+        fields.retain(|(name, _)| name != "cookie");
+        fields.push(("cookie".to_owned(), cookies.join("; ")));
+        fields.sort_by(|(one, _), (other, _)| one.cmp(other));
+    }
+}
+
 /// Names in lower case, as they mean the same in any (RFC 9110, section 5.1), and those of one name in their order: between
-/// different names there is none (section 5.3).
+/// different names there is none (section 5.3). White space around a value is not of it (RFC 9112, section 5.1).
 fn fields(list: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let mut fields: Vec<_> = list.as_array().into_iter().flatten().map(|pair| (text(&pair[0]).to_lowercase(), text(&pair[1]))).collect();
+    let mut fields: Vec<_> = list
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|pair| (text(&pair[0]).to_lowercase(), text(&pair[1]).trim_matches([' ', '\t']).to_owned()))
+        .collect();
     fields.sort_by(|(one, _), (other, _)| one.cmp(other));
     fields
 }

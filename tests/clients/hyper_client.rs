@@ -50,7 +50,7 @@ pub async fn hyper_verdicts(places: &Places) -> Vec<Verdict> {
             let mut verdicts = Vec::new();
             for case in cases::all().into_iter().filter(|case| is_done(case, &place)) {
                 let io = place.connect(&tls).await;
-                let outcome = tokio::time::timeout(std::time::Duration::from_secs(15), run(io, &place, &case)).await;
+                let outcome = tokio::time::timeout(std::time::Duration::from_secs(60), run(io, &place, &case)).await;
                 let outcome = outcome.unwrap_or_else(|_| Err("no end of it".into()));
                 verdicts.push(place.verdict("hyper", &case, outcome.unwrap_or_else(|error| json!({"failed": format!("{error:?}")}))));
             }

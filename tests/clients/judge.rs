@@ -15,7 +15,8 @@ pub fn judge(places: &Places, verdicts: &[Verdict]) {
     let cases: BTreeMap<String, Case> = cases::all().into_iter().map(|case| (case.name.clone(), case)).collect();
     let reduce = |verdict: &Verdict, way: &str| {
         let authority = places.authority(&verdict.server, &verdict.way);
-        reduced(verdict, authority, &cases[&verdict.case], way)
+        let takes_trailers = cases[&verdict.case].headers.iter().any(|(name, value)| name == "te" && value == "trailers");
+        reduced(verdict, authority, takes_trailers, way)
     };
     let (mut faults, mut lines) = (Vec::new(), BTreeMap::<_, Vec<&str>>::new());
     for verdict in verdicts {
@@ -80,7 +81,7 @@ fn is_expected(expect: &Expect, outcome: &Value) -> bool {
 }
 
 /// Where two outcomes differ, each in a line.
-fn differences(at: &str, direct: &Value, through: &Value) -> Vec<String> {
+pub fn differences(at: &str, direct: &Value, through: &Value) -> Vec<String> {
     match (direct, through) {
         _ if direct == through => Vec::new(),
         (Value::Object(one), Value::Object(other)) => {

@@ -225,6 +225,11 @@ impl Head {
         self.first.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("{self:?}"))
     }
 
+    /// All fields in their order, names in lower case.
+    pub fn fields(&self) -> &[(String, String)] {
+        &self.fields
+    }
+
     /// A field, by its name in lower case.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
