@@ -93,6 +93,10 @@ impl Shared {
 
     /// A place on the first of `targets`, of either kind, that has one, from number `first` on.
     pub(super) async fn connect_any(self: &Rc<Self>, targets: &[Arc<Target>], first: usize) -> Result<Taken, SendError> {
+        let next = in_turn(targets, first).next().filter(|target| target.is_http2());
+        if let Some(lease) = next.and_then(|target| self.hub(target).take(0)) {
+            return Ok(Taken::Stream(lease));
+        }
         let mut last_error = None;
         for target in self.promising_first(in_turn(targets, first)) {
             let taken = if target.is_http2() {
@@ -126,7 +130,8 @@ impl Shared {
         let mut targets: Vec<_> = targets.collect();
         targets.sort_by_cached_key(|target| {
             let failed = self.failed.borrow();
-            !(target.is_http2() && self.hub(target).has_room()) && target.addresses().iter().all(|address| failed.shuns(*address, now))
+            let has_room = target.is_http2() && self.hub(target).has_room();
+            !has_room && target.addresses().iter().all(|address| failed.shuns(*address, now))
         });
         targets
     }

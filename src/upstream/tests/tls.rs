@@ -19,12 +19,12 @@ use super::super::{PoolSettings, SendError, Target};
 use super::support::*;
 use crate::model::Origin;
 
-struct Authority {
+pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     file: tempfile::NamedTempFile,
 }
 
-fn authority() -> Authority {
+pub fn authority() -> Authority {
     let mut params = CertificateParams::new(vec![]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -34,7 +34,12 @@ fn authority() -> Authority {
 }
 
 impl Authority {
-    fn acceptor(&self, name: &str) -> TlsAcceptor {
+    pub fn acceptor(&self, name: &str) -> TlsAcceptor {
+        self.acceptor_for(name, &[b"h2", b"http/1.1"])
+    }
+
+    /// That agrees on these protocols.
+    pub fn acceptor_for(&self, name: &str, protocols: &[&[u8]]) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
@@ -45,11 +50,11 @@ impl Authority {
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key)
             .unwrap();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         TlsAcceptor::from(Arc::new(config))
     }
 
-    fn target(&self, origin: &str, address: SocketAddr) -> Arc<Target> {
+    pub fn target(&self, origin: &str, address: SocketAddr) -> Arc<Target> {
         let config = ClientTls::load(TlsFiles { ca_file: Some(self.file.path()), identity: None }).unwrap();
         Arc::new(Target::new(Origin::parse(origin).unwrap(), &config, vec![address]))
     }
