@@ -2,6 +2,9 @@
 
 mod live;
 mod messages;
+mod paced;
 mod pressure;
 mod programs;
+mod rates;
+mod ten_gib;
 mod volume;

@@ -9,7 +9,7 @@ use gatehouse::clock::{Clock, SystemClock};
 use gatehouse::model::{BillingCycle, Host, Limits, Money, Origin, Overage, Plan, Rate, Slug, Status, Tenant, TenantId};
 use gatehouse::store::Version;
 use gatehouse::tenancy::{Directory, DirectorySettings};
-use gatehouse::upstream::Resolver;
+use gatehouse::upstream::{Resolver, TlsFiles};
 
 const TENANTS: usize = 10_000;
 
@@ -57,7 +57,7 @@ fn directory() -> Directory {
         custom_domains: true,
         plans: BTreeMap::from([("pro".to_owned(), plan())]),
         default_upstream: vec![Origin::parse("http://127.0.0.1:9000").unwrap()],
-        resolver: Arc::new(Resolver::new(Vec::new(), None).unwrap()),
+        resolver: Arc::new(Resolver::new(Vec::new(), TlsFiles::default()).unwrap()),
         sso: true,
         proves: Arc::new(|_| false),
         clock: Arc::new(SystemClock),

@@ -34,7 +34,7 @@ use crate::shutdown::Shutdown;
 use crate::store::{Embedded, Store};
 use crate::tenancy::{Directory, DirectorySettings, Proof, Tenants, UsageReader, load};
 use crate::tls::{Certificates, server_config};
-use crate::upstream::Resolver;
+use crate::upstream::{Resolver, TlsFiles};
 
 /// How long the start waits for the addresses of upstreams.
 const FIRST_LOOKUP: Duration = Duration::from_secs(2);
@@ -90,8 +90,9 @@ impl Gateway {
         let metrics = Arc::new(Metrics::default());
         let (store, journal) = runtime.block_on(open(&config, &clock))?;
         let certificates = certificates(&config)?;
-        let ca_file = config.upstream.ca_file.as_deref();
-        let resolver = Arc::new(Resolver::new(addresses.all(), ca_file).context("upstream.ca_file cannot be used")?);
+        let identity = config.upstream.identity.as_ref().map(|(cert, key)| (cert.as_path(), key.as_path()));
+        let files = TlsFiles { ca_file: config.upstream.ca_file.as_deref(), identity };
+        let resolver = Arc::new(Resolver::new(addresses.all(), files).context("TLS to upstreams cannot be set up")?);
         let tenants = tenants(&config, &store, &clock, &resolver, certificates.clone());
         let count = runtime.block_on(load(&tenants)).context("the stored tenants cannot be served")?;
         // So that the first request finds its upstream; a name server that does not answer holds nothing up.

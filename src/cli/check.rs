@@ -58,6 +58,7 @@ fn joined(items: impl IntoIterator<Item = impl Display>) -> String {
 fn missing_files(config: &Config) -> Vec<&Path> {
     let tls = &config.tls;
     let certificate = [&tls.cert, &tls.key].into_iter().filter(|_| tls.mode == TlsMode::Files);
-    let files = certificate.chain(&config.upstream.ca_file).chain(&tls.cert_dir);
+    let identity = config.upstream.identity.iter().flat_map(|(cert, key)| [cert, key]);
+    let files = certificate.chain(&config.upstream.ca_file).chain(identity).chain(&tls.cert_dir);
     files.map(AsRef::as_ref).filter(|path: &&Path| !path.exists()).collect()
 }

@@ -143,6 +143,8 @@ pub struct Upstream {
     pub idle_timeout: Duration,
     /// Extra roots (PEM file) for https upstreams.
     pub ca_file: Option<PathBuf>,
+    /// Certificate chain and key that upstreams are shown that ask for one.
+    pub identity: Option<(PathBuf, PathBuf)>,
 }
 
 /// TLS to clients.

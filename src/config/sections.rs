@@ -93,13 +93,22 @@ pub(super) fn upstream(section: &Section<'_>) -> Option<Upstream> {
     let response_timeout = section.read("response_timeout", duration);
     let idle_timeout = section.read("idle_timeout", duration);
     let ca_file = section.read("ca_file", |node| unless_empty(node, path));
+    let cert = section.read("client_cert", |node| unless_empty(node, path));
+    let key = section.read("client_key", |node| unless_empty(node, path));
     section.finish();
+    let (cert, key) = (cert?, key?);
+    match (&cert, &key) {
+        (Some(_), None) => section.refuse("client_cert", "a certificate needs its key: set upstream.client_key as well"),
+        (None, Some(_)) => section.refuse("client_key", "a key needs its certificate: set upstream.client_cert as well"),
+        (Some(_), Some(_)) | (None, None) => {}
+    }
     Some(Upstream {
         default: default?,
         connect_timeout: connect_timeout?,
         response_timeout: response_timeout?,
         idle_timeout: idle_timeout?,
         ca_file: ca_file?,
+        identity: cert.zip(key),
     })
 }
 

@@ -1,4 +1,4 @@
-//! Small chores: names of upstreams are resolved anew, answers kept for `Idempotency-Key` are thrown away after a day.
+//! Small chores: names of upstreams are resolved anew, the client certificate shown to them is read again, answers kept for `Idempotency-Key` are thrown away after a day.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,18 @@ pub(super) async fn resolve(jobs: Jobs) {
         while lookups.try_join_next().is_some() {}
         let resolver = Arc::clone(&jobs.resolver);
         lookups.spawn(async move { resolver.refresh().await });
+    }
+}
+
+/// The client certificate for upstreams follows its files.
+pub(super) async fn identity(jobs: Jobs) {
+    let mut beat = every(Duration::from_secs(2));
+    loop {
+        beat.tick().await;
+        let resolver = Arc::clone(&jobs.resolver);
+        if tokio::task::spawn_blocking(move || resolver.refresh_files()).await.is_err() {
+            tracing::error!("looking after the client certificate for upstreams panicked");
+        }
     }
 }
 

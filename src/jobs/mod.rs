@@ -46,6 +46,7 @@ pub fn start(jobs: &Jobs) -> JoinSet<()> {
     let mut set = JoinSet::new();
     set.spawn(keep("fold", jobs.clone(), fold::run));
     set.spawn(keep("certificates", jobs.clone(), certificates::run));
+    set.spawn(keep("identity", jobs.clone(), housekeeping::identity));
     set.spawn(keep("resolve", jobs.clone(), housekeeping::resolve));
     set.spawn(keep("purge", jobs.clone(), housekeeping::purge));
     set

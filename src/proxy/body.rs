@@ -134,6 +134,17 @@ impl AppBody {
         Self { upstream, ticket, exchange, fault: None, turn }
     }
 
+    /// Sends what is ready of the request's body while nothing can be handed on of the answer's.
+    fn drive_request(&mut self, cx: &mut Context<'_>) -> Result<(), BodyError> {
+        match self.upstream.poll_request(cx) {
+            Poll::Ready(Err(error)) => {
+                self.exchange.outcome.owner = Owner::Client;
+                Err(error)
+            }
+            Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
+        }
+    }
+
     fn poll_upstream(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Some(turn) = &self.turn {
             turn.is_apps();
@@ -182,7 +193,7 @@ impl Body for AppBody {
                     tracing::warn!(tenant, request_id = this.exchange.id.as_str(), left_out, %error, "a response was cut short");
                 });
                 this.exchange.outcome.owner = match error {
-                    BodyError::Upstream(_) => Owner::Upstream,
+                    BodyError::Upstream(_) | BodyError::Reset { .. } => Owner::Upstream,
                     BodyError::RequestBody(_) => Owner::Client,
                 };
                 // An error makes hyper drop what it has not written: head and octets that came with it go out first.
@@ -201,6 +212,16 @@ impl Body for AppBody {
 
     fn size_hint(&self) -> SizeHint {
         self.upstream.size_hint()
+    }
+}
+
+impl AnswerBody {
+    /// Goes on with the request while the client takes nothing of the answer; an error is the answer's end.
+    pub fn drive_request(&mut self, cx: &mut Context<'_>) -> Result<(), BodyError> {
+        match self {
+            Self::Own(_) => Ok(()),
+            Self::App(body) | Self::Unsaid(body) => body.drive_request(cx),
+        }
     }
 }
 

@@ -101,10 +101,12 @@ fn refusal_of(exchange: &Exchange, error: &SendError) -> Refusal {
     let refusal = match error {
         SendError::NoAddress(_) => Refusal::NoAddress,
         SendError::Unreachable(_) => Refusal::Unreachable,
+        SendError::Tls(fault, _) => Refusal::UpstreamTls(*fault),
         SendError::ConnectTimeout(_) => Refusal::ConnectTimeout,
         SendError::ResponseTimeout(_) => Refusal::ResponseTimeout,
-        SendError::Closed(_) => Refusal::Closed,
+        SendError::Closed(_) | SendError::Reset { .. } => Refusal::Closed,
         SendError::Garbage(_) => Refusal::Garbage,
+        SendError::NoUpgrade(_) => Refusal::NotSwitched,
         SendError::BodyStalled => Refusal::RequestTimeout,
         SendError::RequestBody(fault) => match fault.downcast_ref::<BodyFault>() {
             Some(BodyFault::TooLarge(limit)) => Refusal::BodyTooLarge { limit: *limit },

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::limits::RateDecision;
 use crate::model::Millis;
 use crate::observe::Owner;
+use crate::upstream::TlsFault;
 
 /// Why a request got no answer from the app.
 #[derive(Debug)]
@@ -56,6 +57,8 @@ pub enum Refusal {
     NoAddress,
     /// No address of the upstream took a connection.
     Unreachable,
+    /// TLS with the upstream failed.
+    UpstreamTls(TlsFault),
     /// The upstream closed the connection before a response.
     Closed,
     /// What the upstream sent is not HTTP.
@@ -133,6 +136,14 @@ impl Refusal {
             Self::Unreachable => {
                 kind(StatusCode::BAD_GATEWAY, "upstream_unreachable", Upstream, "Upstream unreachable", "connection_refused")
             }
+            Self::UpstreamTls(fault) => {
+                let error = match fault {
+                    TlsFault::Certificate => "tls_certificate_error",
+                    TlsFault::Alert => "tls_alert_received",
+                    TlsFault::Protocol => "tls_protocol_error",
+                };
+                kind(StatusCode::BAD_GATEWAY, "upstream_unreachable", Upstream, "Upstream unreachable", error)
+            }
             Self::Closed => {
                 kind(StatusCode::BAD_GATEWAY, "upstream_unreachable", Upstream, "Upstream unreachable", "connection_terminated")
             }
@@ -176,7 +187,7 @@ impl Refusal {
             Self::Closed => "The app closed the connection without an answer.".to_owned(),
             Self::Garbage => "The app answered something that is not valid HTTP.".to_owned(),
             Self::NotSwitched => "The app did not open the WebSocket that was asked for.".to_owned(),
-            Self::NoAddress | Self::Unreachable => "The app cannot be reached.".to_owned(),
+            Self::NoAddress | Self::Unreachable | Self::UpstreamTls(_) => "The app cannot be reached.".to_owned(),
         }
     }
 
@@ -202,6 +213,7 @@ impl Refusal {
             | Self::Forbidden
             | Self::NoAddress
             | Self::Unreachable
+            | Self::UpstreamTls(_)
             | Self::Closed
             | Self::Garbage
             | Self::NotSwitched

@@ -12,6 +12,7 @@ use super::BoxError;
 use super::connection::Connection;
 use super::decoder::{Decoder, Step};
 use super::exchange::Exchange;
+use super::http2::{Answer, Tunnel};
 use super::sender::SendFault;
 use super::upgraded::Upgraded;
 
@@ -21,6 +22,14 @@ pub enum BodyError {
     /// The upstream closed, or sent what is not HTTP.
     #[error("{0}")]
     Upstream(String),
+    /// The upstream reset the stream (HTTP/2).
+    #[error("{text}")]
+    Reset {
+        /// The reason it gave, as a client may be told it: never NO_ERROR.
+        reason: h2::Reason,
+        /// For the log.
+        text: String,
+    },
     /// The rest of the request's body failed; the client is to blame.
     #[error("the request's body failed while the response was read: {0}")]
     RequestBody(BoxError),
@@ -41,6 +50,9 @@ enum State<B> {
     Trailers(HeaderMap),
     Upgraded(Connection),
     Ended,
+    /// The same over HTTP/2.
+    Stream(Box<Answer<B>>),
+    Tunnel(Box<Tunnel>),
 }
 
 struct Reading<B> {
@@ -55,11 +67,21 @@ impl<B> UpstreamBody<B> {
         Self { state: State::Upgraded(connection) }
     }
 
-    /// After a 101: the connection itself, with what was read beyond the head.
+    pub(super) fn tunnel(tunnel: Tunnel) -> Self {
+        Self { state: State::Tunnel(Box::new(tunnel)) }
+    }
+
+    /// One that has ended with the head.
+    pub(super) const fn ended() -> Self {
+        Self { state: State::Ended }
+    }
+
+    /// After a 101: the connection or stream itself, with what was read beyond the head.
     pub fn into_upgraded(self) -> Option<Upgraded> {
         match self.state {
             State::Upgraded(connection) => Some(Upgraded::new(connection.stream, connection.read)),
-            State::Reading(_) | State::Trailers(_) | State::Ended => None,
+            State::Tunnel(tunnel) => Some(Upgraded::tunnel(tunnel)),
+            State::Reading(_) | State::Trailers(_) | State::Ended | State::Stream(_) => None,
         }
     }
 }
@@ -75,11 +97,42 @@ where
         body
     }
 
+    pub(super) fn of_stream(answer: Answer<B>) -> Self {
+        let state = if answer.has_ended() { State::Ended } else { State::Stream(Box::new(answer)) };
+        Self { state }
+    }
+
+    /// Sends what is left of the request, without reading anything of the response: for whoever cannot hand on more of it
+    /// just now. Ready when there is nothing left, or the upstream takes no more.
+    ///
+    /// # Errors
+    /// The request's body failed; the response has ended with it.
+    pub fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+        let sent = match &mut self.state {
+            State::Reading(reading) => reading.poll_request(cx),
+            State::Stream(answer) => answer.poll_request(cx),
+            State::Trailers(_) | State::Upgraded(_) | State::Ended | State::Tunnel(_) => Poll::Ready(Ok(())),
+        };
+        if matches!(sent, Poll::Ready(Err(_))) {
+            self.state = State::Ended;
+        }
+        sent
+    }
+
     /// Lets go of the connection if the body has ended.
     fn settle(&mut self) {
         if matches!(&self.state, State::Reading(reading) if reading.decoder.has_ended()) {
             self.finish();
         }
+    }
+
+    fn poll_stream(&mut self, cx: &mut Context<'_>) -> Option<Poll<Option<Result<Frame<Bytes>, BodyError>>>> {
+        let State::Stream(answer) = &mut self.state else { return None };
+        let frame = answer.poll_frame(cx);
+        if matches!(frame, Poll::Ready(None | Some(Err(_)))) || answer.has_ended() {
+            self.state = State::Ended;
+        }
+        Some(frame)
     }
 
     /// The response is complete: the connection is kept if it is clean.
@@ -102,13 +155,20 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
+    /// An upstream that answers need not take the rest: only the client's failure counts.
+    fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+        match ready!(self.exchange.sender.poll(&mut self.exchange.connection.stream, cx)) {
+            Err(SendFault::Body(error)) => Poll::Ready(Err(BodyError::RequestBody(error))),
+            Err(SendFault::Stream(_)) | Ok(()) => Poll::Ready(Ok(())),
+        }
+    }
+
     /// The next piece; None at the end.
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BodyError>> {
-        let Exchange { connection, sender, shared } = &mut self.exchange;
-        // An upstream that answers need not take the rest: only the client's failure ends the response.
-        if let Poll::Ready(Err(SendFault::Body(error))) = sender.poll(&mut connection.stream, cx) {
-            return Poll::Ready(Err(BodyError::RequestBody(error)));
+        if let Poll::Ready(Err(error)) = self.poll_request(cx) {
+            return Poll::Ready(Err(error));
         }
+        let Exchange { connection, shared, .. } = &mut self.exchange;
         let cut = |reason: &dyn std::fmt::Display, connection: &Connection| {
             let origin = connection.target.origin();
             Poll::Ready(Err(BodyError::Upstream(format!("the response of {origin} was cut short: {reason}"))))
@@ -140,6 +200,9 @@ where
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
+        if let Some(frame) = this.poll_stream(cx) {
+            return frame;
+        }
         if let State::Reading(reading) = &mut this.state {
             match ready!(reading.poll_data(cx)) {
                 Ok(Some(data)) => {
@@ -155,23 +218,24 @@ where
         }
         match std::mem::replace(&mut this.state, State::Ended) {
             State::Trailers(trailers) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
-            upgraded @ State::Upgraded(_) => {
+            upgraded @ (State::Upgraded(_) | State::Tunnel(_)) => {
                 this.state = upgraded;
                 Poll::Ready(None)
             }
-            State::Reading(_) | State::Ended => Poll::Ready(None),
+            State::Reading(_) | State::Ended | State::Stream(_) => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.state, State::Ended | State::Upgraded(_))
+        matches!(self.state, State::Ended | State::Upgraded(_) | State::Tunnel(_))
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.state {
             State::Reading(Reading { decoder: Decoder::Length(left), .. }) => SizeHint::with_exact(*left),
             State::Reading(_) => SizeHint::default(),
-            State::Trailers(_) | State::Ended | State::Upgraded(_) => SizeHint::with_exact(0),
+            State::Stream(answer) => answer.left().map_or_else(SizeHint::default, SizeHint::with_exact),
+            State::Trailers(_) | State::Ended | State::Upgraded(_) | State::Tunnel(_) => SizeHint::with_exact(0),
         }
     }
 }

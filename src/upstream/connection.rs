@@ -12,6 +12,7 @@ use bytes::BytesMut;
 use tokio::time::Sleep;
 use tokio_util::io::poll_read_buf;
 
+use super::client_tls::TlsFault;
 use super::stream::Stream;
 use super::{BoxError, Target};
 
@@ -44,6 +45,9 @@ pub enum SendError {
     /// No address took the connection.
     #[error("{0}")]
     Unreachable(String),
+    /// The connection stood, but TLS on it did not.
+    #[error("{1}")]
+    Tls(TlsFault, String),
     /// Connecting took longer than `connect_timeout`.
     #[error("{0}")]
     ConnectTimeout(String),
@@ -56,12 +60,34 @@ pub enum SendError {
     /// What came was not HTTP.
     #[error("{0}")]
     Garbage(String),
+    /// The upstream reset the stream before a response head (HTTP/2).
+    #[error("{text}")]
+    Reset {
+        /// The reason it gave.
+        reason: h2::Reason,
+        /// For the log.
+        text: String,
+    },
+    /// The upstream cannot switch to the protocol that was asked for.
+    #[error("{0}")]
+    NoUpgrade(String),
     /// No octet of the client's body came within `response_timeout`; the client is to blame.
     #[error("the client sent nothing of its body for too long")]
     BodyStalled,
     /// The client's body failed; the client is to blame.
     #[error("{0}")]
     RequestBody(BoxError),
+}
+
+impl SendError {
+    /// The same for another who waited for the same connection.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::NoAddress(text) => Self::NoAddress(text.clone()),
+            Self::ConnectTimeout(text) => Self::ConnectTimeout(text.clone()),
+            other => Self::Unreachable(other.to_string()),
+        }
+    }
 }
 
 /// A connection, used by one request at a time.

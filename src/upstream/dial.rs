@@ -2,16 +2,21 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
+use tokio::time::error::Elapsed;
 use tokio_rustls::TlsConnector;
 
+use super::client_tls::tls_fault;
 use super::connection::Connection;
+use super::http2::{Hub, Lease, Link};
 use super::pool::Shared;
 use super::stream::Stream;
+use super::target::HTTP2_PROTOCOL;
 use super::{SendError, Target};
 use crate::clock;
 
@@ -49,14 +54,21 @@ impl Failed {
     }
 }
 
+/// A place for one request.
+pub(super) enum Taken {
+    /// HTTP/1.1: all of a connection.
+    Connection(Connection),
+    /// HTTP/2: one of its streams.
+    Stream(Lease),
+}
+
 impl Shared {
-    /// A connection to the first of `targets` that takes one, from number `first` on. An idle one of a target comes before a
+    /// An HTTP/1.1 connection to the first of `targets` that takes one, from number `first` on. An idle one of a target comes before a
     /// new one, unless `fresh`.
     pub(super) async fn connect(&self, targets: &[Arc<Target>], first: usize, fresh: bool) -> Result<Connection, SendError> {
         let mut last_error = None;
         let mut shunned = Vec::new();
-        for number in 0..targets.len() {
-            let target = &targets[(first + number) % targets.len()];
+        for target in in_turn(targets, first).filter(|target| !target.is_http2()) {
             if let Some(connection) = (!fresh).then(|| self.take_idle(target)).flatten() {
                 return Ok(connection);
             }
@@ -80,12 +92,86 @@ impl Shared {
         Err(last_error.unwrap_or_else(|| SendError::NoAddress(names(targets))))
     }
 
+    /// A place on the first of `targets`, of either kind, that has one, from number `first` on.
+    pub(super) async fn connect_any(self: &Rc<Self>, targets: &[Arc<Target>], first: usize) -> Result<Taken, SendError> {
+        let mut last_error = None;
+        for target in self.promising_first(in_turn(targets, first)) {
+            let taken = if target.is_http2() {
+                self.hub(target).lease(self, 0).await.map(Taken::Stream)
+            } else {
+                self.connect(std::slice::from_ref(target), 0, false).await.map(Taken::Connection)
+            };
+            match taken {
+                Ok(taken) => return Ok(taken),
+                Err(error) => last_error = Some(error),
+            }
+        }
+        Err(last_error.unwrap_or_else(|| SendError::NoAddress(names(targets))))
+    }
+
+    /// A place on an HTTP/2 connection; a number `after` keeps from it those that are not newer.
+    pub(super) async fn connect_http2(self: &Rc<Self>, targets: &[Arc<Target>], first: usize, after: u64) -> Result<Lease, SendError> {
+        let mut last_error = None;
+        for target in self.promising_first(in_turn(targets, first)).into_iter().filter(|target| target.is_http2()) {
+            match self.hub(target).lease(self, after).await {
+                Ok(lease) => return Ok(lease),
+                Err(error) => last_error = Some(error),
+            }
+        }
+        Err(last_error.unwrap_or_else(|| SendError::NoAddress(names(targets))))
+    }
+
+    /// Those of which all addresses have failed lately come last.
+    fn promising_first<'t>(&self, targets: impl Iterator<Item = &'t Arc<Target>>) -> Vec<&'t Arc<Target>> {
+        let now = clock::instant();
+        let mut targets: Vec<_> = targets.collect();
+        targets.sort_by_cached_key(|target| {
+            let failed = self.failed.borrow();
+            !(target.is_http2() && self.hub(target).has_room()) && target.addresses().iter().all(|address| failed.shuns(*address, now))
+        });
+        targets
+    }
+
+    /// Opens an HTTP/2 connection to one of the addresses of the hub's target.
+    pub(super) async fn open_link(&self, hub: &Rc<Hub>, number: u64) -> Result<Link, SendError> {
+        let target = &hub.target;
+        let mut last_error = None;
+        let mut addresses = target.addresses();
+        let now = clock::instant();
+        addresses.sort_by_cached_key(|address| self.failed.borrow().shuns(*address, now));
+        for address in addresses {
+            let opening = async {
+                let stream = open(target, address).await?;
+                Link::open(stream, address, hub, number, self.settings.max_head).await.map_err(std::io::Error::other)
+            };
+            let outcome = tokio::time::timeout(self.settings.connect_timeout, opening).await;
+            match self.note(target, address, outcome) {
+                Ok(link) => return Ok(link),
+                Err(error) => last_error = Some(error),
+            }
+        }
+        Err(last_error.unwrap_or_else(|| SendError::NoAddress(target.origin().to_string())))
+    }
+
     async fn dial(&self, target: &Arc<Target>, address: SocketAddr) -> Result<Connection, SendError> {
+        let outcome = tokio::time::timeout(self.settings.connect_timeout, open(target, address)).await;
+        let stream = self.note(target, address, outcome)?;
+        Ok(Connection::new(stream, Arc::clone(target), address, clock::instant()))
+    }
+
+    /// Remembers how an attempt ended.
+    fn note<T>(&self, target: &Target, address: SocketAddr, outcome: Result<std::io::Result<T>, Elapsed>) -> Result<T, SendError> {
         let patience = self.settings.connect_timeout;
         let what = || format!("no connection to {} at {address}", target.origin());
-        let outcome = match tokio::time::timeout(patience, open(target, address)).await {
-            Ok(Ok(stream)) => Ok(Connection::new(stream, Arc::clone(target), address, clock::instant())),
-            Ok(Err(error)) => Err(SendError::Unreachable(format!("{}: {error}", what()))),
+        let outcome = match outcome {
+            Ok(Ok(opened)) => Ok(opened),
+            Ok(Err(error)) => {
+                let text = format!("{}: {error}", what());
+                Err(match tls_fault(&error) {
+                    Some(fault) => SendError::Tls(fault, text),
+                    None => SendError::Unreachable(text),
+                })
+            }
             Err(_) => Err(SendError::ConnectTimeout(format!("{} within {patience:?}", what()))),
         };
         let mut failed = self.failed.borrow_mut();
@@ -107,7 +193,15 @@ async fn open(target: &Target, address: SocketAddr) -> std::io::Result<Stream> {
     let name = tls.name.clone().ok_or_else(|| std::io::Error::other("no certificate can carry the name of this host"))?;
     let connector = TlsConnector::from(Arc::clone(&tls.config));
     let limit = |connection: &mut rustls::ClientConnection| connection.set_buffer_limit(Some(TLS_BUFFER));
-    Ok(Stream::Tls(Box::new(connector.connect_with(name, tcp, limit).await?)))
+    let stream = connector.connect_with(name, tcp, limit).await?;
+    if target.is_http2() && stream.get_ref().1.alpn_protocol() != Some(HTTP2_PROTOCOL) {
+        return Err(std::io::Error::other("its TLS does not agree on HTTP/2 (ALPN `h2`); write `https://` if it speaks HTTP/1.1"));
+    }
+    Ok(Stream::Tls(Box::new(stream)))
+}
+
+fn in_turn(targets: &[Arc<Target>], first: usize) -> impl Iterator<Item = &Arc<Target>> {
+    (0..targets.len()).map(move |number| &targets[(first + number) % targets.len()])
 }
 
 fn names(targets: &[Arc<Target>]) -> String {

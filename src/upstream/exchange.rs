@@ -17,7 +17,7 @@ use super::{BoxError, Inform, Progress, SendError};
 use crate::clock;
 
 /// How long a body waits for a 100 before it is sent all the same (RFC 9110, section 10.1.1).
-const CONTINUE_WAIT: Duration = Duration::from_secs(1);
+pub(super) const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 
 /// Why there is no response head.
 #[derive(Debug)]
@@ -59,6 +59,7 @@ pub(super) struct Exchange<B> {
 /// What is waited for, and how long.
 pub(super) struct Wait {
     reader: HeadReader,
+    patience: Duration,
     deadline: Instant,
     held_until: Option<Instant>,
     /// What the sender had moved when the deadline was set.
@@ -66,10 +67,10 @@ pub(super) struct Wait {
 }
 
 impl Wait {
-    /// The wait begins at `begun`.
-    pub(super) fn new(asked: Asked, shared: &Shared, begun: Instant) -> Self {
-        let reader = HeadReader::new(asked, shared.settings.max_head);
-        Self { reader, deadline: begun + shared.settings.response_timeout, held_until: None, moved: 0 }
+    /// The wait begins at `begun`, and anew with each piece of the body.
+    pub(super) fn new(asked: Asked, max_head: usize, patience: Duration, begun: Instant) -> Self {
+        let reader = HeadReader::new(asked, max_head);
+        Self { reader, patience, deadline: begun + patience, held_until: None, moved: 0 }
     }
 }
 
@@ -164,7 +165,7 @@ where
         }
         if self.sender.moved() != wait.moved || wait.held_until.take().is_some() {
             wait.moved = self.sender.moved();
-            wait.deadline = clock::instant() + self.shared.settings.response_timeout;
+            wait.deadline = clock::instant() + wait.patience;
         }
         self.connection.timer.poll_deadline(cx, wait.deadline).map(|()| {
             let slow_client = self.sender.waits_for_body();

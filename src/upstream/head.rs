@@ -15,7 +15,7 @@ pub(super) const MAX_FIELDS: usize = 128;
 /// Places for fields that are added to a head on its way to the client, so that its map need not grow.
 const ROOM: usize = 4;
 /// Interim responses to one request.
-const MAX_INTERIM: u8 = 16;
+pub(super) const MAX_INTERIM: u8 = 16;
 
 /// What the request asked for, which decides how its response is framed.
 #[derive(Debug, Clone, Copy)]

@@ -5,18 +5,23 @@
 //! - A response is handed on only if its framing can be read in one way (RFC 9112, section 6.3); a body that was cut short
 //!   never ends cleanly.
 //! - Both bodies flow at once, and each side's back-pressure reaches the other.
-//! - Nothing is sent twice, but an idempotent request without a body whose reused connection turned out to be dead.
-//! - A connection is used again only when request and response were complete and nothing followed them.
-//! - Dropping what [`Pool::send`] returned, or its future, closes the connection.
+//! - Nothing is sent twice, but an idempotent request without a body whose reused connection turned out to be dead, and
+//!   what an HTTP/2 upstream says that it did not process.
+//! - An HTTP/1.1 connection is used again only when request and response were complete and nothing followed them.
+//! - Dropping what [`Pool::send`] returned, or its future, closes the connection or resets the stream.
+//!
+//! HTTP/1.1 is in this folder itself, HTTP/2 in one below it; which of them a target speaks, its scheme says.
 
 mod body;
 mod client_tls;
 mod connection;
+mod deadline;
 mod decoder;
 mod dial;
 mod exchange;
 mod head;
 mod http2;
+mod identity;
 mod idle;
 mod pool;
 mod request;
@@ -30,6 +35,7 @@ mod upgraded;
 mod websocket;
 
 pub use body::{BodyError, UpstreamBody};
+pub use client_tls::{TlsFault, TlsFiles};
 pub use connection::{Progress, SendError};
 pub use http2::H2Duplex;
 pub use pool::{Pool, PoolSettings};

@@ -7,15 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::Either;
 use http::{Request, Response};
 use http_body::Body;
 
 use super::connection::Connection;
-use super::dial::Failed;
+use super::dial::{Failed, Taken};
 use super::exchange::{Exchange, Failure, Wait};
 use super::head::{Asked, ResponseHead};
+use super::http2::{self, Hub, Hubs, Tempo};
 use super::idle::{Buffers, Idle};
-use super::request::write_head;
+use super::request::{Outline, write_head};
 use super::sender::Sender;
 use super::{BoxError, Inform, Progress, SendError, Target, UpstreamBody};
 use crate::clock;
@@ -46,10 +48,17 @@ pub(super) struct Shared {
     pub(super) idle: RefCell<Idle>,
     pub(super) failed: RefCell<Failed>,
     buffers: RefCell<Buffers>,
-    metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<Metrics>,
+    hubs: RefCell<Hubs>,
+    tempo: Tempo,
 }
 
 impl Shared {
+    /// The HTTP/2 connections to a target.
+    pub(super) fn hub(&self, target: &Arc<Target>) -> Rc<Hub> {
+        self.hubs.borrow_mut().of(target, self.tempo)
+    }
+
     pub(super) fn take_idle(&self, target: &Target) -> Option<Connection> {
         self.idle.borrow_mut().take(target, clock::instant())
     }
@@ -72,19 +81,46 @@ impl Shared {
 impl Pool {
     /// No connection yet.
     pub fn new(settings: PoolSettings, metrics: Arc<Metrics>) -> Self {
-        let shared = Shared { settings, metrics, idle: RefCell::default(), failed: RefCell::default(), buffers: RefCell::default() };
+        Self::with_tempo(settings, metrics, Tempo::default())
+    }
+
+    pub(super) fn with_tempo(settings: PoolSettings, metrics: Arc<Metrics>, tempo: Tempo) -> Self {
+        let (idle, failed, buffers) = (RefCell::default(), RefCell::default(), RefCell::default());
+        let shared = Shared { settings, metrics, idle, failed, buffers, hubs: RefCell::default(), tempo };
         Self { shared: Rc::new(shared) }
     }
 
     /// Sends a request to the first of `targets` (from number `first` on, in a circle) that takes a connection, and waits
     /// for the head of the final response. The response's body goes on sending what is left of the request's.
     ///
-    /// `inform` is told of each interim response, 100 included, as it comes. The head goes out as it is, with the target in origin form; the framing is written here. A body without
-    /// Content-Length is sent in chunks, with its trailers.
+    /// `inform` is told of each interim response, 100 included, as it comes. The head goes out as it is, with the target in
+    /// origin form; the framing is written here. A body without Content-Length is sent in chunks, with its trailers. To an
+    /// HTTP/2 upstream, a request for a WebSocket goes as extended CONNECT, and its success comes back as a 101 (RFC 8441).
+    ///
+    /// Must be called within a `LocalSet`.
     ///
     /// # Errors
-    /// See [`SendError`]; the connection is closed then.
-    pub async fn send<B>(
+    /// See [`SendError`]; the connection is closed then, or the stream reset.
+    pub fn send<'a, B>(
+        &'a self,
+        targets: &'a [Arc<Target>],
+        first: usize,
+        request: Request<B>,
+        progress: &'a Progress,
+        inform: Inform<'a>,
+    ) -> impl Future<Output = Result<Response<UpstreamBody<B>>, SendError>> + 'a
+    where
+        B: Body<Data = Bytes> + Unpin + 'static,
+        B::Error: Into<BoxError>,
+    {
+        if targets.iter().any(|target| target.is_http2()) {
+            // In a box, so that what HTTP/2 needs is no burden on the others.
+            return Either::Right(Box::pin(self.send_to_any(targets, first, request, progress, inform)));
+        }
+        Either::Left(self.send_http1(targets, first, request, progress, inform))
+    }
+
+    async fn send_to_any<B>(
         &self,
         targets: &[Arc<Target>],
         first: usize,
@@ -97,22 +133,75 @@ impl Pool {
         B::Error: Into<BoxError>,
     {
         let shared = &self.shared;
+        match shared.connect_any(targets, first).await? {
+            Taken::Connection(connection) => {
+                let (sender, outline) = self.begin(request)?;
+                let exchange = Exchange { connection, sender, shared: Rc::clone(shared) };
+                self.run(exchange, &outline, targets, first, progress, inform).await
+            }
+            Taken::Stream(lease) => {
+                let (parts, body) = request.into_parts();
+                let body = Some(body).filter(|body| !body.is_end_stream());
+                http2::send(shared, targets, first, lease, (parts, body), (progress, inform)).await
+            }
+        }
+    }
+
+    async fn send_http1<B>(
+        &self,
+        targets: &[Arc<Target>],
+        first: usize,
+        request: Request<B>,
+        progress: &Progress,
+        inform: Inform<'_>,
+    ) -> Result<Response<UpstreamBody<B>>, SendError>
+    where
+        B: Body<Data = Bytes> + Unpin + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let (sender, outline) = self.begin(request)?;
+        let connection = self.shared.connect(targets, first, false).await?;
+        let exchange = Exchange { connection, sender, shared: Rc::clone(&self.shared) };
+        self.run(exchange, &outline, targets, first, progress, inform).await
+    }
+
+    /// Writes the head.
+    fn begin<B>(&self, request: Request<B>) -> Result<(Sender<B>, Outline), SendError>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: Into<BoxError>,
+    {
         let (parts, body) = request.into_parts();
         let body = Some(body).filter(|body| !body.is_end_stream());
-        let mut head = shared.buffers.borrow_mut().head();
+        let mut head = self.shared.buffers.borrow_mut().head();
         let outline = write_head(&parts, body.is_some(), &mut head).map_err(|reason| SendError::RequestBody(reason.into()))?;
-        drop(parts);
-        let sender = Sender::new(head, body, outline.framing, outline.expects_continue);
-        let connection = shared.connect(targets, first, false).await?;
-        let mut exchange = Exchange { connection, sender, shared: Rc::clone(shared) };
+        Ok((Sender::new(head, body, outline.framing, outline.expects_continue), outline))
+    }
+
+    /// Sends what has begun, and once more where that does no harm.
+    async fn run<B>(
+        &self,
+        mut exchange: Exchange<B>,
+        outline: &Outline,
+        targets: &[Arc<Target>],
+        first: usize,
+        progress: &Progress,
+        inform: Inform<'_>,
+    ) -> Result<Response<UpstreamBody<B>>, SendError>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: Into<BoxError>,
+    {
+        let shared = &self.shared;
+        let patience = shared.settings.response_timeout.max(outline.deadline.unwrap_or_default());
         loop {
-            let failure = match self.exchange(&mut exchange, outline.asked, progress, inform).await {
+            let failure = match self.exchange(&mut exchange, outline.asked, patience, progress, inform).await {
                 Ok(head) => return respond(exchange, head),
                 Err(failure) => failure,
             };
             // Whether the upstream saw the request cannot be known: it is repeated only where that does no harm, and once.
             if !(matches!(failure, Failure::Dead(_)) && exchange.connection.reused && outline.repeatable) {
-                return Err(failure.into_error(&exchange.connection, shared.settings.response_timeout));
+                return Err(failure.into_error(&exchange.connection, patience));
             }
             exchange.sender.rewind();
             exchange.connection = shared.connect(targets, first, true).await?;
@@ -123,6 +212,7 @@ impl Pool {
         &self,
         exchange: &mut Exchange<B>,
         asked: Asked,
+        patience: Duration,
         progress: &Progress,
         inform: Inform<'_>,
     ) -> Result<ResponseHead, Failure>
@@ -131,8 +221,14 @@ impl Pool {
         B::Error: Into<BoxError>,
     {
         self.shared.metrics.upstream_connection(exchange.connection.reused);
-        let mut wait = Wait::new(asked, &self.shared, exchange.connection.taken);
+        let mut wait = Wait::new(asked, self.shared.settings.max_head, patience, exchange.connection.taken);
         poll_fn(|cx| exchange.poll_head(cx, &mut wait, progress, inform)).await
+    }
+
+    /// How many HTTP/2 connections are kept.
+    #[cfg(test)]
+    pub(super) fn kept_http2(&self) -> usize {
+        self.shared.hubs.borrow().len()
     }
 
     /// Closes connections that were unused for too long, or that their upstreams have closed; called once a second.
@@ -140,6 +236,7 @@ impl Pool {
         let now = clock::instant();
         self.shared.idle.borrow_mut().purge(now);
         self.shared.failed.borrow_mut().purge(now);
+        self.shared.hubs.borrow_mut().purge(now, self.shared.settings.idle_timeout);
     }
 }
 

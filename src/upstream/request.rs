@@ -1,9 +1,12 @@
 //! Request heads as they are written to an upstream, and the framing of what follows (RFC 9112, sections 3 and 6).
 
+use std::time::Duration;
+
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Uri};
 
+use super::deadline::grpc_timeout;
 use super::head::{Asked, decimal};
 
 /// How the end of a request's body is told.
@@ -24,6 +27,8 @@ pub(super) struct Outline {
     /// Its body waits for a 100.
     pub(super) expects_continue: bool,
     pub(super) asked: Asked,
+    /// How long the client itself will wait, where it says so.
+    pub(super) deadline: Option<Duration>,
 }
 
 /// What a first look over the fields tells.
@@ -32,6 +37,7 @@ struct Seen {
     length: Option<u64>,
     upgrade: bool,
     expects_continue: bool,
+    grpc: bool,
 }
 
 /// Writes the head into `out`. `has_body` says whether there is a body that has not ended.
@@ -62,6 +68,7 @@ pub(super) fn write_head(parts: &Parts, has_body: bool, out: &mut Vec<u8>) -> Re
         repeatable: !has_body && parts.method.is_idempotent(),
         expects_continue: has_body && seen.expects_continue,
         asked: Asked { head: parts.method == Method::HEAD, upgrade: seen.upgrade },
+        deadline: if seen.grpc { grpc_timeout(&parts.headers) } else { None },
     })
 }
 
@@ -94,6 +101,7 @@ fn write_fields(headers: &HeaderMap, out: &mut Vec<u8>) -> Result<Seen, &'static
             // Framing is decided here, whatever anyone put in.
             header::TRANSFER_ENCODING => continue,
             header::UPGRADE => seen.upgrade = true,
+            header::CONTENT_TYPE => seen.grpc |= value.as_bytes().starts_with(b"application/grpc"),
             header::EXPECT => seen.expects_continue |= value.as_bytes().eq_ignore_ascii_case(b"100-continue"),
             header::COOKIE => {
                 cookies += 1;

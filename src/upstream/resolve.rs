@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
-use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,8 @@ use futures_util::future::BoxFuture;
 use rustls::ClientConfig;
 use tokio::sync::{Notify, Semaphore};
 
-use super::client_tls::client_config;
+use super::client_tls::{TlsFiles, client_config};
+use super::identity::Identity;
 use super::{Target, TargetError};
 use crate::clock;
 use crate::model::Origin;
@@ -41,24 +41,34 @@ struct Entry {
 pub struct Resolver {
     forbidden: Vec<SocketAddr>,
     tls: Arc<ClientConfig>,
+    identity: Option<Arc<Identity>>,
     entries: DashMap<Origin, Entry>,
     lookup: Lookup,
     wanted: Notify,
 }
 
 impl Resolver {
-    /// `forbidden`: the gateway's own listeners. `ca_file`: extra roots for https upstreams.
+    /// `forbidden`: the gateway's own listeners. `files`: for upstreams over TLS.
     ///
     /// # Errors
-    /// The file cannot be read, or has no usable certificate.
-    pub fn new(forbidden: Vec<SocketAddr>, ca_file: Option<&Path>) -> Result<Self, TargetError> {
+    /// A file cannot be read, or has nothing usable.
+    pub fn new(forbidden: Vec<SocketAddr>, files: TlsFiles<'_>) -> Result<Self, TargetError> {
         let threads = Arc::new(Semaphore::new(AT_ONCE));
         let system: Lookup = Box::new(move |host, port| Box::pin(ask_system(Arc::clone(&threads), host, port)));
-        Self::with_lookup(forbidden, ca_file, system)
+        Self::with_lookup(forbidden, files, system)
     }
 
-    pub(super) fn with_lookup(forbidden: Vec<SocketAddr>, ca_file: Option<&Path>, lookup: Lookup) -> Result<Self, TargetError> {
-        Ok(Self { forbidden, tls: client_config(ca_file)?, entries: DashMap::new(), lookup, wanted: Notify::new() })
+    pub(super) fn with_lookup(forbidden: Vec<SocketAddr>, files: TlsFiles<'_>, lookup: Lookup) -> Result<Self, TargetError> {
+        let identity = files.identity.map(|(cert, key)| Identity::load(cert, key)).transpose()?;
+        let tls = client_config(files.ca_file, identity.clone())?;
+        Ok(Self { forbidden, tls, identity, entries: DashMap::new(), lookup, wanted: Notify::new() })
+    }
+
+    /// Takes over a client certificate whose files have changed; waits for the disk. Called by a job.
+    pub fn refresh_files(&self) {
+        if let Some(identity) = &self.identity {
+            identity.refresh();
+        }
     }
 
     /// The target of an origin, the same one for equal origins as long as anybody holds it; a new name is resolved by the

@@ -37,7 +37,7 @@ pub fn judge(places: &Places, verdicts: &[Verdict]) {
                 // The client does not show interim responses over this version of HTTP.
                 expected["informational"] = Value::Null;
             }
-            wrong.extend(differences("", &expected, &outcome).into_iter());
+            wrong.extend(differences("", &expected, &outcome));
             if !wrong.is_empty() && !verdict.outcome["failed"].is_null() {
                 wrong.push(verdict.outcome.to_string());
             }
@@ -50,7 +50,7 @@ pub fn judge(places: &Places, verdicts: &[Verdict]) {
         }
     }
     for ((client, case, server), ways) in lines {
-        println!("{client} → {server}: {case}: {}", ways.join(" "));
+        eprintln!("{client} → {server}: {case}: {}", ways.join(" "));
     }
     let names: BTreeSet<&String> = faults.iter().collect();
     assert!(faults.is_empty(), "{} of {} verdicts:\n{}", names.len(), verdicts.len(), faults.join("\n"));

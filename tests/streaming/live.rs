@@ -54,6 +54,30 @@ async fn events_up_to_the_end_of_the_connection_arrive_one_by_one() {
 }
 
 #[tokio::test]
+async fn events_arrive_one_by_one_at_an_http_1_0_client() {
+    for (framing, chunked) in [("transfer-encoding: chunked", true), ("x-framing: none", false)] {
+        let origin = RawUpstream::listen().await;
+        let gateway = gateway(&origin).await;
+        let mut client = gateway.raw("acme").await;
+        client.send("GET /events HTTP/1.0\r\nhost: acme.example.localhost\r\n\r\n").await;
+        let (mut app, _) = origin.head().await;
+        app.send(format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n{framing}\r\n\r\n")).await;
+        let head = client.head().await;
+        assert_eq!((head.status(), head.field("transfer-encoding"), head.field("content-length")), (200, None, None));
+        for number in 0..20 {
+            let event = format!("id: {number}\ndata: x\n\n");
+            app.send(if chunked { format!("{:x}\r\n{event}\r\n", event.len()) } else { event.clone() }).await;
+            assert_eq!(client.take(event.len()).await, event.as_bytes());
+        }
+        if chunked {
+            app.send("0\r\n\r\n").await;
+        }
+        drop(app);
+        assert_eq!(client.rest().await, b"");
+    }
+}
+
+#[tokio::test]
 async fn both_directions_flow_at_once_over_http_1_1() {
     let origin = RawUpstream::listen().await;
     let gateway = gateway(&origin).await;

@@ -149,7 +149,7 @@ async fn an_answer_up_to_the_end_of_a_tls_connection_that_is_torn_off_is_cut() {
     let dir = tempfile::tempdir().unwrap();
     let (ca, acceptor) = app_tls(dir.path());
     let (listener, url) = listen().await;
-    let url = url.replace("http://127.0.0.1", "https://localhost");
+    let url = url.replace("http", "https");
     let gateway = TestGateway::to_url(&url).set("upstream.ca_file", &ca).tenant(tenant("acme")).start().await;
     for speaks in [Speaks::Http10, Speaks::Http11, Speaks::Http2] {
         for in_order in [true, false] {
@@ -170,7 +170,7 @@ async fn an_answer_up_to_the_end_of_a_tls_connection_that_is_torn_off_is_cut() {
     }
 }
 
-/// For an app at `localhost`: the file of its CA, and its side of TLS.
+/// For an app at `127.0.0.1`: the file of its CA, and its side of TLS.
 fn app_tls(dir: &Path) -> (String, TlsAcceptor) {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let made = gatehouse::tls::write_dev_certificates(dir, &Host::parse("app.localhost").unwrap()).unwrap();

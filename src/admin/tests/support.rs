@@ -22,7 +22,7 @@ use crate::model::{Limits, Millis, Money, Overage, Plan};
 use crate::observe::Metrics;
 use crate::store::memory::Memory;
 use crate::tenancy::{Directory, DirectorySettings, Tenants, UsageReader};
-use crate::upstream::Resolver;
+use crate::upstream::{Resolver, TlsFiles};
 
 /// 2026-11-24T12:00:00Z.
 pub const NOW: Millis = Millis(1_795_521_600_000);
@@ -51,7 +51,7 @@ impl Admin {
         let store = Arc::new(Memory::default());
         let dir = tempfile::tempdir().unwrap();
         let journal = Journal::open(dir.path(), &*store, NOW).await.unwrap();
-        let resolver = Arc::new(Resolver::new(vec![config.listen.admin], None).unwrap());
+        let resolver = Arc::new(Resolver::new(vec![config.listen.admin], TlsFiles::default()).unwrap());
         let directory = Directory::new(DirectorySettings {
             base_domain: config.tenancy.base_domain.clone(),
             custom_domains: config.tenancy.custom_domains,

@@ -86,9 +86,13 @@ impl Pump {
             return Poll::Ready(None);
         }
         while self.stream.capacity() == 0 {
-            match ready!(self.stream.poll_capacity(cx)) {
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Poll::Ready(Some(Over::Gone)),
+            match self.stream.poll_capacity(cx) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Some(Over::Gone)),
+                // A client that does not take may send all the same.
+                Poll::Pending => {
+                    return self.body.drive_request(cx).map_or_else(|error| Poll::Ready(Some(Over::Failed(error))), |()| Poll::Pending);
+                }
             }
         }
         let over = self.piece.take().and_then(|(data, is_last)| self.send(data, is_last));
@@ -105,6 +109,7 @@ impl Pump {
 
 fn reason_of(error: &BodyError) -> Reason {
     match error {
+        BodyError::Reset { reason, .. } => *reason,
         BodyError::Upstream(_) | BodyError::RequestBody(_) => Reason::INTERNAL_ERROR,
     }
 }

@@ -3,6 +3,7 @@
 
 mod duplex;
 mod framing;
+mod http2;
 mod peers;
 mod request;
 mod resolve;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::super::Resolver;
 use crate::model::Origin;
+use crate::upstream::TlsFiles;
 
 fn origin(text: &str) -> Origin {
     Origin::parse(text).unwrap()
@@ -32,7 +33,7 @@ fn resolver(forbidden: &[&str]) -> (Resolver, Arc<Mutex<Names>>) {
         Box::pin(std::future::ready(answer)) as _
     });
     let forbidden = forbidden.iter().map(|text| address(text)).collect();
-    (Resolver::with_lookup(forbidden, None, lookup).unwrap(), names)
+    (Resolver::with_lookup(forbidden, TlsFiles::default(), lookup).unwrap(), names)
 }
 
 #[tokio::test]
@@ -134,7 +135,7 @@ async fn names_are_checked_by_what_they_lead_to() {
 
 #[tokio::test]
 async fn the_systems_resolver_is_asked() {
-    let resolver = Resolver::new(vec![], None).unwrap();
+    let resolver = Resolver::new(vec![], TlsFiles::default()).unwrap();
     let target = resolver.target(&origin("http://localhost:9000"));
     resolver.refresh().await;
     let addresses = target.addresses();

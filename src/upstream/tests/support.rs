@@ -38,7 +38,7 @@ pub fn pool_with(settings: PoolSettings) -> Pool {
 /// A target with fixed addresses.
 pub fn target_at(addresses: &[SocketAddr]) -> Arc<Target> {
     let origin = Origin::parse("http://app.test").unwrap();
-    Arc::new(Target::new(origin, &client_config(None).unwrap(), addresses.to_vec()))
+    Arc::new(Target::new(origin, &client_config(None, None).unwrap(), addresses.to_vec()))
 }
 
 /// One connection at the server's side.

@@ -50,7 +50,7 @@ impl Authority {
     }
 
     fn target(&self, origin: &str, address: SocketAddr) -> Arc<Target> {
-        let config = client_config(Some(self.file.path())).unwrap();
+        let config = client_config(Some(self.file.path()), None).unwrap();
         Arc::new(Target::new(Origin::parse(origin).unwrap(), &config, vec![address]))
     }
 }
@@ -189,9 +189,9 @@ async fn a_body_until_close_needs_the_close_of_tls() {
 #[test]
 fn a_bad_file_of_roots_is_refused_by_its_name() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
-    assert!(client_config(Some(file.path())).unwrap_err().to_string().contains("no certificate"));
+    assert!(client_config(Some(file.path()), None).unwrap_err().to_string().contains("no certificate"));
     file.write_all(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
-    let text = client_config(Some(file.path())).unwrap_err().to_string();
+    let text = client_config(Some(file.path()), None).unwrap_err().to_string();
     assert!(text.contains(&file.path().display().to_string()), "{text}");
-    assert!(client_config(Some(std::path::Path::new("/nonexistent"))).is_err());
+    assert!(client_config(Some(std::path::Path::new("/nonexistent")), None).is_err());
 }
