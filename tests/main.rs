@@ -23,6 +23,7 @@ mod limits_of_heads;
 mod metering;
 mod patience;
 mod prior_knowledge;
+mod proxy_protocol;
 mod quick_start;
 mod real_app;
 mod redirects;

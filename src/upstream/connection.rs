@@ -85,6 +85,7 @@ impl SendError {
         match self {
             Self::NoAddress(text) => Self::NoAddress(text.clone()),
             Self::ConnectTimeout(text) => Self::ConnectTimeout(text.clone()),
+            Self::Tls(fault, text) => Self::Tls(*fault, text.clone()),
             other => Self::Unreachable(other.to_string()),
         }
     }

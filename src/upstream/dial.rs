@@ -11,12 +11,11 @@ use tokio::net::TcpStream;
 use tokio::time::error::Elapsed;
 use tokio_rustls::TlsConnector;
 
-use super::client_tls::tls_fault;
+use super::client_tls::{HTTP2_PROTOCOL, Handshake, tls_fault};
 use super::connection::Connection;
 use super::http2::{Hub, Lease, Link};
 use super::pool::Shared;
 use super::stream::Stream;
-use super::target::HTTP2_PROTOCOL;
 use super::{SendError, Target};
 use crate::clock;
 
@@ -94,6 +93,10 @@ impl Shared {
 
     /// A place on the first of `targets`, of either kind, that has one, from number `first` on.
     pub(super) async fn connect_any(self: &Rc<Self>, targets: &[Arc<Target>], first: usize) -> Result<Taken, SendError> {
+        let next = in_turn(targets, first).next().filter(|target| target.is_http2());
+        if let Some(lease) = next.and_then(|target| self.hub(target).take(0)) {
+            return Ok(Taken::Stream(lease));
+        }
         let mut last_error = None;
         for target in self.promising_first(in_turn(targets, first)) {
             let taken = if target.is_http2() {
@@ -127,7 +130,8 @@ impl Shared {
         let mut targets: Vec<_> = targets.collect();
         targets.sort_by_cached_key(|target| {
             let failed = self.failed.borrow();
-            !(target.is_http2() && self.hub(target).has_room()) && target.addresses().iter().all(|address| failed.shuns(*address, now))
+            let has_room = target.is_http2() && self.hub(target).has_room();
+            !has_room && target.addresses().iter().all(|address| failed.shuns(*address, now))
         });
         targets
     }
@@ -190,12 +194,13 @@ async fn open(target: &Target, address: SocketAddr) -> std::io::Result<Stream> {
     // An app whose machine is gone says nothing; without this, whoever waits for the rest of its answer waits for ever.
     SockRef::from(&tcp).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
     let Some(tls) = target.tls() else { return Ok(Stream::Clear(tcp)) };
-    let name = tls.name.clone().ok_or_else(|| std::io::Error::other("no certificate can carry the name of this host"))?;
-    let connector = TlsConnector::from(Arc::clone(&tls.config));
+    let fault = |error| std::io::Error::other(Handshake(error));
+    let name = tls.name.clone().ok_or_else(|| fault(std::io::Error::other("no certificate can carry the name of this host")))?;
+    let connector = TlsConnector::from(tls.client.config(target.is_http2()));
     let limit = |connection: &mut rustls::ClientConnection| connection.set_buffer_limit(Some(TLS_BUFFER));
-    let stream = connector.connect_with(name, tcp, limit).await?;
+    let stream = connector.connect_with(name, tcp, limit).await.map_err(fault)?;
     if target.is_http2() && stream.get_ref().1.alpn_protocol() != Some(HTTP2_PROTOCOL) {
-        return Err(std::io::Error::other("its TLS does not agree on HTTP/2 (ALPN `h2`); write `https://` if it speaks HTTP/1.1"));
+        return Err(fault(std::io::Error::other("its TLS does not agree on HTTP/2 (ALPN `h2`); write `https://` if it speaks HTTP/1.1")));
     }
     Ok(Stream::Tls(Box::new(stream)))
 }

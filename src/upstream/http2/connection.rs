@@ -53,7 +53,7 @@ pub(in crate::upstream) struct Link {
     address: SocketAddr,
     /// The target's addresses for which `address` was last found among them.
     version: Cell<u64>,
-    /// Of the connections to one target a later one has a higher number.
+    /// A later one has a higher number.
     pub(super) number: u64,
 }
 

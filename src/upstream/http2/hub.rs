@@ -24,11 +24,14 @@ const EXPECTED: usize = 100;
 #[derive(Default)]
 pub(in crate::upstream) struct Hubs {
     hubs: HashMap<u64, Rc<Hub>>,
+    /// The number of the last connection.
+    last: Rc<Cell<u64>>,
 }
 
 impl Hubs {
     pub(in crate::upstream) fn of(&mut self, target: &Arc<Target>, tempo: Tempo) -> Rc<Hub> {
-        Rc::clone(self.hubs.entry(target.id()).or_insert_with(|| Rc::new(Hub::new(Arc::clone(target), tempo))))
+        let hub = || Rc::new(Hub::new(Arc::clone(target), tempo, Rc::clone(&self.last)));
+        Rc::clone(self.hubs.entry(target.id()).or_insert_with(hub))
     }
 
     /// Lets go of what was unused for too long at `now`, and of what takes no new streams.
@@ -53,8 +56,8 @@ pub(in crate::upstream) struct Hub {
     pub(super) tempo: Tempo,
     links: RefCell<Vec<Rc<Link>>>,
     dials: RefCell<Vec<Rc<Dial>>>,
-    /// The number of the last connection.
-    last: Cell<u64>,
+    /// The number of the last connection to any target.
+    last: Rc<Cell<u64>>,
     /// Streams that a connection has room for, as last seen.
     expected: Cell<usize>,
     /// A stream has ended; wakes one of those who wait for any.
@@ -71,13 +74,13 @@ struct Dial {
 }
 
 impl Hub {
-    fn new(target: Arc<Target>, tempo: Tempo) -> Self {
+    fn new(target: Arc<Target>, tempo: Tempo, last: Rc<Cell<u64>>) -> Self {
         Self {
             target,
             tempo,
             links: RefCell::default(),
             dials: RefCell::default(),
-            last: Cell::new(0),
+            last,
             expected: Cell::new(EXPECTED),
             freed: Notify::new(),
             dialed: Notify::new(),
@@ -119,8 +122,8 @@ impl Hub {
         self.links.borrow().iter().any(|link| link.is_usable() && link.has_room())
     }
 
-    /// The oldest connections come first, so that the others can age.
-    fn take(self: &Rc<Self>, after: u64) -> Option<Lease> {
+    /// A place that is there already. The oldest connections come first, so that the others can age.
+    pub(in crate::upstream) fn take(self: &Rc<Self>, after: u64) -> Option<Lease> {
         let mut links = self.links.borrow_mut();
         links.retain(|link| link.is_usable());
         let link = links.iter().find(|link| link.number > after && link.has_room())?;

@@ -14,17 +14,17 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::super::client_tls::client_config;
+use super::super::client_tls::{ClientTls, TlsFault, TlsFiles};
 use super::super::{PoolSettings, SendError, Target};
 use super::support::*;
 use crate::model::Origin;
 
-struct Authority {
+pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     file: tempfile::NamedTempFile,
 }
 
-fn authority() -> Authority {
+pub fn authority() -> Authority {
     let mut params = CertificateParams::new(vec![]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -34,7 +34,12 @@ fn authority() -> Authority {
 }
 
 impl Authority {
-    fn acceptor(&self, name: &str) -> TlsAcceptor {
+    pub fn acceptor(&self, name: &str) -> TlsAcceptor {
+        self.acceptor_for(name, &[b"h2", b"http/1.1"])
+    }
+
+    /// That agrees on these protocols.
+    pub fn acceptor_for(&self, name: &str, protocols: &[&[u8]]) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
@@ -45,12 +50,12 @@ impl Authority {
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key)
             .unwrap();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         TlsAcceptor::from(Arc::new(config))
     }
 
-    fn target(&self, origin: &str, address: SocketAddr) -> Arc<Target> {
-        let config = client_config(Some(self.file.path()), None).unwrap();
+    pub fn target(&self, origin: &str, address: SocketAddr) -> Arc<Target> {
+        let config = ClientTls::load(TlsFiles { ca_file: Some(self.file.path()), identity: None }).unwrap();
         Arc::new(Target::new(Origin::parse(origin).unwrap(), &config, vec![address]))
     }
 }
@@ -124,7 +129,7 @@ async fn an_upstream_with_another_name_or_root_is_unreachable() {
     ] {
         let (address, _) = name_server(acceptor).await;
         let outcome = send(&pool(), &ours.target(origin, address), get()).await;
-        assert!(matches!(outcome, Err(SendError::Unreachable(_))), "{:?}", outcome.err());
+        assert!(matches!(outcome, Err(SendError::Tls(TlsFault::Certificate, _))), "{:?}", outcome.err());
     }
 }
 
@@ -189,9 +194,9 @@ async fn a_body_until_close_needs_the_close_of_tls() {
 #[test]
 fn a_bad_file_of_roots_is_refused_by_its_name() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
-    assert!(client_config(Some(file.path()), None).unwrap_err().to_string().contains("no certificate"));
+    assert!(ClientTls::load(TlsFiles { ca_file: Some(file.path()), identity: None }).unwrap_err().to_string().contains("no certificate"));
     file.write_all(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
-    let text = client_config(Some(file.path()), None).unwrap_err().to_string();
+    let text = ClientTls::load(TlsFiles { ca_file: Some(file.path()), identity: None }).unwrap_err().to_string();
     assert!(text.contains(&file.path().display().to_string()), "{text}");
-    assert!(client_config(Some(std::path::Path::new("/nonexistent")), None).is_err());
+    assert!(ClientTls::load(TlsFiles { ca_file: Some(std::path::Path::new("/nonexistent")), identity: None }).is_err());
 }

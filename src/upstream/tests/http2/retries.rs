@@ -272,3 +272,25 @@ async fn a_post_on_a_connection_that_closes_meanwhile_is_told_apart_from_one_tha
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_one_target_refuses_another_may_take() {
+    local(async {
+        let left = Arc::new(std::sync::OnceLock::<Arc<super::super::super::Target>>::new());
+        let known = Arc::clone(&left);
+        let leaving = Server::answering(Builder::new(), move |_, _, mut respond| {
+            // No address is left for another try.
+            known.get().unwrap().publish(vec![]);
+            async move { respond.send_reset(Reason::REFUSED_STREAM) }
+        })
+        .await;
+        left.set(Arc::clone(&leaving.target)).unwrap();
+        let other = Server::ok().await;
+        let targets = [Arc::clone(&leaving.target), Arc::clone(&other.target)];
+        let progress = super::super::super::Progress::default();
+        let response = pool().send(&targets, 0, get(), &progress, &|_| ()).await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!((leaving.connections(), other.connections()), (1, 1));
+    })
+    .await;
+}
