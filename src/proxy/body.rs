@@ -207,10 +207,10 @@ impl Body for AppBody {
                 // Over HTTP/2 another task writes, so it is its turn, whether it was woken before this one or not.
                 this.fault = frame.and_then(Result::err);
                 let mut pause: Pin<Box<dyn Future<Output = ()>>> = Box::pin(yield_now());
-                if pause.as_mut().poll(cx).is_ready() {
-                    cx.waker().wake_by_ref();
+                match pause.as_mut().poll(cx) {
+                    Poll::Pending => this.pause = Some(pause),
+                    Poll::Ready(()) => cx.waker().wake_by_ref(),
                 }
-                this.pause = Some(pause);
                 return Poll::Pending;
             }
             None => note(&mut this.exchange, true),
