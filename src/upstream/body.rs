@@ -35,6 +35,9 @@ pub enum BodyError {
     RequestBody(BoxError),
 }
 
+/// What a poll of a body gives.
+type Polled = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
+
 /// The body of an upstream's response; while it is read, what is left of the request's body `B` is sent.
 ///
 /// With its last frame the connection is free for another request; dropped before, the connection is closed.
@@ -126,7 +129,7 @@ where
         }
     }
 
-    fn poll_stream(&mut self, cx: &mut Context<'_>) -> Option<Poll<Option<Result<Frame<Bytes>, BodyError>>>> {
+    fn poll_stream(&mut self, cx: &mut Context<'_>) -> Option<Polled> {
         let State::Stream(answer) = &mut self.state else { return None };
         let frame = answer.poll_frame(cx);
         if matches!(frame, Poll::Ready(None | Some(Err(_)))) || answer.has_ended() {
