@@ -2,7 +2,8 @@
 //! clients get from hyper's, Node's and Python's servers through the gateway what they get directly, case by case.
 
 mod cases;
-mod contract;
+pub mod contract;
+mod curl;
 mod hyper_client;
 mod judge;
 mod places;
@@ -56,6 +57,11 @@ async fn pythons_clients_get_the_same_directly_and_through_the_gateway() {
     let mut program = Command::new(python().await);
     program.arg(file("client.py"));
     judge(&places, &verdicts_of(program, &places).await);
+}
+
+#[tokio::test]
+async fn curl_shows_the_same_directly_and_through_the_gateway() {
+    curl::Curl::start().await.judge().await;
 }
 
 #[tokio::test]

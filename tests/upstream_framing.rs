@@ -3,6 +3,7 @@
 
 mod app;
 mod cuts;
+mod http2;
 mod leftovers;
 mod table;
 

@@ -90,8 +90,7 @@ impl Gateway {
         let metrics = Arc::new(Metrics::default());
         let (store, journal) = runtime.block_on(open(&config, &clock))?;
         let certificates = certificates(&config)?;
-        let identity = config.upstream.identity.as_ref().map(|(cert, key)| (cert.as_path(), key.as_path()));
-        let files = TlsFiles { ca_file: config.upstream.ca_file.as_deref(), identity };
+        let files = TlsFiles::of(&config.upstream);
         let resolver = Arc::new(Resolver::new(addresses.all(), files).context("TLS to upstreams cannot be set up")?);
         let tenants = tenants(&config, &store, &clock, &resolver, certificates.clone());
         let count = runtime.block_on(load(&tenants)).context("the stored tenants cannot be served")?;

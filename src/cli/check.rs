@@ -5,8 +5,9 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::settings::Settings;
+use super::settings::{Settings, WrongUsage};
 use crate::config::{Config, TlsMode};
+use crate::upstream::{Resolver, TlsFiles};
 
 /// Tell whether a configuration is right
 #[derive(Debug, Args)]
@@ -21,8 +22,12 @@ pub(super) struct Check {
 impl Check {
     pub fn execute(self) -> anyhow::Result<()> {
         let config = self.settings.load()?;
-        for file in missing_files(&config) {
+        let missing = missing_files(&config);
+        for file in &missing {
             super::remark(&format!("note: {} does not exist yet; `run` will need it", file.display()));
+        }
+        if missing.is_empty() {
+            Resolver::new(Vec::new(), TlsFiles::of(&config.upstream)).map_err(|error| WrongUsage(error.to_string()))?;
         }
         Ok(super::print(&summary(&config, self.settings.file()))?)
     }

@@ -39,7 +39,7 @@ pub struct Worker {
     pub access: AccessWriter,
     /// What redirects to https point to.
     pub https_port: u16,
-    /// What goes wrong with upstreams.
+    /// What goes wrong around the gateway.
     pub troubles: Troubles,
 }
 

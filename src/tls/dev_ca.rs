@@ -2,11 +2,12 @@
 //!
 //! What it promises: what is there and still good is used again, so that a root that was once trusted stays trusted; keys
 //! are readable by their owner only, and no file is ever half written. The root is constrained (RFC 5280, section 4.2.1.10)
-//! to the base domain, `localhost` and loopback addresses: a stolen key of it cannot pose as any other site.
+//! to the base domain, `localhost` and loopback addresses: a stolen key of it cannot pose as any other site. The certificate
+//! names no address, for BoringSSL (and so gRPC's libraries) takes none from a root that constrains them.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,6 +20,7 @@ use rcgen::{
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
 
 use super::certificates::Pair;
 use crate::clock::{Clock, SystemClock};
@@ -26,6 +28,8 @@ use crate::model::{Host, Millis};
 
 /// The root's name, as trust stores show it.
 const ROOT_NAME: &str = "gatehouse development CA";
+
+const LOCALHOST: &str = "localhost";
 
 /// Ten years.
 const ROOT_DAYS: i64 = 3650;
@@ -98,7 +102,7 @@ fn ca_params(base_domain: &Host, now: Millis) -> CertificateParams {
     params.name_constraints = Some(NameConstraints {
         permitted_subtrees: vec![
             GeneralSubtree::DnsName(base_domain.to_string()),
-            GeneralSubtree::DnsName("localhost".to_owned()),
+            GeneralSubtree::DnsName(LOCALHOST.to_owned()),
             GeneralSubtree::IpAddress(CidrSubnet::from_v4_prefix([127, 0, 0, 0], 8)),
             GeneralSubtree::IpAddress(CidrSubnet::from_v6_prefix(Ipv6Addr::LOCALHOST.octets(), 128)),
         ],
@@ -119,8 +123,9 @@ fn leaf_params(base_domain: &Host, now: Millis) -> Result<CertificateParams, rcg
 
 fn covered(base_domain: &Host) -> Vec<String> {
     let mut names = vec![base_domain.to_string(), format!("*.{base_domain}")];
-    let own = ["localhost".to_owned(), IpAddr::from(Ipv4Addr::LOCALHOST).to_string(), IpAddr::from(Ipv6Addr::LOCALHOST).to_string()];
-    names.extend(own.into_iter().filter(|name| name != base_domain.as_str()));
+    if base_domain.as_str() != LOCALHOST {
+        names.push(LOCALHOST.to_owned());
+    }
     names
 }
 
@@ -165,7 +170,13 @@ fn is_stored_leaf_good(files: &DevCertificates, base_domain: &Host, now: Millis)
     let names = [base_domain.to_string(), format!("*.{base_domain}")];
     let covers = |pair: &Pair| names.iter().all(|name| pair.names.iter().any(|known| **known == **name));
     let fits = Pair::read(&files.cert, &files.key).is_ok_and(|pair| covers(&pair));
-    fits && is_signed_by(&leaf, &root) && lasts(&leaf, now, LEFT_DAYS) && is_private(&files.key)
+    fits && !names_addresses(&leaf) && is_signed_by(&leaf, &root) && lasts(&leaf, now, LEFT_DAYS) && is_private(&files.key)
+}
+
+/// As earlier versions made them.
+fn names_addresses(leaf: &X509Certificate<'_>) -> bool {
+    let names = leaf.subject_alternative_name().ok().flatten();
+    names.is_some_and(|names| names.value.general_names.iter().any(|name| matches!(name, GeneralName::IPAddress(_))))
 }
 
 fn is_signed_by(cert: &X509Certificate<'_>, root: &X509Certificate<'_>) -> bool {

@@ -11,12 +11,11 @@ use tokio::net::TcpStream;
 use tokio::time::error::Elapsed;
 use tokio_rustls::TlsConnector;
 
-use super::client_tls::tls_fault;
+use super::client_tls::{HTTP2_PROTOCOL, Handshake, tls_fault};
 use super::connection::Connection;
 use super::http2::{Hub, Lease, Link};
 use super::pool::Shared;
 use super::stream::Stream;
-use super::target::HTTP2_PROTOCOL;
 use super::{SendError, Target};
 use crate::clock;
 
@@ -195,12 +194,13 @@ async fn open(target: &Target, address: SocketAddr) -> std::io::Result<Stream> {
     // An app whose machine is gone says nothing; without this, whoever waits for the rest of its answer waits for ever.
     SockRef::from(&tcp).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
     let Some(tls) = target.tls() else { return Ok(Stream::Clear(tcp)) };
-    let name = tls.name.clone().ok_or_else(|| std::io::Error::other("no certificate can carry the name of this host"))?;
-    let connector = TlsConnector::from(Arc::clone(&tls.config));
+    let fault = |error| std::io::Error::other(Handshake(error));
+    let name = tls.name.clone().ok_or_else(|| fault(std::io::Error::other("no certificate can carry the name of this host")))?;
+    let connector = TlsConnector::from(tls.client.config(target.is_http2()));
     let limit = |connection: &mut rustls::ClientConnection| connection.set_buffer_limit(Some(TLS_BUFFER));
-    let stream = connector.connect_with(name, tcp, limit).await?;
+    let stream = connector.connect_with(name, tcp, limit).await.map_err(fault)?;
     if target.is_http2() && stream.get_ref().1.alpn_protocol() != Some(HTTP2_PROTOCOL) {
-        return Err(std::io::Error::other("its TLS does not agree on HTTP/2 (ALPN `h2`); write `https://` if it speaks HTTP/1.1"));
+        return Err(fault(std::io::Error::other("its TLS does not agree on HTTP/2 (ALPN `h2`); write `https://` if it speaks HTTP/1.1")));
     }
     Ok(Stream::Tls(Box::new(stream)))
 }

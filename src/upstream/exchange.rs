@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http_body::Body;
 
+use super::client_tls::{TlsFault, tls_fault};
 use super::connection::Connection;
 use super::head::{Asked, HeadReader, Heads, ResponseHead};
 use super::pool::Shared;
@@ -24,6 +25,8 @@ pub(super) const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 pub(super) enum Failure {
     /// The connection was dead before any octet of the response.
     Dead(String),
+    /// The same, and TLS says why: in TLS 1.3 the upstream may refuse the client's certificate after the handshake.
+    Refused(TlsFault, String),
     /// It closed within the head.
     Closed(String),
     Garbage(&'static str),
@@ -40,6 +43,7 @@ impl Failure {
         let origin = connection.target.origin();
         match self {
             Self::Dead(reason) => SendError::Closed(format!("{origin} closed the connection before it answered: {reason}")),
+            Self::Refused(fault, reason) => SendError::Tls(fault, format!("{origin} ended the connection before it answered: {reason}")),
             Self::Closed(reason) => SendError::Closed(format!("{origin} closed the connection within a response head: {reason}")),
             Self::Garbage(reason) => SendError::Garbage(format!("{origin} sent what is not HTTP/1.1: {reason}")),
             Self::Timeout => SendError::ResponseTimeout(format!("{origin} did not answer within {patience:?}")),
@@ -143,14 +147,22 @@ where
                 ready!(connection.stream.poll_readable(cx));
                 self.shared.lend_buffer(connection);
             }
+            let mut fault = None;
             let reason = match connection.poll_fill(cx) {
                 Poll::Ready(Ok(0)) => "end of stream".to_owned(),
                 Poll::Ready(Ok(_)) => continue,
-                Poll::Ready(Err(error)) => error.to_string(),
+                Poll::Ready(Err(error)) => {
+                    fault = tls_fault(&error).filter(|_| !connection.reused);
+                    error.to_string()
+                }
                 Poll::Pending => return Poll::Pending,
             };
             let untouched = connection.read.is_empty() && !wait.reader.has_begun();
-            return Poll::Ready(Err(if untouched { Failure::Dead(reason) } else { Failure::Closed(reason) }));
+            return Poll::Ready(Err(match fault {
+                Some(fault) if untouched => Failure::Refused(fault, reason),
+                None if untouched => Failure::Dead(reason),
+                _ => Failure::Closed(reason),
+            }));
         }
     }
 

@@ -1,34 +1,36 @@
 //! The certificate that the gateway shows to upstreams that ask for one (mutual TLS).
 //!
-//! Its files are read again when they change; a pair that cannot be used never replaces one that can.
+//! Its files are read again when they change; a pair that cannot be used never replaces one that can, and is told of once.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
-use rustls::client::ResolvesClientCert;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use rustls::{Error, InconsistentKeys, SignatureScheme};
+use rustls::{Error, InconsistentKeys};
 
 use super::TargetError;
 
 /// Larger files are neither certificates nor keys.
 const LARGEST_FILE: u64 = 1 << 20;
 
-/// A certificate chain with its key.
-#[derive(Debug)]
+/// Where a certificate chain and its key are.
 pub(super) struct Identity {
     cert: PathBuf,
     key: PathBuf,
-    shown: ArcSwap<CertifiedKey>,
-    /// What was read last, whether it could be used or not.
-    seen: Mutex<Files>,
+    state: Mutex<State>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+struct State {
+    used: Files,
+    /// What was wrong at the last look, and whether it was told: one file may be written before the other, so that the first
+    /// look at a change may find a pair that is none.
+    complaint: Option<(String, bool)>,
+}
+
+#[derive(PartialEq, Eq)]
 struct Files {
     cert: Vec<u8>,
     key: Vec<u8>,
@@ -36,33 +38,47 @@ struct Files {
 
 impl Identity {
     /// Reads two PEM files.
-    pub(super) fn load(cert: &Path, key: &Path) -> Result<Arc<Self>, TargetError> {
-        let files = Files::read(cert, key)?;
-        let shown = ArcSwap::from_pointee(files.certified(cert, key)?);
-        Ok(Arc::new(Self { cert: cert.to_owned(), key: key.to_owned(), shown, seen: Mutex::new(files) }))
+    pub(super) fn load(cert: &Path, key: &Path) -> Result<(Self, CertifiedKey), TargetError> {
+        let used = Files::read(cert, key)?;
+        let certified = used.certified(cert, key)?;
+        let state = Mutex::new(State { used, complaint: None });
+        Ok((Self { cert: cert.to_owned(), key: key.to_owned(), state }, certified))
     }
 
-    /// Takes over files that have changed; reads them, so it waits for the disk.
-    pub(super) fn refresh(&self) {
+    /// What has changed files, and can be used; reads them, so it waits for the disk.
+    pub(super) fn refresh(&self) -> Option<CertifiedKey> {
         // What is behind the lock is whole at every moment.
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let outcome = match Files::read(&self.cert, &self.key) {
-            Ok(files) if files == *seen => return,
-            Ok(files) => {
-                *seen = files;
-                seen.certified(&self.cert, &self.key)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let looked = Files::read(&self.cert, &self.key).and_then(|files| {
+            let changed = files != state.used;
+            changed.then(|| files.certified(&self.cert, &self.key).map(|certified| (files, certified))).transpose()
+        });
+        match looked {
+            Ok(None) => {
+                state.complaint = None;
+                None
             }
-            // Files on their way, or gone: the next look tells.
-            Err(error) => return tracing::debug!(%error, "the client certificate for upstreams cannot be read"),
-        };
-        match outcome {
-            Ok(certified) => {
-                self.shown.store(Arc::new(certified));
-                tracing::info!("the client certificate for upstreams was loaded again");
+            Ok(Some((files, certified))) => {
+                *state = State { used: files, complaint: None };
+                Some(certified)
             }
             Err(error) => {
-                tracing::error!(%error, "the client certificate for upstreams has changed and cannot be used; the old one is kept")
+                state.complain(error.to_string());
+                None
             }
+        }
+    }
+}
+
+impl State {
+    fn complain(&mut self, text: String) {
+        match &mut self.complaint {
+            Some((known, told)) if *known == text => {
+                if !std::mem::replace(told, true) {
+                    tracing::error!(error = text, "the client certificate for upstreams cannot be used any more; the old one is kept");
+                }
+            }
+            complaint => *complaint = Some((text, false)),
         }
     }
 }
@@ -70,7 +86,8 @@ impl Identity {
 impl Files {
     fn read(cert: &Path, key: &Path) -> Result<Self, TargetError> {
         let read = |path: &Path, name: &str| match std::fs::metadata(path) {
-            Ok(facts) if facts.len() > LARGEST_FILE => Err(wrong(name, path, &"it is too large for one")),
+            Ok(facts) if !facts.is_file() => Err(wrong(name, path, &"it is no file")),
+            Ok(facts) if facts.len() > LARGEST_FILE => Err(wrong(name, path, &"it is too large")),
             Ok(_) => std::fs::read(path).map_err(|error| wrong(name, path, &error)),
             Err(error) => Err(wrong(name, path, &error)),
         };
@@ -99,16 +116,4 @@ impl Files {
 fn wrong(name: &str, path: &Path, reason: &dyn std::fmt::Display) -> TargetError {
     let wanted = if name == "client_cert" { "a PEM file, the certificate itself first" } else { "an unencrypted PEM key" };
     TargetError(format!("`upstream.{name}` {}: {reason}; name {wanted}", path.display()))
-}
-
-impl ResolvesClientCert for Identity {
-    fn resolve(&self, _: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        let shown = self.shown.load_full();
-        // The upstream says whether it takes one; where it cannot check the signature, it gets none and says that.
-        shown.key.choose_scheme(schemes).is_some().then_some(shown)
-    }
-
-    fn has_certs(&self) -> bool {
-        true
-    }
 }

@@ -9,11 +9,9 @@ use std::time::{Duration, Instant};
 use dashmap::DashMap;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
-use rustls::ClientConfig;
 use tokio::sync::{Notify, Semaphore};
 
-use super::client_tls::{TlsFiles, client_config};
-use super::identity::Identity;
+use super::client_tls::{ClientTls, TlsFiles};
 use super::{Target, TargetError};
 use crate::clock;
 use crate::model::Origin;
@@ -40,8 +38,7 @@ struct Entry {
 /// Shared by the control plane: one target for each origin in use. A target that nobody holds is forgotten.
 pub struct Resolver {
     forbidden: Vec<SocketAddr>,
-    tls: Arc<ClientConfig>,
-    identity: Option<Arc<Identity>>,
+    tls: Arc<ClientTls>,
     entries: DashMap<Origin, Entry>,
     lookup: Lookup,
     wanted: Notify,
@@ -59,16 +56,12 @@ impl Resolver {
     }
 
     pub(super) fn with_lookup(forbidden: Vec<SocketAddr>, files: TlsFiles<'_>, lookup: Lookup) -> Result<Self, TargetError> {
-        let identity = files.identity.map(|(cert, key)| Identity::load(cert, key)).transpose()?;
-        let tls = client_config(files.ca_file, identity.clone())?;
-        Ok(Self { forbidden, tls, identity, entries: DashMap::new(), lookup, wanted: Notify::new() })
+        Ok(Self { forbidden, tls: ClientTls::load(files)?, entries: DashMap::new(), lookup, wanted: Notify::new() })
     }
 
     /// Takes over a client certificate whose files have changed; waits for the disk. Called by a job.
     pub fn refresh_files(&self) {
-        if let Some(identity) = &self.identity {
-            identity.refresh();
-        }
+        self.tls.refresh();
     }
 
     /// The target of an origin, the same one for equal origins as long as anybody holds it; a new name is resolved by the

@@ -6,16 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
+use super::client_tls::ClientTls;
 use crate::model::Origin;
 
 /// Numbers targets, so that pools need not compare origins.
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
-
-/// The name of HTTP/2 over TLS (RFC 9113, section 3.2).
-pub(super) const HTTP2_PROTOCOL: &[u8] = b"h2";
 
 /// Why an origin cannot be a target; the text says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +22,7 @@ pub struct TargetError(pub(super) String);
 /// How TLS is spoken with an origin.
 #[derive(Clone)]
 pub(super) struct TargetTls {
-    pub(super) config: Arc<ClientConfig>,
+    pub(super) client: Arc<ClientTls>,
     /// What is asked for (SNI) and verified; none where the host is no name that a certificate can carry.
     pub(super) name: Option<ServerName<'static>>,
 }
@@ -41,12 +38,12 @@ pub struct Target {
 }
 
 impl Target {
-    /// `config` is used where TLS is spoken.
-    pub(super) fn new(origin: Origin, config: &Arc<ClientConfig>, addresses: Vec<SocketAddr>) -> Self {
+    /// `client` is used where TLS is spoken.
+    pub(super) fn new(origin: Origin, client: &Arc<ClientTls>, addresses: Vec<SocketAddr>) -> Self {
         let tls = origin
             .scheme
             .is_tls()
-            .then(|| TargetTls { config: for_scheme(&origin, config), name: ServerName::try_from(origin.host.as_str().to_owned()).ok() });
+            .then(|| TargetTls { client: Arc::clone(client), name: ServerName::try_from(origin.host.as_str().to_owned()).ok() });
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         Self { id, origin, tls, addresses: ArcSwap::from_pointee(addresses), version: AtomicU64::new(0) }
     }
@@ -91,16 +88,6 @@ impl Target {
             self.version.fetch_add(1, Ordering::Release);
         }
     }
-}
-
-/// The same TLS for each scheme, but for the protocol that is offered in it.
-fn for_scheme(origin: &Origin, config: &Arc<ClientConfig>) -> Arc<ClientConfig> {
-    if !origin.scheme.is_http2() {
-        return Arc::clone(config);
-    }
-    let mut config = ClientConfig::clone(config);
-    config.alpn_protocols = vec![HTTP2_PROTOCOL.to_vec()];
-    Arc::new(config)
 }
 
 impl fmt::Debug for Target {

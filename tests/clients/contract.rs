@@ -72,7 +72,9 @@ pub fn reduced(verdict: &Verdict, authority: &str, takes_trailers: bool, way: &s
     Reduced { outcome, faults }
 }
 
-fn response_fields(of: &Value, through: bool, is_echo: bool, faults: &mut Vec<String>) -> Value {
+/// A response's head without what the gateway adds and what belongs to its connection; `is_echo` where the app tells in it what it has
+/// seen.
+pub fn response_fields(of: &Value, through: bool, is_echo: bool, faults: &mut Vec<String>) -> Value {
     let mut fields = fields(of);
     if through {
         take_once(&mut fields, "x-request-id", faults);
@@ -87,7 +89,8 @@ fn response_fields(of: &Value, through: bool, is_echo: bool, faults: &mut Vec<St
     listed(&fields)
 }
 
-fn request_fields(of: &Value, through: bool, is_empty: bool, faults: &mut Vec<String>) -> Value {
+/// What the app has seen without what the gateway adds and what belongs to the connection.
+pub fn request_fields(of: &Value, through: bool, is_empty: bool, faults: &mut Vec<String>) -> Value {
     let mut fields = fields(of);
     if !through {
         join_cookies(&mut fields);
@@ -129,7 +132,7 @@ fn join_cookies(fields: &mut Vec<(String, String)>) {
 
 /// Names in lower case, as they mean the same in any (RFC 9110, section 5.1), and those of one name in their order: between
 /// different names there is none (section 5.3). White space around a value is not of it (RFC 9112, section 5.1).
-fn fields(list: &Value) -> Vec<(String, String)> {
+pub fn fields(list: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut fields: Vec<_> = list
         .as_array()

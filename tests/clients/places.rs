@@ -40,7 +40,7 @@ pub struct Place {
 /// Everything that runs for a test.
 pub struct Places {
     pub all: Vec<Place>,
-    pub clear: TestGateway,
+    _clear: TestGateway,
     pub tls: TestGateway,
     _hyper: HyperServer,
     _others: [Server; 3],
@@ -82,7 +82,7 @@ impl Places {
                 all.push(Place { server, way, url, app: port, without: without(server, way) });
             }
         }
-        Self { all, clear, tls, _hyper: hyper, _others: [node, stdlib, aiohttp] }
+        Self { all, _clear: clear, tls, _hyper: hyper, _others: [node, stdlib, aiohttp] }
     }
 
     /// The host and port of a place.

@@ -1,5 +1,6 @@
 //! Two sides that each go at a pace of their own, and an app that gives, takes or echoes long content.
 
+use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -93,12 +94,23 @@ pub struct App {
 }
 
 impl App {
+    /// Over HTTP/1.1.
     pub async fn start() -> Self {
+        Self::serving("http", serve).await
+    }
+
+    /// Over HTTP/2 in clear.
+    pub async fn start_http2() -> Self {
+        Self::serving("h2c", serve_http2).await
+    }
+
+    async fn serving<F: Future<Output = ()> + Send + 'static>(scheme: &str, serve: impl Fn(TcpStream) -> F + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
         let task = tokio::spawn(async move {
             let mut tasks = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
+                stream.set_nodelay(true).unwrap();
                 tasks.spawn(serve(stream));
             }
         });
@@ -113,7 +125,6 @@ impl Drop for App {
 }
 
 async fn serve(mut stream: TcpStream) {
-    stream.set_nodelay(true).unwrap();
     while let Some(head) = head(&mut stream).await {
         let mut words = head.split([' ', '/']).filter(|word| !word.is_empty());
         let (method, length) = (words.next().unwrap(), words.next().unwrap().parse::<u64>().unwrap());
@@ -133,6 +144,44 @@ async fn serve(mut stream: TcpStream) {
             _ => {
                 stream.write_all(answer.as_bytes()).await.unwrap();
                 echo(&mut stream, length, pace).await;
+            }
+        }
+    }
+}
+
+async fn serve_http2(stream: TcpStream) {
+    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+    let mut tasks = tokio::task::JoinSet::new();
+    while let Some(Ok((request, respond))) = connection.accept().await {
+        tasks.spawn(answer_http2(request, respond));
+    }
+}
+
+async fn answer_http2(request: http::Request<h2::RecvStream>, mut respond: h2::server::SendResponse<Bytes>) {
+    let (head, mut body) = request.into_parts();
+    let mut words = head.uri.path()[1..].split('/');
+    let length: u64 = words.next().unwrap().parse().unwrap();
+    let pace = PACES[words.next().unwrap().parse::<usize>().unwrap()];
+    let answer = |length: u64| http::Response::builder().header("content-length", length).body(()).unwrap();
+    match head.method.as_str() {
+        "PUT" => {
+            pull_all(&mut body, length, pace).await;
+            respond.send_response(answer(0), true).unwrap();
+        }
+        "GET" => {
+            let mut stream = respond.send_response(answer(length), false).unwrap();
+            push_all(&mut stream, length, pace).await;
+        }
+        _ => {
+            let mut stream = respond.send_response(answer(length), false).unwrap();
+            let (mut pacer, mut left) = (Pacer::new(pace), length);
+            while left > 0 {
+                let octets = body.data().await.expect("more content").unwrap();
+                let count = octets.len();
+                left -= count as u64;
+                crate::support::connect::push(&mut stream, octets, left == 0).await.unwrap();
+                body.flow_control().release_capacity(count).unwrap();
+                pacer.moved(count as u64).await;
             }
         }
     }

@@ -1,51 +1,10 @@
 //! The same with programs that nobody here wrote on both sides: curl in front, NGINX and Python's web server behind.
 
-use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
+use crate::support::nginx::{free, nginx, serve};
 use crate::support::raw::Then;
-use crate::support::{RawUpstream, TestGateway, Upstream, eventually, peers, tenant};
-
-/// A process that ends with its test.
-struct Program(Child);
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Starts a server and waits until something listens.
-async fn serve(command: &mut Command, address: SocketAddr) -> Program {
-    let program = Program(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-    eventually("the server listens", || async { tokio::net::TcpStream::connect(address).await.ok() }).await;
-    program
-}
-
-/// A port that was free a moment ago, for servers that cannot be asked for the one they took.
-fn free() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
-async fn nginx(dir: &Path) -> (Program, SocketAddr) {
-    let address = free();
-    let root = dir.join("www");
-    std::fs::create_dir_all(&root).unwrap();
-    std::fs::write(root.join("digits.txt"), "0123456789".repeat(1000)).unwrap();
-    let place = dir.display();
-    let temps = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|name| format!("{name}_temp_path {place}/{name};")).join(" ");
-    let config = format!(
-        "daemon off; master_process off; pid {place}/pid; error_log {place}/error.log; events {{ worker_connections 64; }}\n\
-         http {{ access_log off; default_type text/plain; gzip on; gzip_types text/plain; gzip_proxied any; {temps}\n\
-         server {{ listen {address}; root {place}/www; }} }}"
-    );
-    std::fs::write(dir.join("nginx.conf"), config).unwrap();
-    let mut command = Command::new(peers::debian("nginx", "nginx-light"));
-    command.arg("-e").arg(dir.join("error.log")).arg("-c").arg(dir.join("nginx.conf"));
-    (serve(&mut command, address).await, address)
-}
+use crate::support::{RawUpstream, TestGateway, Upstream, peers, tenant};
 
 #[tokio::test]
 async fn ranges_codings_and_conditions_mean_to_curl_and_nginx_what_they_mean_without_a_gateway() {

@@ -85,8 +85,7 @@ impl Transfer {
 }
 
 /// Fifty at once, at all combinations of paces.
-async fn many_at_once(method: &'static str) {
-    let app = App::start().await;
+async fn many_at_once(method: &'static str, app: App) {
     let gateway = gateway(&app).await;
     let idle = gateway.memory_kb("VmRSS");
     let mut transfers = tokio::task::JoinSet::new();
@@ -108,18 +107,27 @@ async fn many_at_once(method: &'static str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_downloads_at_once_at_different_paces_are_exact_in_bounded_memory() {
-    many_at_once("GET").await;
+    many_at_once("GET", App::start().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_uploads_at_once_at_different_paces_are_exact_in_bounded_memory() {
-    many_at_once("PUT").await;
+    many_at_once("PUT", App::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_downloads_at_once_from_an_app_that_speaks_http_2_are_exact_in_bounded_memory() {
+    many_at_once("GET", App::start_http2().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_uploads_at_once_to_an_app_that_speaks_http_2_are_exact_in_bounded_memory() {
+    many_at_once("PUT", App::start_http2().await).await;
 }
 
 /// An upload whose answer is itself, far larger than all buffers on its way: neither direction may wait for the other to end.
-async fn echoes(http2: bool) {
-    const LENGTH: u64 = 256 * MIB;
-    let app = App::start().await;
+async fn echoes(http2: bool, app: App) {
+    const LENGTH: u64 = 128 * MIB;
     let gateway = gateway(&app).await;
     let idle = gateway.memory_kb("VmRSS");
     Transfer { method: "POST", client: 0, app: 0, http2 }.run(&gateway, LENGTH).await;
@@ -135,10 +143,16 @@ async fn echoes(http2: bool) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_echo_flows_both_ways_at_once_over_http_1_1() {
-    echoes(false).await;
+    echoes(false, App::start().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_echo_flows_both_ways_at_once_over_http_2() {
-    echoes(true).await;
+    echoes(true, App::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_echo_of_an_app_that_speaks_http_2_flows_both_ways_at_once() {
+    echoes(false, App::start_http2().await).await;
+    echoes(true, App::start_http2().await).await;
 }

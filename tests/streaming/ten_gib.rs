@@ -21,18 +21,20 @@ enum Over {
     Clear,
     Tls,
     Http2,
+    /// And so does the app.
+    Http2Throughout,
 }
 
 /// `GET` brings the content down, `PUT` takes it up.
 async fn transfer(over: Over, method: &str) {
-    let app = App::start().await;
+    let app = if over == Over::Http2Throughout { App::start_http2().await } else { App::start().await };
     let builder = TestGateway::to_url(&app.url).set("limits.max_body", "11GiB").tenant(tenant("acme"));
     let gateway = if over == Over::Clear { builder.plaintext() } else { builder }.start().await;
     let (idle, before, begun) = (gateway.memory_kb("VmRSS"), cpu_seconds(gateway.pid()), Instant::now());
     match over {
         Over::Clear => http1(gateway.tcp().await, method).await,
         Over::Tls => http1(gateway.raw_tls("acme", "http/1.1").await, method).await,
-        Over::Http2 => http2(&gateway, method).await,
+        Over::Http2 | Over::Http2Throughout => http2(&gateway, method).await,
     }
     let (took, cpu) = (begun.elapsed().as_secs_f64(), cpu_seconds(gateway.pid()) - before);
     let grown = gateway.memory_kb("VmHWM").saturating_sub(idle);
@@ -111,4 +113,16 @@ async fn ten_gib_come_down_in_flat_memory_over_http_2() {
 #[ignore = "long; run by bench/volume/run"]
 async fn ten_gib_go_up_in_flat_memory_over_http_2() {
     transfer(Over::Http2, "PUT").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "long; run by bench/volume/run"]
+async fn ten_gib_come_down_in_flat_memory_over_http_2_throughout() {
+    transfer(Over::Http2Throughout, "GET").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "long; run by bench/volume/run"]
+async fn ten_gib_go_up_in_flat_memory_over_http_2_throughout() {
+    transfer(Over::Http2Throughout, "PUT").await;
 }

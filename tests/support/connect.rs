@@ -1,5 +1,7 @@
 //! Ways to a test gateway for clients that are nearer to the wire than reqwest: a bare connection, HTTP/2, curl, Python.
 
+use std::io;
+use std::net::SocketAddr;
 use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::task::Poll;
@@ -9,7 +11,8 @@ use h2::client::{ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -29,13 +32,29 @@ pub struct H2Streams {
 impl TestGateway {
     /// A bare connection to the listener that proxies.
     pub async fn tcp(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.https.unwrap_or(self.http)).await.expect("a connection");
+        self.tcp_from("127.0.0.1").await
+    }
+
+    /// The same from another of this machine's addresses.
+    pub async fn tcp_from(&self, address: &str) -> TcpStream {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(SocketAddr::new(address.parse().expect("an address"), 0)).expect("an address of this machine");
+        let stream = socket.connect(self.https.unwrap_or(self.http)).await.expect("a connection");
         stream.set_nodelay(true).expect("a socket");
         stream
     }
 
     /// TLS to a tenant's host.
     pub async fn raw_tls(&self, slug: &str, alpn: &str) -> TlsStream<TcpStream> {
+        let shaken = self.tls_over(self.tcp().await, slug, alpn);
+        within("a TLS handshake", shaken).await.expect("a TLS handshake")
+    }
+
+    /// TLS to a tenant's host over a way that the test has made.
+    pub async fn tls_over<S>(&self, stream: S, slug: &str, alpn: &str) -> io::Result<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let mut roots = rustls::RootCertStore::empty();
         for root in CertificateDer::pem_file_iter(self.ca()).expect("the CA") {
@@ -44,8 +63,7 @@ impl TestGateway {
         let mut config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
         let name = ServerName::try_from(format!("{slug}.{BASE}")).expect("a name");
-        let shaken = TlsConnector::from(Arc::new(config)).connect(name, self.tcp().await);
-        within("a TLS handshake", shaken).await.expect("a TLS handshake")
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await
     }
 
     /// A connection for HTTP/1.1 to a tenant's host; over TLS, if the gateway has it.

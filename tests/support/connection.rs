@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::client::Answer;
 use super::gateway::{BASE, TestGateway};
+use super::raw::within;
 
 /// A connection of HTTP/1.1 or HTTP/2, with the authority it was opened for.
 pub struct Connection {
@@ -28,12 +29,23 @@ pub const VERSIONS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
 impl TestGateway {
     /// Opens a connection to a tenant's own host.
     pub async fn connect(&self, version: Version, slug: &str) -> Connection {
+        self.connect_over(self.tcp().await, version, slug).await
+    }
+
+    /// The same over a way that the test has made.
+    pub async fn connect_over(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        version: Version,
+        slug: &str,
+    ) -> Connection {
         let host = format!("{slug}.{BASE}");
         let authority = format!("{host}:{}", self.https.unwrap_or(self.http).port());
         if self.https.is_none() {
-            return Connection { sender: Sender::over(self.tcp().await, version).await, authority, scheme: "http" };
+            return Connection { sender: Sender::over(stream, version).await, authority, scheme: "http" };
         }
-        let stream = self.raw_tls(slug, if version == Version::HTTP_2 { "h2" } else { "http/1.1" }).await;
+        let shaken = self.tls_over(stream, slug, if version == Version::HTTP_2 { "h2" } else { "http/1.1" });
+        let stream = within("a TLS handshake", shaken).await.expect("a TLS handshake");
         Connection { sender: Sender::over(stream, version).await, authority, scheme: "https" }
     }
 }

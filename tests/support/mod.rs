@@ -7,6 +7,7 @@ pub mod disk;
 pub mod frames;
 pub mod gateway;
 pub mod matrix;
+pub mod nginx;
 pub mod pairs;
 pub mod pattern;
 pub mod peers;

@@ -66,14 +66,12 @@ impl SecureApp {
 async fn one_with_a_ca_of_ones_own_is_reached_and_its_connection_is_used_again() {
     let app = SecureApp::start().await;
     let ca = app.ca.display().to_string();
-    for host in ["localhost", "127.0.0.1"] {
-        let builder = TestGateway::to_url(&app.url(host)).set("upstream.ca_file", &ca).set("listen.workers", "1");
-        let gateway = builder.tenant(tenant("acme")).start().await;
-        let first = gateway.get("acme", "/").await.expect(200).text();
-        let request = gateway.client.post(gateway.url("acme", "/")).body(vec![7_u8; 1 << 20]);
-        let second = crate::support::gateway::send(request).await.expect(200).text();
-        assert_eq!(first.replace(":0", ":1048576"), second);
-    }
+    let builder = TestGateway::to_url(&app.url("localhost")).set("upstream.ca_file", &ca).set("listen.workers", "1");
+    let gateway = builder.tenant(tenant("acme")).start().await;
+    let first = gateway.get("acme", "/").await.expect(200).text();
+    let request = gateway.client.post(gateway.url("acme", "/")).body(vec![7_u8; 1 << 20]);
+    let second = crate::support::gateway::send(request).await.expect(200).text();
+    assert_eq!(first.replace(":0", ":1048576"), second);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 //! What it promises: a client that is gone is noticed by an unanswered PING; at a drain no new stream is taken and those under
 //! way end; extended CONNECT (RFC 8441) is offered.
 
+mod grpc;
 mod pump;
 mod side;
 mod stream;

@@ -8,19 +8,21 @@ use bytes::Bytes;
 use h2::{Reason, SendStream};
 use http_body::Body;
 
+use super::grpc;
 use crate::proxy::body::AnswerBody;
 use crate::upstream::BodyError;
 
-/// Sends `body` to its end. One that fails resets the stream, so that it never looks whole (RFC 9113, section 8.1.1); a client
-/// that resets it ends the body.
-pub(super) async fn pump(stream: SendStream<Bytes>, body: AnswerBody) {
-    let mut pump = Pump { stream, body, piece: None };
+/// Sends `body` to its end. One that fails resets the stream, so that it never looks whole (RFC 9113, section 8.1.1), or ends
+/// an answer of gRPC with a status that says so; a client that resets it ends the body.
+pub(super) async fn pump(stream: SendStream<Bytes>, body: AnswerBody, is_grpc: bool) {
+    let mut pump = Pump { stream, body, is_grpc, piece: None };
     poll_fn(|cx| pump.poll(cx)).await;
 }
 
 struct Pump {
     stream: SendStream<Bytes>,
     body: AnswerBody,
+    is_grpc: bool,
     /// Waits for the window, and whether it is the last.
     piece: Option<(Bytes, bool)>,
 }
@@ -37,7 +39,11 @@ impl Pump {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let over = ready!(self.poll_over(cx));
         if let Over::Failed(error) = over {
-            self.stream.send_reset(reason_of(&error));
+            match grpc::status_of(&error).filter(|_| self.is_grpc) {
+                // It fails only where the client is gone.
+                Some(status) => drop(self.stream.send_trailers(status)),
+                None => self.stream.send_reset(reason_of(&error)),
+            }
         }
         Poll::Ready(())
     }

@@ -13,6 +13,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, DATE, EXPECT};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
 
+use super::grpc::is_grpc;
 use super::pump::pump;
 use super::side::Side;
 use super::websocket::{Asked, switched};
@@ -48,9 +49,9 @@ pub async fn answer(worker: Rc<Worker>, connection: Rc<Connection>, mut request:
         return;
     }
     complete(&mut head, &body);
-    let is_end = body.is_end_stream();
+    let (is_end, is_grpc) = (body.is_end_stream(), is_grpc(head.headers()));
     match respond.send_response(head, is_end) {
-        Ok(send) if !is_end => pump(send, body).await,
+        Ok(send) if !is_end => pump(send, body, is_grpc).await,
         Ok(_) => {}
         Err(error) => {
             tracing::debug!(%error, "an answer cannot be sent over HTTP/2");

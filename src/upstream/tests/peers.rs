@@ -57,7 +57,8 @@ async fn hyper_understands_us_and_we_understand_it() {
             assert_eq!(trailers.is_some_and(|trailers| trailers["x-sum"] == "1"), !with_length);
         }
     }
-    assert_eq!(pool.shared.idle.borrow().len(), 1);
+    // The last request had trailers, after which no other goes over its connection.
+    assert_eq!(pool.shared.idle.borrow().len(), 0);
 }
 
 #[tokio::test]

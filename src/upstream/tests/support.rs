@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-use super::super::client_tls::client_config;
+use super::super::client_tls::{ClientTls, TlsFiles};
 use super::super::{BodyError, Pool, PoolSettings, Progress, SendError, Target, UpstreamBody};
 use crate::model::Origin;
 use crate::observe::Metrics;
@@ -38,7 +38,7 @@ pub fn pool_with(settings: PoolSettings) -> Pool {
 /// A target with fixed addresses.
 pub fn target_at(addresses: &[SocketAddr]) -> Arc<Target> {
     let origin = Origin::parse("http://app.test").unwrap();
-    Arc::new(Target::new(origin, &client_config(None, None).unwrap(), addresses.to_vec()))
+    Arc::new(Target::new(origin, &ClientTls::load(TlsFiles::default()).unwrap(), addresses.to_vec()))
 }
 
 /// One connection at the server's side.

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::super::client_tls::client_config;
+use super::super::client_tls::{ClientTls, TlsFault, TlsFiles};
 use super::super::{PoolSettings, SendError, Target};
 use super::support::*;
 use crate::model::Origin;
@@ -55,7 +55,7 @@ impl Authority {
     }
 
     pub fn target(&self, origin: &str, address: SocketAddr) -> Arc<Target> {
-        let config = client_config(Some(self.file.path()), None).unwrap();
+        let config = ClientTls::load(TlsFiles { ca_file: Some(self.file.path()), identity: None }).unwrap();
         Arc::new(Target::new(Origin::parse(origin).unwrap(), &config, vec![address]))
     }
 }
@@ -129,7 +129,7 @@ async fn an_upstream_with_another_name_or_root_is_unreachable() {
     ] {
         let (address, _) = name_server(acceptor).await;
         let outcome = send(&pool(), &ours.target(origin, address), get()).await;
-        assert!(matches!(outcome, Err(SendError::Unreachable(_))), "{:?}", outcome.err());
+        assert!(matches!(outcome, Err(SendError::Tls(TlsFault::Certificate, _))), "{:?}", outcome.err());
     }
 }
 
@@ -194,9 +194,9 @@ async fn a_body_until_close_needs_the_close_of_tls() {
 #[test]
 fn a_bad_file_of_roots_is_refused_by_its_name() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
-    assert!(client_config(Some(file.path()), None).unwrap_err().to_string().contains("no certificate"));
+    assert!(ClientTls::load(TlsFiles { ca_file: Some(file.path()), identity: None }).unwrap_err().to_string().contains("no certificate"));
     file.write_all(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
-    let text = client_config(Some(file.path()), None).unwrap_err().to_string();
+    let text = ClientTls::load(TlsFiles { ca_file: Some(file.path()), identity: None }).unwrap_err().to_string();
     assert!(text.contains(&file.path().display().to_string()), "{text}");
-    assert!(client_config(Some(std::path::Path::new("/nonexistent")), None).is_err());
+    assert!(ClientTls::load(TlsFiles { ca_file: Some(std::path::Path::new("/nonexistent")), identity: None }).is_err());
 }

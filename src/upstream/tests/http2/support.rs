@@ -11,7 +11,7 @@ use http::{Request, Response};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
-use super::super::super::client_tls::client_config;
+use super::super::super::client_tls::{ClientTls, TlsFiles};
 use super::super::super::{Pool, Target};
 use super::super::support::PATIENCE;
 use crate::model::Origin;
@@ -23,7 +23,7 @@ pub async fn local<T>(test: impl Future<Output = T>) -> T {
 
 pub fn target_at(addresses: &[SocketAddr]) -> Arc<Target> {
     let origin = Origin::parse("h2c://app.test").unwrap();
-    Arc::new(Target::new(origin, &client_config(None, None).unwrap(), addresses.to_vec()))
+    Arc::new(Target::new(origin, &ClientTls::load(TlsFiles::default()).unwrap(), addresses.to_vec()))
 }
 
 pub type Peer = Connection<TcpStream, Bytes>;
