@@ -14,6 +14,7 @@ mod framing_h2;
 mod full_disk;
 mod half_closed;
 mod handshakes;
+mod http2_upstreams;
 mod hygiene;
 mod interim;
 mod leaving;
