@@ -2,7 +2,7 @@
 //! clients get from hyper's, Node's and Python's servers through the gateway what they get directly, case by case.
 
 mod cases;
-mod contract;
+pub mod contract;
 mod curl;
 mod hyper_client;
 mod judge;

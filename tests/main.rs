@@ -1,9 +1,10 @@
 //! The guarantees of the whole program: each file one of them, through a real process, real sockets and real TLS.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, clippy::print_stdout)]
 
 mod admin_access;
 mod audit;
 mod bad_input;
+mod browser;
 mod clients;
 mod demo;
 mod drain;

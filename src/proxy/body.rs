@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Version;
 use http_body::{Body, Frame, SizeHint};
+use tokio::task::yield_now;
 use tokio::time::{Sleep, sleep};
 
 use super::context::Exchange;
@@ -121,6 +122,8 @@ pub struct AppBody {
     exchange: Box<Exchange>,
     /// Why the answer is cut short, once that is known.
     fault: Option<BodyError>,
+    /// Lets what was handed on before the fault go out.
+    pause: Option<Pin<Box<dyn Future<Output = ()>>>>,
     /// Over HTTP/2; over HTTP/1.1 a write that is stuck tells the same.
     turn: Option<Turn>,
 }
@@ -131,7 +134,7 @@ impl AppBody {
         note(&mut exchange, upstream.is_end_stream());
         exchange.inflow.is_answered.set(true);
         let turn = exchange.connection.framing.is_none().then(|| Turn::of(&exchange.connection));
-        Self { upstream, ticket, exchange, fault: None, turn }
+        Self { upstream, ticket, exchange, fault: None, pause: None, turn }
     }
 
     /// Sends what is ready of the request's body while nothing can be handed on of the answer's.
@@ -173,6 +176,10 @@ impl Body for AppBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
+        if let Some(pause) = &mut this.pause {
+            ready!(pause.as_mut().poll(cx));
+            this.pause = None;
+        }
         if let Some(fault) = this.fault.take() {
             return Poll::Ready(Some(Err(fault)));
         }
@@ -196,9 +203,14 @@ impl Body for AppBody {
                     BodyError::Upstream(_) | BodyError::Reset { .. } => Owner::Upstream,
                     BodyError::RequestBody(_) => Owner::Client,
                 };
-                // An error makes hyper drop what it has not written: head and octets that came with it go out first.
+                // An error makes hyper and h2 drop what they have not written: head and octets that came with it go out first.
+                // Over HTTP/2 another task writes, so it is its turn, whether it was woken before this one or not.
                 this.fault = frame.and_then(Result::err);
-                cx.waker().wake_by_ref();
+                let mut pause: Pin<Box<dyn Future<Output = ()>>> = Box::pin(yield_now());
+                match pause.as_mut().poll(cx) {
+                    Poll::Pending => this.pause = Some(pause),
+                    Poll::Ready(()) => cx.waker().wake_by_ref(),
+                }
                 return Poll::Pending;
             }
             None => note(&mut this.exchange, true),

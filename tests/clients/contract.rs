@@ -89,7 +89,8 @@ pub fn response_fields(of: &Value, through: bool, is_echo: bool, faults: &mut Ve
     listed(&fields)
 }
 
-fn request_fields(of: &Value, through: bool, is_empty: bool, faults: &mut Vec<String>) -> Value {
+/// What the app has seen without what the gateway adds and what belongs to the connection.
+pub fn request_fields(of: &Value, through: bool, is_empty: bool, faults: &mut Vec<String>) -> Value {
     let mut fields = fields(of);
     if !through {
         join_cookies(&mut fields);

@@ -149,7 +149,7 @@ async fn an_answer_up_to_the_end_of_a_tls_connection_that_is_torn_off_is_cut() {
     let dir = tempfile::tempdir().unwrap();
     let (ca, acceptor) = app_tls(dir.path());
     let (listener, url) = listen().await;
-    let url = url.replace("http", "https");
+    let url = url.replace("http", "https").replace("127.0.0.1", "localhost");
     let gateway = TestGateway::to_url(&url).set("upstream.ca_file", &ca).tenant(tenant("acme")).start().await;
     for speaks in [Speaks::Http10, Speaks::Http11, Speaks::Http2] {
         for in_order in [true, false] {
