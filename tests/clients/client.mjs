@@ -78,7 +78,12 @@ function beginTwo(session, item) {
   stream.on('headers', (fields, _, raw) => informational.push([fields[':status'], list(raw)]));
   stream.on('trailers', (_, __, raw) => trailers.push(...list(raw)));
   const head = new Promise((resolve, reject) => {
-    stream.on('response', (fields, _, raw) => resolve({ status: fields[':status'], headers: list(raw) })).on('error', reject);
+    stream.on('response', (fields, flags, raw) => {
+      const status = fields[':status'];
+      const ends = flags & http2.constants.NGHTTP2_FLAG_END_STREAM;
+      if (!ends && (item.method === 'HEAD' || status === 204 || status === 304)) reject(new Error('DATA where there is no body'));
+      resolve({ status, headers: list(raw) });
+    }).on('error', reject);
     session.on('error', reject);
     stream.on('close', () => reject(new Error('closed before an answer')));
   });

@@ -98,13 +98,14 @@ fn cases() -> Vec<Case> {
         ("two addresses with one connection", 0, "-o one {app}/one -o two {app}/two".to_owned()),
         ("twenty at once", 0, "-Z -o #1.out {app}/parallel/[1-20]".to_owned()),
         ("early hints", 0, with(&hints, "")),
-        ("an answer that is cut", 18, with(&cut, "")),
+        (CUT, 18, with(&cut, "")),
         ("an answer until the connection closes", 0, with(&until, "")),
         ("no keep-alive", 0, with("/seen", "-H Connection:close")),
     ];
     lines.into_iter().map(|(name, exit, line)| (name, exit, line.split_whitespace().map(str::to_owned).collect())).collect()
 }
 
+const CUT: &str = "an answer that is cut";
 const WRITTEN_MARK: &str = "{written}";
 
 /// What curl 7.88 and others of its age do right, with any server.
@@ -144,7 +145,11 @@ impl Curl {
             let mut direct = Value::Null;
             for (way, version) in WAYS.into_iter().filter(|(_, version)| can(version, name, &options)) {
                 let mut wrong = Vec::new();
-                let seen = within(name, self.run(way, version, &options, &mut wrong)).await;
+                let mut seen = within(name, self.run(way, version, &options, &mut wrong)).await;
+                if name == CUT {
+                    // How much comes before the end is a matter of time: a reset over HTTP/2 overtakes what is not sent yet.
+                    seen = json!({"exit": seen["exit"]});
+                }
                 if way == "direct" {
                     if seen["exit"] != exit {
                         wrong.push(seen.to_string());
