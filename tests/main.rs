@@ -15,6 +15,7 @@ mod full_disk;
 mod grpc;
 mod half_closed;
 mod handshakes;
+mod http2_upstreams;
 mod hygiene;
 mod interim;
 mod leaving;
