@@ -128,7 +128,10 @@ def rest(answers, read=None):
 
 def ending(call):
     """Status, details and metadata. How the library words its own details depends on the moment and the port."""
-    details = re.sub(r"127\.0\.0\.1:\d+", "ADDRESS", re.sub(r"^Stream removed \((.*)\)$", r"\1", call.details() or ""))
+    details = re.sub(r"^Stream removed \((.*)\)$", r"\1", call.details() or "")
+    details = re.sub(r"127\.0\.0\.1:\d+", "ADDRESS", details)
+    # Either end may be the first to see it.
+    details = re.sub(r"^Deadline exceeded$", "Deadline Exceeded", details)
     return {
         "status": call.code().name,
         "details": details,

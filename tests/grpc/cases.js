@@ -50,7 +50,7 @@ function begin(kind, method, { request, requests, fields = {}, seconds = 15, com
     call.on("status", (status) =>
       setImmediate(() => {
         // The library adds to its own details how long which part of it took.
-        const details = status.details.replace(/^(Deadline exceeded) .*$/, "$1");
+        const details = status.details.replace(/^Deadline exceeded.*$/i, "Deadline exceeded");
         const { count, octets, initial } = seen;
         const sha256 = sum.digest("hex").slice(0, 16);
         done({ status: grpc.status[status.code], details, initial, trailing: plain(status.metadata), count, octets, sha256 });
