@@ -12,6 +12,7 @@ mod extended_connect;
 mod framing;
 mod framing_h2;
 mod full_disk;
+mod grpc;
 mod half_closed;
 mod handshakes;
 mod http2_upstreams;
