@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use crate::support::gateway::GatewayBuilder;
-use crate::support::{TestGateway, tenant};
+use crate::support::{TestGateway, eventually, tenant};
 
 /// Both ways to be reached.
 pub const SCHEMES: [&str; 2] = ["h2c", "h2"];
@@ -94,7 +94,9 @@ impl App {
 
     /// A gateway in front of it, with a tenant `acme`; not started yet.
     pub fn gateway(&self) -> GatewayBuilder {
-        let url = format!("{}://127.0.0.1:{}", self.scheme, self.address.port());
+        // The certificate is one for names.
+        let host = if self.ca.is_some() { "localhost" } else { "127.0.0.1" };
+        let url = format!("{}://{host}:{}", self.scheme, self.address.port());
         let builder = TestGateway::to_url(&url).set("listen.workers", "1").tenant(tenant("acme"));
         match &self.ca {
             Some(ca) => builder.set("upstream.ca_file", &ca.display().to_string()),
@@ -122,6 +124,11 @@ fn secured(dir: &tempfile::TempDir) -> (Option<TlsAcceptor>, Option<PathBuf>) {
     let mut config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
     config.alpn_protocols = vec![b"h2".to_vec()];
     (Some(TlsAcceptor::from(Arc::new(config))), Some(made.ca))
+}
+
+/// Waits for a line in the gateway's log.
+pub async fn logged(gateway: &TestGateway, text: &str) {
+    eventually(text, || async { gateway.log().iter().any(|line| line.contains(text)).then_some(()) }).await;
 }
 
 /// 200, and a body to go on with.

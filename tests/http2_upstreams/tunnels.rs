@@ -9,7 +9,7 @@ use h2::server::Builder;
 use http::{Method, Response};
 use tokio::io::AsyncWriteExt;
 
-use super::app::{App, SCHEMES, say};
+use super::app::{App, SCHEMES, logged, say};
 use crate::support::connect::{head_of, piece_of, push};
 use crate::support::within;
 
@@ -99,10 +99,7 @@ async fn where_the_app_takes_no_websockets_the_client_has_a_502_and_the_log_the_
     let mut client = gateway.raw("acme").await;
     client.send(upgrade()).await;
     assert_eq!(client.head().await.status(), 502);
-    crate::support::eventually("a line in the log", || async {
-        gateway.log().iter().any(|line| line.contains("does not take WebSockets over HTTP/2")).then_some(())
-    })
-    .await;
+    logged(&gateway, "does not take WebSockets over HTTP/2").await;
     assert_eq!(gateway.get("acme", "/").await.expect(200).text(), "ok");
     // A client that leaves at once leaves nothing behind.
     let app = echoing("h2c").await;
