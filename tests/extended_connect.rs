@@ -183,6 +183,36 @@ async fn a_client_that_resets_its_stream_ends_the_apps_connection_and_no_other_s
     takes(&mut other_app, b"still").await;
 }
 
+/// Asks until the request is let in.
+async fn next_asked(client: &mut H2Streams, origin: &RawUpstream) -> (Raw, Head, SendStream<Bytes>) {
+    loop {
+        let (response, up) = ask(client).await;
+        tokio::select! {
+            (app, head) = origin.head() => return (app, head, up),
+            answer = head_of(response) => assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_resets_its_stream_as_the_answer_arrives_leaves_nothing_behind() {
+    let origin = RawUpstream::listen().await;
+    let gateway = TestGateway::to_url(&origin.url()).tenant(tenant("acme").concurrency(1)).start().await;
+    let mut client = gateway.h2_streams("acme").await;
+    for turn in 0..60_u32 {
+        let (mut app, head, mut up) = within("the place in flight is free", next_asked(&mut client, &origin)).await;
+        // Now the one is first, now the other.
+        if turn % 2 == 0 {
+            switch(&mut app, &head).await;
+            up.send_reset(Reason::CANCEL);
+        } else {
+            up.send_reset(Reason::CANCEL);
+            let _ = app.try_send("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n").await;
+        }
+        within("the app's connection ends", app.rest()).await;
+    }
+}
+
 #[tokio::test]
 async fn a_tenant_s_suspension_resets_the_stream_within_a_second() {
     let origin = RawUpstream::listen().await;

@@ -4,4 +4,6 @@ mod failing;
 mod keep_alive;
 mod retries;
 mod secure;
+mod secure_endings;
+mod secure_peers;
 mod several;

@@ -141,7 +141,7 @@ pub struct Upstream {
     pub response_timeout: Duration,
     /// How long an unused connection is kept.
     pub idle_timeout: Duration,
-    /// Extra roots (PEM file) for https upstreams.
+    /// Extra roots (PEM file) for https and h2 upstreams.
     pub ca_file: Option<PathBuf>,
     /// Certificate chain and key that upstreams are shown that ask for one.
     pub identity: Option<(PathBuf, PathBuf)>,

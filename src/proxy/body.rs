@@ -16,6 +16,7 @@ use super::context::Exchange;
 use super::headers::strip_trailers;
 use super::inbound::{Inbound, InboundError};
 use super::reserve::{Meter, Ticket};
+use super::settle::strip_reports;
 use super::turn::Turn;
 use crate::observe::Owner;
 use crate::upstream::{BodyError, UpstreamBody};
@@ -191,6 +192,7 @@ impl Body for AppBody {
                     this.exchange.bytes_out += data.len() as u64;
                 } else if let Some(trailers) = frame.trailers_mut() {
                     strip_trailers(trailers);
+                    strip_reports(trailers);
                 }
                 note(&mut this.exchange, this.upstream.is_end_stream());
             }

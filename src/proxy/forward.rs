@@ -1,6 +1,8 @@
 //! Forward: the request goes to the tenant's upstream with its context, and a response head comes back.
 
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{CONNECTION, HOST, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
@@ -15,7 +17,7 @@ use super::refusal::Refusal;
 use super::reserve::Ticket;
 use crate::clock::instant;
 use crate::observe::Owner;
-use crate::upstream::{SendError, UpstreamBody};
+use crate::upstream::{SendError, Target, UpstreamBody, grpc_timeout};
 
 const X_TENANT_ID: HeaderName = HeaderName::from_static("x-tenant-id");
 const X_TENANT_SLUG: HeaderName = HeaderName::from_static("x-tenant-slug");
@@ -36,7 +38,8 @@ pub async fn forward(
     let (mut parts, incoming) = request.into_parts();
     edit(exchange, ticket, &mut parts.headers);
     let limits = &exchange.worker.config.limits;
-    let body = ClientBody::new(incoming, ticket.another_meter(), Rc::clone(&exchange.inflow), limits.max_body, limits.idle_timeout);
+    let patience = limits.idle_timeout.max(deadline_of(&parts.headers, &facts.targets));
+    let body = ClientBody::new(incoming, ticket.another_meter(), Rc::clone(&exchange.inflow), limits.max_body, patience);
     let first = ticket.tenant().turn(facts);
     let sent = instant();
     let request = Request::from_parts(parts, body);
@@ -51,6 +54,13 @@ pub async fn forward(
             ticket.give_back();
         }
     })
+}
+
+/// How long a client of gRPC says that the whole call may take, so that it may be silent as long between its messages. It counts
+/// only for apps that can speak gRPC: others shall not wait longer for a body because somebody says so.
+fn deadline_of(headers: &HeaderMap, targets: &[Arc<Target>]) -> Duration {
+    let timeout = if targets.iter().any(|target| target.is_http2()) { grpc_timeout(headers) } else { None };
+    timeout.unwrap_or_default()
 }
 
 /// Over HTTP/2 every 2xx says that there is a tunnel now (RFC 8441, section 5), so that only a 101 may become one.

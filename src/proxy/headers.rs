@@ -36,7 +36,7 @@ const HOP_BY_HOP: [&str; 9] = [
 const NEVER_NOMINATED: [HeaderName; 3] = [header::HOST, header::CONTENT_LENGTH, header::CONTENT_TYPE];
 
 /// Fields that frame, route or authenticate a message, which a trailer must not do (RFC 9110, section 6.5.1).
-const NOT_IN_TRAILERS: [&str; 30] = [
+const NOT_IN_TRAILERS: [&str; 29] = [
     "accept-encoding",
     "age",
     "authorization",
@@ -66,8 +66,10 @@ const NOT_IN_TRAILERS: [&str; 30] = [
     "via",
     "warning",
     "www-authenticate",
-    "x-api-key",
 ];
+
+/// Where a key may be, which no spelling of may carry past the gateway.
+const API_KEY: &str = "x-api-key";
 
 /// Whether `name` is, in any spelling, one that only the gateway may say.
 pub fn is_reserved(name: &str) -> bool {
@@ -113,7 +115,11 @@ pub fn strip_response(headers: &mut HeaderMap, is_upgrade: bool) {
 pub fn strip_trailers(trailers: &mut HeaderMap) {
     remove_nominated(trailers);
     remove_where(trailers, |name| {
-        is_reserved(name) || is_hop_by_hop(name) || is_forwarding(name, false) || NOT_IN_TRAILERS.contains(&name)
+        is_reserved(name)
+            || is_hop_by_hop(name)
+            || is_forwarding(name, false)
+            || is_spelling_of(name, API_KEY)
+            || NOT_IN_TRAILERS.contains(&name)
     });
 }
 

@@ -126,15 +126,6 @@ where
         }
     }
 
-    fn poll_stream(&mut self, cx: &mut Context<'_>) -> Option<Poll<Option<Result<Frame<Bytes>, BodyError>>>> {
-        let State::Stream(answer) = &mut self.state else { return None };
-        let frame = answer.poll_frame(cx);
-        if matches!(frame, Poll::Ready(None | Some(Err(_)))) || answer.has_ended() {
-            self.state = State::Ended;
-        }
-        Some(frame)
-    }
-
     /// The response is complete: the connection is kept if it is clean.
     fn finish(&mut self) {
         let State::Reading(mut reading) = std::mem::replace(&mut self.state, State::Ended) else { return };
@@ -200,7 +191,11 @@ where
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        if let Some(frame) = this.poll_stream(cx) {
+        if let State::Stream(answer) = &mut this.state {
+            let frame = answer.poll_frame(cx);
+            if matches!(frame, Poll::Ready(None | Some(Err(_)))) || answer.has_ended() {
+                this.state = State::Ended;
+            }
             return frame;
         }
         if let State::Reading(reading) = &mut this.state {

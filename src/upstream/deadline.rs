@@ -10,7 +10,7 @@ use super::head::decimal;
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// The value of `grpc-timeout`, of gRPC requests only.
-pub(super) fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
+pub fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
     let media = headers.get(CONTENT_TYPE)?.as_bytes();
     if !media.get(..16)?.eq_ignore_ascii_case(b"application/grpc") {
         return None;

@@ -37,6 +37,7 @@ mod websocket;
 pub use body::{BodyError, UpstreamBody};
 pub use client_tls::{TlsFault, TlsFiles};
 pub use connection::{Progress, SendError};
+pub use deadline::grpc_timeout;
 pub use http2::H2Duplex;
 pub use pool::{Pool, PoolSettings};
 pub use resolve::Resolver;

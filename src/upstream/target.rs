@@ -64,7 +64,7 @@ impl Target {
     }
 
     /// Whether HTTP/2 is spoken with it.
-    pub(super) const fn is_http2(&self) -> bool {
+    pub const fn is_http2(&self) -> bool {
         self.origin.scheme.is_http2()
     }
 

@@ -1,4 +1,4 @@
-//! NGINX as an app: a folder of files, served with ranges, validators and gzip.
+//! NGINX as an app: a folder of files, served with ranges, validators and gzip, or whatever a test configures.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -34,15 +34,20 @@ pub async fn nginx(dir: &Path) -> (Program, SocketAddr) {
     let root = dir.join("www");
     std::fs::create_dir_all(&root).expect("a folder");
     std::fs::write(root.join("digits.txt"), "0123456789".repeat(1000)).expect("a file");
+    let files = format!("gzip on; gzip_types text/plain; gzip_proxied any; server {{ listen {address}; root {}; }}", root.display());
+    (nginx_with(dir, address, &files).await, address)
+}
+
+/// NGINX with this configuration of its HTTP, which listens on `address`.
+pub async fn nginx_with(dir: &Path, address: SocketAddr, http: &str) -> Program {
     let place = dir.display();
     let temps = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|name| format!("{name}_temp_path {place}/{name};")).join(" ");
     let config = format!(
         "daemon off; master_process off; pid {place}/pid; error_log {place}/error.log; events {{ worker_connections 64; }}\n\
-         http {{ access_log off; default_type text/plain; gzip on; gzip_types text/plain; gzip_proxied any; {temps}\n\
-         server {{ listen {address}; root {place}/www; }} }}"
+         http {{ access_log off; default_type text/plain; {temps}\n{http} }}"
     );
     std::fs::write(dir.join("nginx.conf"), config).expect("a file");
     let mut command = Command::new(peers::debian("nginx", "nginx-light"));
     command.arg("-e").arg(dir.join("error.log")).arg("-c").arg(dir.join("nginx.conf"));
-    (serve(&mut command, address).await, address)
+    serve(&mut command, address).await
 }

@@ -24,7 +24,7 @@ pub fn python(packages: &[&str]) -> PathBuf {
 
 /// The folder of the programs that a package from npm brings, with its version (`serve@14.2.7`).
 pub fn node(package: &str) -> PathBuf {
-    let home = cache().join(format!("node-{}", package.replace('@', "-")));
+    let home = cache().join(format!("node-{}", package.replace(['@', '/'], "-")));
     once(&home, || {
         std::fs::create_dir_all(&home).expect("a folder");
         run(Command::new("npm").args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"]).arg(&home).arg(package));

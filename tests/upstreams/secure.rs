@@ -88,11 +88,3 @@ async fn one_with_an_unknown_ca_or_another_name_gets_nothing() {
         assert!(gateway.log().iter().any(|line| line.contains("certificate")), "the log tells why: {:?}", gateway.log());
     }
 }
-
-#[tokio::test]
-async fn one_that_speaks_no_tls_is_unreachable() {
-    let origin = crate::support::Upstream::replying("clear").start().await;
-    let gateway = TestGateway::to_url(&origin.url().replace("http", "https")).tenant(tenant("acme")).start().await;
-    gateway.get("acme", "/").await.expect(502).code("upstream_unreachable");
-    assert!(origin.seen().is_empty());
-}

@@ -15,15 +15,14 @@ pub struct Side {
     interim: RefCell<Vec<Response<()>>>,
     /// The WebSocket that was asked for.
     websocket: Option<Asked>,
-    tunnel: Cell<Option<oneshot::Sender<H2Duplex>>>,
     tunneled: Cell<Option<oneshot::Receiver<H2Duplex>>>,
 }
 
 impl Side {
-    /// Of a request for a WebSocket.
-    pub(super) fn of_websocket(asked: Asked) -> Self {
+    /// Of a request for a WebSocket. The stream has the other end: whoever waits for the tunnel hears if it ends without one.
+    pub(super) fn of_websocket(asked: Asked) -> (Self, oneshot::Sender<H2Duplex>) {
         let (tunnel, tunneled) = oneshot::channel();
-        Self { websocket: Some(asked), tunnel: Cell::new(Some(tunnel)), tunneled: Cell::new(Some(tunneled)), ..Self::default() }
+        (Self { websocket: Some(asked), tunneled: Cell::new(Some(tunneled)), ..Self::default() }, tunnel)
     }
 
     /// Hands on an interim response; the stream sends it before anything else.
@@ -49,13 +48,5 @@ impl Side {
     /// The client's end of the tunnel, once the stream has answered 200; to be asked for once.
     pub fn take_tunnel(&self) -> Option<oneshot::Receiver<H2Duplex>> {
         self.tunneled.take()
-    }
-
-    /// The stream is a tunnel from now on.
-    pub(super) fn switch(&self, duplex: H2Duplex) {
-        if let Some(tunnel) = self.tunnel.take() {
-            // Nobody waits for it where the exchange has ended; dropping the stream tells the client.
-            let _ = tunnel.send(duplex);
-        }
     }
 }

@@ -27,7 +27,10 @@ use crate::upstream::H2Duplex;
 
 /// Answers one request.
 pub async fn answer(worker: Rc<Worker>, connection: Rc<Connection>, mut request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
-    let side = Rc::new(Asked::rewrite(&mut request).map_or_else(Side::default, Side::of_websocket));
+    let (side, tunnel) = match Asked::rewrite(&mut request).map(Side::of_websocket) {
+        Some((side, tunnel)) => (Rc::new(side), Some(tunnel)),
+        None => (Rc::default(), None),
+    };
     let (parts, stream) = request.into_parts();
     let (body, stream) = if side.asked_for_websocket() {
         (Inbound::None, Some(stream))
@@ -39,12 +42,11 @@ pub async fn answer(worker: Rc<Worker>, connection: Rc<Connection>, mut request:
     let Some(response) = handle_unless_reset(handled, &side, &mut respond).await else { return };
     let (head, body) = response.into_parts();
     let mut head = Response::from_parts(head, ());
-    if let Some(stream) = stream
-        && head.status() == StatusCode::SWITCHING_PROTOCOLS
-    {
+    if let (Some(stream), Some(tunnel), StatusCode::SWITCHING_PROTOCOLS) = (stream, tunnel, head.status()) {
         switched(&mut head);
         if let Ok(send) = respond.send_response(head, false) {
-            side.switch(H2Duplex::new(send, stream));
+            // Nobody waits for it where the exchange has ended; dropping the stream tells the client.
+            let _ = tunnel.send(H2Duplex::new(send, stream));
         }
         return;
     }

@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -12,12 +11,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use h2::client::{Builder, Connection, SendRequest};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::super::Target;
 use super::super::stream::Stream;
 use super::hub::Hub;
 use super::keepalive::Keepalive;
+use super::transport::Transport;
 use crate::clock;
 
 /// Streams at once, where the peer allows more or does not say.
@@ -182,45 +181,5 @@ async fn drive(mut connection: Connection<Transport, Bytes>, mut keepalive: Keep
     // Its streams learn of the end when it is dropped; whoever wakes then must not find it among those in use.
     if let Some(hub) = hub.upgrade() {
         hub.sweep();
-    }
-}
-
-/// The stream under a connection; notes that something came.
-struct Transport {
-    stream: Stream,
-    heard: Rc<Cell<bool>>,
-}
-
-impl AsyncRead for Transport {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
-        if buf.filled().len() > before {
-            this.heard.set(true);
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Transport {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
     }
 }

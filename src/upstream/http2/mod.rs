@@ -16,6 +16,7 @@ mod keepalive;
 mod lease;
 mod pump;
 mod request;
+mod transport;
 mod websocket;
 
 pub(super) use answer::Answer;

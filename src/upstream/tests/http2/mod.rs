@@ -3,6 +3,7 @@
 mod bodies;
 mod connections;
 mod heads;
+mod pressure;
 mod retries;
 mod support;
 mod tls;
