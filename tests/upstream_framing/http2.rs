@@ -161,8 +161,9 @@ async fn long_heads_pass_to_and_from_an_app_that_speaks_http_2() {
     let builder = TestGateway::to_url(&url).set("limits.max_header_bytes", "1MiB").set("limits.max_headers", "256").tenant(tenant("acme"));
     let gateway = builder.start().await;
     let names: Vec<String> = (0..200).map(|number| format!("x-{number}")).collect();
-    let value = "v".repeat(5000);
-    let fields: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), value.as_str())).collect();
+    let value = "v".repeat(900_000);
+    let mut fields: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), name.as_str())).collect();
+    fields.push(("x-long", &value));
     let target = format!("/{}", "t".repeat(40_000));
     for speaks in [Speaks::Http11, Speaks::Http2] {
         for (octets, passes) in [(60 << 10, true), (70 << 10, false)] {
