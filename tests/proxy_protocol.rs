@@ -55,7 +55,9 @@ async fn refused(gateway: &TestGateway, reason: &str) -> u64 {
 }
 
 async fn number(gateway: &TestGateway, name: &str) -> u64 {
-    let metrics = gateway.admin(Method::GET, "/metrics", Value::Null).await.expect(200).text();
+    // Over a connection of its own: one that was idle for as long as a test waits may be closing.
+    let request = gateway.client_with(|client| client).get(format!("http://{}/metrics", gateway.admin));
+    let metrics = crate::support::gateway::send(request).await.expect(200).text();
     let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("{name}: {metrics}")).parse().unwrap()
 }
