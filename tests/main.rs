@@ -40,3 +40,4 @@ mod tenant_api;
 mod upstream_framing;
 mod upstreams;
 mod websocket;
+mod websocket_suite;

@@ -35,13 +35,24 @@ pub fn node(package: &str) -> PathBuf {
 /// A program from a Debian package; installed where it is missing and the test may do so.
 pub fn debian(program: &str, package: &str) -> PathBuf {
     let find = || ["/usr/bin", "/usr/sbin", "/usr/local/bin"].iter().map(|dir| Path::new(dir).join(program)).find(|path| path.exists());
+    from_debian(find, program, package)
+}
+
+/// A library from a Debian package; installed where it is missing and the test may do so.
+pub fn debian_library(name: &str, package: &str) -> PathBuf {
+    // Debian has a folder for each architecture.
+    let folders = || std::fs::read_dir("/usr/lib").expect("a folder of libraries").filter_map(Result::ok);
+    from_debian(|| folders().map(|folder| folder.path().join(name)).find(|path| path.exists()), name, package)
+}
+
+fn from_debian(find: impl Fn() -> Option<PathBuf>, name: &str, package: &str) -> PathBuf {
     find().unwrap_or_else(|| {
         let _lock = lock(&cache().join("apt.lock"));
         if find().is_none() {
             run(Command::new("apt-get").args(["-qq", "update"]));
             run(Command::new("apt-get").args(["-qq", "install", "--yes", "--no-install-recommends", package]));
         }
-        find().unwrap_or_else(|| panic!("{program} is missing: apt-get install {package}"))
+        find().unwrap_or_else(|| panic!("{name} is missing: apt-get install {package}"))
     })
 }
 
@@ -79,6 +90,7 @@ pub fn run(command: &mut Command) -> String {
 /// A server that runs until it is dropped.
 pub struct Server {
     pub address: SocketAddr,
+    said: Arc<Mutex<Vec<String>>>,
     child: Child,
 }
 
@@ -102,7 +114,12 @@ impl Server {
             lines.iter().find_map(|line| port_in(line))
         })
         .await;
-        Self { address: SocketAddr::from(([127, 0, 0, 1], address)), child }
+        Self { address: SocketAddr::from(([127, 0, 0, 1], address)), said, child }
+    }
+
+    /// A line of its output.
+    pub async fn line(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        eventually(what, || async { self.said.lock().expect("not poisoned").iter().find(|line| wanted(line)).cloned() }).await
     }
 
     /// Its URL.
