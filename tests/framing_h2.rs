@@ -1,7 +1,8 @@
 //! HTTP/2 frames that no client library sends: what would mean another request in HTTP/1.1 never reaches the app.
 
+use crate::support::raw::black_hole;
 use crate::support::wire::Wire;
-use crate::support::{TestGateway, Upstream, tenant};
+use crate::support::{Raw, RawUpstream, TestGateway, Upstream, tenant};
 
 const ACME: &str = "acme.example.localhost";
 const HEADERS: u8 = 1;
@@ -91,4 +92,40 @@ async fn malformed_h2_requests_never_reach_the_app() {
         let request = [frame(HEADERS, END_HEADERS, 1, &block(&fields)), frame(0, END_STREAM, 1, body.as_bytes())].concat();
         assert_ne!(outcome(connect().await, &request).await, Some(0x88), "{body:?}");
     }
+}
+
+#[tokio::test]
+async fn thousands_of_small_pieces_may_wait_for_an_app() {
+    let (_listener, address) = black_hole().await;
+    let gateway = TestGateway::to_url(&format!("http://{address}")).tenant(tenant("acme")).set("upstream.connect_timeout", "1s");
+    let gateway = gateway.start().await;
+    let mut client = Raw::over(gateway.raw_tls("acme", "h2").await);
+    client.begin_http2().await;
+    client.post(3).await;
+    client.octets(3, 20_000).await;
+    assert!(client.end_of(3).await.flatten().is_some(), "the connection was given up");
+    client.get(5).await;
+    assert!(client.end_of(5).await.flatten().is_some(), "the connection was given up");
+}
+
+#[tokio::test]
+async fn what_comes_long_after_an_early_answer_is_thrown_away() {
+    let origin = RawUpstream::listen().await;
+    let gateway = TestGateway::to_url(&origin.url()).tenant(tenant("acme")).start().await;
+    let mut client = Raw::over(gateway.raw_tls("acme", "h2").await);
+    client.begin_http2().await;
+    let (mut app, _) = origin.head().await;
+    app.send("HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").await;
+    assert!(client.end_of(1).await.flatten().is_some());
+    client.post(3).await;
+    let (mut app, _) = origin.head().await;
+    app.send("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await;
+    assert!(client.end_of(3).await.flatten().is_some());
+    // Longer than h2 remembers an ended stream when it is not told to: the time that passes is what is tested.
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    client.octets(3, 3000).await;
+    client.get(5).await;
+    let (mut app, _) = origin.head().await;
+    app.send("HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").await;
+    assert!(client.end_of(5).await.flatten().is_some(), "the connection was given up");
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::support::connect::{head_of, piece_of, push};
 use crate::support::gateway::GatewayBuilder;
@@ -166,7 +167,53 @@ async fn a_client_that_opens_no_window_is_given_up_with_its_place() {
     let chunk = vec![b'0'; 64 * 1024];
     let cut_off = async { while app.try_send(&chunk).await.is_ok() {} };
     after_a_second(begun, cut_off).await;
-    drop(answer);
+    let body = answer.into_body();
+    let reason = async move {
+        let mut body = body;
+        while let Some(piece) = body.data().await {
+            if let Err(error) = piece {
+                return error.reason();
+            }
+        }
+        None
+    };
+    assert_eq!(within("the stream is reset", reason).await, Some(h2::Reason::CANCEL));
+    // It is the stream that ends, not its neighbours.
+    let (response, _) = client.begin("GET", "/", false).await;
+    let (mut app, _) = origin.head().await;
+    app.send("HTTP/1.1 204 No Content\r\n\r\n").await;
+    assert_eq!(head_of(response).await.status(), 204);
+}
+
+/// A client of the kind that a phone at the edge of its network is.
+async fn narrow(gateway: &TestGateway) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 * 1024).unwrap();
+    within("a connection", socket.connect(gateway.https.unwrap_or(gateway.http))).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_takes_little_by_little_is_not_one_that_takes_nothing() {
+    let origin = RawUpstream::listen().await;
+    let gateway = impatient(&origin).set("limits.idle_timeout", "1s").start().await;
+    let one = Raw::over(gateway.tls_over(narrow(&gateway).await, "acme", "http/1.1").await.unwrap());
+    let two = Raw::over(gateway.tls_over(narrow(&gateway).await, "acme", "h2").await.unwrap());
+    let mut clients = [one, two];
+    clients[0].send(format!("GET / HTTP/1.1\r\n{HOST}\r\n")).await;
+    clients[1].begin_http2_with_wide_windows().await;
+    let apps = [endless(&origin).await, endless(&origin).await];
+    // 160 kB a second, where the system would hold megabytes for each.
+    let mut pace = tokio::time::interval(Duration::from_millis(200));
+    for _ in 0..20 {
+        pace.tick().await;
+        for client in &mut clients {
+            client.take(32 * 1024).await;
+        }
+    }
+    for app in apps {
+        assert!(!app.is_finished(), "a client was given up");
+        app.abort();
+    }
 }
 
 #[tokio::test]

@@ -24,6 +24,9 @@ use crate::model::Host;
 
 /// After an error of `accept`, such as too many open files.
 const BREATH: Duration = Duration::from_millis(50);
+/// Octets that the system holds for a client beyond those on their way. It takes as many as its buffer has room for else,
+/// megabytes, and then none until a third of them is gone, which looks as if a slow client took nothing.
+const UNSENT: u32 = 128 * 1024;
 
 /// Takes connections until the task is dropped.
 pub async fn accept(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, listener: TcpListener) {
@@ -56,7 +59,9 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, mut stream: TcpStream, peer: SocketAddr, permit: Permit) {
     // Where they cannot be set, answers are only slower, and a machine that vanished is noticed late.
     let _ = stream.set_nodelay(true);
-    let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(worker.config.limits.idle_timeout));
+    let socket = SockRef::from(&stream);
+    let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(worker.config.limits.idle_timeout));
+    let _ = socket.set_tcp_notsent_lowat(UNSENT);
     let deadline = Instant::from_std(instant() + worker.config.limits.header_timeout);
     let Some(peer) = peer_of(&worker, &door, &mut stream, peer, deadline).await else { return };
     let Some(config) = &door.tls else {
@@ -110,7 +115,6 @@ fn connection(worker: &Worker, door: &Door, peer: Peer, permit: Permit, name: Op
         requests: Default::default(),
         open: Default::default(),
         idle_since_ms: Default::default(),
-        turns: Default::default(),
         memory: Default::default(),
         _permit: permit,
     })

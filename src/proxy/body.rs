@@ -17,7 +17,6 @@ use super::headers::strip_trailers;
 use super::inbound::{Inbound, InboundError};
 use super::reserve::{Meter, Ticket};
 use super::settle::strip_reports;
-use super::turn::Turn;
 use crate::observe::Owner;
 use crate::upstream::{BodyError, UpstreamBody};
 
@@ -125,8 +124,6 @@ pub struct AppBody {
     fault: Option<BodyError>,
     /// Lets what was handed on before the fault go out.
     pause: Option<Pin<Box<dyn Future<Output = ()>>>>,
-    /// Over HTTP/2; over HTTP/1.1 a write that is stuck tells the same.
-    turn: Option<Turn>,
 }
 
 impl AppBody {
@@ -134,8 +131,7 @@ impl AppBody {
     pub fn new(upstream: UpstreamBody<ClientBody>, ticket: Ticket, mut exchange: Box<Exchange>) -> Self {
         note(&mut exchange, upstream.is_end_stream());
         exchange.inflow.is_answered.set(true);
-        let turn = exchange.connection.framing.is_none().then(|| Turn::of(&exchange.connection));
-        Self { upstream, ticket, exchange, fault: None, pause: None, turn }
+        Self { upstream, ticket, exchange, fault: None, pause: None }
     }
 
     /// Sends what is ready of the request's body while nothing can be handed on of the answer's.
@@ -147,17 +143,6 @@ impl AppBody {
             }
             Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
         }
-    }
-
-    fn poll_upstream(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if let Some(turn) = &self.turn {
-            turn.is_apps();
-        }
-        let frame = ready!(Pin::new(&mut self.upstream).poll_frame(cx));
-        if let Some(turn) = &self.turn {
-            turn.is_clients();
-        }
-        Poll::Ready(frame)
     }
 }
 
@@ -184,7 +169,7 @@ impl Body for AppBody {
         if let Some(fault) = this.fault.take() {
             return Poll::Ready(Some(Err(fault)));
         }
-        let mut frame = ready!(this.poll_upstream(cx));
+        let mut frame = ready!(Pin::new(&mut this.upstream).poll_frame(cx));
         match &mut frame {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {

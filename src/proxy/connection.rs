@@ -11,7 +11,6 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::framing::FramingState;
 use super::site::Remembered;
-use super::turn::Turns;
 use crate::clock::instant;
 use crate::config::TlsMode;
 use crate::observe::Metrics;
@@ -78,8 +77,6 @@ pub struct Connection {
     pub open: Cell<u32>,
     /// Milliseconds after `started` at which the last request ended.
     pub idle_since_ms: Cell<u64>,
-    /// Answers that wait for the client, over HTTP/2.
-    pub turns: Turns,
     /// The last host, resolved.
     pub memory: RefCell<Option<Remembered>>,
     /// Its place among `limits.max_connections`.

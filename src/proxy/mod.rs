@@ -38,7 +38,6 @@ mod tenant_api;
 mod throttle;
 mod trouble;
 mod tunnel;
-mod turn;
 mod watch;
 mod worker;
 

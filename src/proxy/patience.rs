@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,19 +18,50 @@ pub struct Patient<IO> {
     patience: Duration,
     /// Runs while a write is stuck.
     stuck: Option<Pin<Box<Sleep>>>,
+    signs: Arc<Signs>,
+}
+
+/// What a connection shows of its other end.
+#[derive(Debug, Default)]
+pub struct Signs {
+    alive: AtomicBool,
+    stuck: AtomicBool,
+}
+
+impl Signs {
+    /// The client has shown that it is there.
+    pub fn show(&self) {
+        self.alive.store(true, Relaxed);
+    }
+
+    /// Whether the client is there for all that is known: since the last look octets came or a write that was stuck found room;
+    /// or a write is stuck now, which has its own clock. A write that finds room at once shows nothing: the system takes it for
+    /// a client that is long gone, too.
+    pub fn look(&self) -> bool {
+        self.alive.swap(false, Relaxed) || self.stuck.load(Relaxed)
+    }
 }
 
 impl<IO> Patient<IO> {
     /// Watches over the writes of `io`.
-    pub const fn new(io: IO, patience: Duration) -> Self {
-        Self { io, patience, stuck: None }
+    pub fn new(io: IO, patience: Duration) -> Self {
+        Self { io, patience, stuck: None, signs: Arc::default() }
+    }
+
+    /// To look at from elsewhere.
+    pub fn signs(&self) -> Arc<Signs> {
+        Arc::clone(&self.signs)
     }
 
     fn check<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
-            self.stuck = None;
+            if self.stuck.take().is_some() {
+                self.signs.stuck.store(false, Relaxed);
+                self.signs.show();
+            }
             return outcome;
         }
+        self.signs.stuck.store(true, Relaxed);
         let patience = self.patience;
         let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(patience)));
         match stuck.as_mut().poll(cx) {
@@ -40,7 +73,13 @@ impl<IO> Patient<IO> {
 
 impl<IO: AsyncRead + Unpin> AsyncRead for Patient<IO> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_read(cx, buf)
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        let outcome = Pin::new(&mut this.io).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            this.signs.show();
+        }
+        outcome
     }
 }
 

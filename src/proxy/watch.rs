@@ -108,10 +108,9 @@ fn overdue(connection: &Connection, limits: &Protection) -> Option<Order> {
             Phase::InRequest => None,
         },
         None if connection.requests.get() == 0 => after(0, limits.header_timeout, Order::Close),
+        None if connection.open.get() > 0 => None,
         None => {
-            // A client that takes nothing hears it first, so that its other streams may end.
-            let stuck = connection.turns.oldest();
-            let since = stuck.or_else(|| (connection.open.get() == 0).then(|| connection.idle_since_ms.get()))?;
+            let since = connection.idle_since_ms.get();
             after(since, 2 * limits.idle_timeout, Order::Close).or_else(|| after(since, limits.idle_timeout, Order::Drain))
         }
     }

@@ -2,23 +2,81 @@
 
 use super::raw::Raw;
 
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 const ACK: u8 = 1;
-/// END_HEADERS and END_STREAM.
-const WHOLE: u8 = 5;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+const WHOLE: u8 = END_STREAM | END_HEADERS;
+/// Of the static table of field names and values (RFC 7541, appendix A).
+const GET: u8 = 0x82;
+const POST: u8 = 0x83;
 
 impl Raw {
     /// Opens an HTTP/2 connection with one request, `GET /` of the tenant acme.
     pub async fn begin_http2(&mut self) {
         self.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
         self.frame(SETTINGS, 0, 0, b"").await;
-        // GET, https and / of the static table; :authority as a literal.
+        self.get(1).await;
+    }
+
+    /// The same, where no window ever closes.
+    pub async fn begin_http2_with_wide_windows(&mut self) {
+        const INITIAL_WINDOW_SIZE: u8 = 4;
+        const WIDE: u32 = (1 << 31) - 1;
+        self.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+        self.frame(SETTINGS, 0, 0, &[&[0, INITIAL_WINDOW_SIZE], &WIDE.to_be_bytes()[..]].concat()).await;
+        self.frame(WINDOW_UPDATE, 0, 0, &(WIDE - 65_535).to_be_bytes()).await;
+        self.get(1).await;
+    }
+
+    /// `GET /` of the tenant acme.
+    pub async fn get(&mut self, stream: u32) {
+        self.head_of(GET, WHOLE, stream).await;
+    }
+
+    /// `POST /` of the tenant acme, with a body to follow.
+    pub async fn post(&mut self, stream: u32) {
+        self.head_of(POST, END_HEADERS, stream).await;
+    }
+
+    async fn head_of(&mut self, method: u8, flags: u8, stream: u32) {
+        // The method, https and / of the static table; :authority as a literal.
         let host = b"acme.example.localhost";
-        let block = [&[0x82, 0x87, 0x84, 0x41, host.len() as u8], &host[..]].concat();
-        self.frame(HEADERS, WHOLE, 1, &block).await;
+        let block = [&[method, 0x87, 0x84, 0x41, host.len() as u8], &host[..]].concat();
+        self.frame(HEADERS, flags, stream, &block).await;
+    }
+
+    /// Many pieces of a body, of one octet each.
+    pub async fn octets(&mut self, stream: u32, count: usize) {
+        let one = frame(DATA, 0, stream, b"x");
+        self.send(one.repeat(count)).await;
+    }
+
+    /// Reads up to an end of `stream`: None where the connection is told to end, otherwise the first octet of the answer's
+    /// fields, if one came.
+    pub async fn end_of(&mut self, stream: u32) -> Option<Option<u8>> {
+        let mut status = None;
+        loop {
+            let head = self.take(9).await;
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+            let payload = self.take(length).await;
+            let number = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+            match head[3] {
+                HEADERS if number == stream => status = payload.first().copied(),
+                GOAWAY => return None,
+                _ => {}
+            }
+            let ends = head[3] == RST_STREAM || (matches!(head[3], DATA | HEADERS) && head[4] & END_STREAM != 0);
+            if number == stream && ends {
+                return Some(status);
+            }
+        }
     }
 
     /// Reads up to a GOAWAY, answering pings; how many heads of answers came before it, and its error code.
@@ -38,7 +96,11 @@ impl Raw {
     }
 
     async fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-        let length = u32::try_from(payload.len()).expect("a short frame").to_be_bytes();
-        self.send([&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()).await;
+        self.send(frame(kind, flags, stream, payload)).await;
     }
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("a short frame").to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }

@@ -16,6 +16,8 @@ use http::Response;
 pub(super) struct Queue {
     /// Told apart from the octets, so that the usual answer "nothing" takes no lock.
     waits: AtomicBool,
+    /// A part of what waits is written.
+    begun: AtomicBool,
     octets: Mutex<Vec<u8>>,
     /// Of the handler, which waits for the end.
     waker: AtomicWaker,
@@ -23,7 +25,7 @@ pub(super) struct Queue {
 
 impl Queue {
     pub(super) const fn new() -> Self {
-        Self { waits: AtomicBool::new(false), octets: Mutex::new(Vec::new()), waker: AtomicWaker::new() }
+        Self { waits: AtomicBool::new(false), begun: AtomicBool::new(false), octets: Mutex::new(Vec::new()), waker: AtomicWaker::new() }
     }
 
     pub(super) fn push(&self, interim: &Response<()>) {
@@ -48,6 +50,10 @@ impl Queue {
         self.waits.load(Relaxed)
     }
 
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun.load(Relaxed)
+    }
+
     /// Ready when everything is written.
     pub(super) fn poll_empty(&self, cx: &Context<'_>) -> Poll<()> {
         if !self.waits() {
@@ -68,9 +74,11 @@ impl Queue {
                 break;
             }
             octets.drain(..count);
+            self.begun.store(true, Relaxed);
         }
         *octets = Vec::new();
         self.waits.store(false, Relaxed);
+        self.begun.store(false, Relaxed);
         self.waker.wake();
         Poll::Ready(Ok(()))
     }

@@ -256,20 +256,34 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Guarded<IO> {
     }
 }
 
+impl<IO: AsyncWrite + Unpin> Guarded<IO> {
+    /// Writes the interim responses that wait.
+    fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { io, state, .. } = self;
+        state.interim().poll_write(|octets| Pin::new(&mut *io).poll_write(cx, octets))
+    }
+
+    /// Whatever hyper has to say, such as its own 100, waits for the rest of an interim response of which a part has gone out.
+    fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.state.interim().has_begun() { self.poll_interim(cx) } else { Poll::Ready(Ok(())) }
+    }
+}
+
 impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<IO> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        ready!(this.poll_begun(cx))?;
         this.end.lives();
         Pin::new(&mut this.io).poll_write(cx, buf)
     }
 
     /// hyper flushes when it has nothing left to write: the place of interim responses.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { io, state, .. } = self.get_mut();
-        if state.interim().waits() {
-            ready!(state.interim().poll_write(|octets| Pin::new(&mut *io).poll_write(cx, octets)))?;
+        let this = self.get_mut();
+        if this.state.interim().waits() {
+            ready!(this.poll_interim(cx))?;
         }
-        Pin::new(io).poll_flush(cx)
+        Pin::new(&mut this.io).poll_flush(cx)
     }
 
     /// Shuts down, and is done when the socket can be closed without harm to the last answer.
@@ -278,6 +292,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<IO> {
         let linger = match &mut this.linger {
             Some(linger) => linger,
             None => {
+                ready!(this.poll_begun(cx))?;
                 ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
                 this.linger.insert(Linger::new(this.scanner.expects_more(&this.held)))
             }
@@ -287,6 +302,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<IO> {
 
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        ready!(this.poll_begun(cx))?;
         this.end.lives();
         Pin::new(&mut this.io).poll_write_vectored(cx, bufs)
     }

@@ -35,11 +35,17 @@ pub(super) struct Scanner {
     at: At,
     /// Octets of the current head that were already judged to be only a part.
     judged: usize,
+    /// Octets of the current head in which its end was looked for.
+    searched: usize,
 }
+
+/// A head that is larger than this is judged no more at the end of each of its lines, which would take a time that grows with
+/// its square.
+const LARGE: usize = 16 * 1024;
 
 impl Scanner {
     pub(super) const fn new(limits: FramingLimits) -> Self {
-        Self { limits, at: At::Head, judged: 0 }
+        Self { limits, at: At::Head, judged: 0, searched: 0 }
     }
 
     pub(super) const fn standing(&self) -> Standing {
@@ -124,7 +130,7 @@ impl Scanner {
                 0
             }
             Judged::Complete { len, framing } => {
-                self.judged = 0;
+                (self.judged, self.searched) = (0, 0);
                 state.head_passed(matches!(framing, Framing::Upgrade));
                 self.at = match framing {
                     Framing::Length(0) => At::Head,
@@ -137,10 +143,19 @@ impl Scanner {
         }
     }
 
-    /// A head that trickles in is parsed again only when a line has ended, it has grown by half or it has reached the limit:
-    /// its cost stays near to linear.
-    fn is_worth_judging(&self, rest: &[u8]) -> bool {
-        let fresh = rest.get(self.judged..).unwrap_or(rest);
-        rest.len() >= self.limits.max_head || fresh.len() > self.judged / 2 || fresh.contains(&b'\n')
+    /// A head that trickles in is parsed again only when it has grown by half, has reached the limit, or a line has ended; the
+    /// empty line, where it is large. So its cost stays near to linear.
+    fn is_worth_judging(&mut self, rest: &[u8]) -> bool {
+        let is_large = rest.len() > LARGE;
+        // The empty line may begin in what was searched.
+        let fresh = rest.get(self.searched.saturating_sub(if is_large { 2 } else { 0 })..).unwrap_or(rest);
+        let ends = if is_large { ends_in_empty_line(fresh) } else { fresh.contains(&b'\n') };
+        self.searched = rest.len();
+        ends || rest.len() >= self.limits.max_head || rest.len() - self.judged.min(rest.len()) > self.judged / 2
     }
+}
+
+/// Whether a line of `octets` ends in front of an empty one.
+fn ends_in_empty_line(octets: &[u8]) -> bool {
+    octets.windows(2).any(|pair| pair == b"\n\n") || octets.windows(3).any(|three| three == b"\n\r\n")
 }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod ahead;
+mod interim;
+mod large;
 mod splits;
 
 use std::collections::VecDeque;

@@ -4,39 +4,43 @@
 //! way end; extended CONNECT (RFC 8441) is offered.
 
 mod grpc;
+mod pulse;
 mod pump;
 mod side;
 mod stream;
 mod websocket;
 
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::{Builder, Connection as Streams};
-use h2::{Ping, PingPong};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Sleep, sleep};
 
 use super::connection::Connection;
 use super::context::Worker;
 use super::patience::Patient;
 use super::watch::{Order, Watch, Watching};
 use crate::config::Protection;
+use pulse::Pulse;
 
 pub use self::side::Side;
 
 /// Octets of a stream that wait for the client's window.
 const SEND_BUFFER: usize = 64 * 1024;
-/// What a client may send ahead of the app, a stream and a connection.
+/// What a client may send ahead of the app, a stream and a connection: sixteen uploads that nobody reads leave room for others.
 const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
+/// What small DATA frames that nobody has read may cost, counted by h2 as the octets that each lacks to 256. The frames of
+/// small messages of gRPC that fill a stream's window fit in; they take about a hundred octets of memory each.
+const SMALL_FRAMES: usize = 16 * 1024 * 1024;
+/// What comes for a stream after its end was told is thrown away for so long, for so many streams, and is a fault after that.
+const AFTERMATH: Duration = Duration::from_secs(30);
+const ENDED_STREAMS: usize = 1024;
 const MAX_STREAMS: u32 = 250;
-/// How long the answer to a PING may take.
-const PONG_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Serves a connection to its end, or to what the watch orders.
 pub async fn serve<IO>(worker: Rc<Worker>, watch: &Watch, connection: Rc<Connection>, io: IO)
@@ -45,8 +49,11 @@ where
 {
     let watching = watch.over(Rc::clone(&connection));
     let limits = &worker.config.limits;
-    let handshake = settings(limits).handshake::<_, Bytes>(Patient::new(io, limits.idle_timeout));
-    let Some(mut serving) = shake(&watching, handshake, limits.idle_timeout).await else { return };
+    let io = Patient::new(io, limits.idle_timeout);
+    let signs = io.signs();
+    let Some(mut streams) = shake(&watching, settings(limits).handshake::<_, Bytes>(io)).await else { return };
+    let pulse = streams.ping_pong().map(|pings| Pulse::new(pings, limits.idle_timeout, signs));
+    let mut serving = Serving { streams, pulse };
     let outcome = poll_fn(|cx| serving.poll(cx, &watching, &worker, &connection)).await;
     if let Err(error) = outcome {
         tracing::debug!(%error, "a client's HTTP/2 connection ended");
@@ -60,6 +67,9 @@ fn settings(limits: &Protection) -> Builder {
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(SEND_BUFFER)
+        .data_frame_budget(SMALL_FRAMES)
+        .reset_stream_duration(AFTERMATH)
+        .max_concurrent_reset_streams(ENDED_STREAMS)
         // What is larger than the limit, but not by far, is refused by `admit`, with a document and a record.
         .max_header_list_size(u32::try_from(limits.max_header_bytes.saturating_mul(4)).unwrap_or(u32::MAX))
         .enable_connect_protocol();
@@ -70,8 +80,7 @@ fn settings(limits: &Protection) -> Builder {
 async fn shake<IO>(
     watching: &Watching<'_>,
     handshake: impl Future<Output = Result<Streams<IO, Bytes>, h2::Error>>,
-    silence: Duration,
-) -> Option<Serving<IO>>
+) -> Option<Streams<IO, Bytes>>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
@@ -90,8 +99,7 @@ where
             if draining {
                 streams.graceful_shutdown();
             }
-            let pulse = streams.ping_pong().map(|pings| Pulse::new(pings, silence));
-            Some(Serving { streams, pulse })
+            Some(streams)
         }
         Err(error) => {
             tracing::debug!(%error, "a client's HTTP/2 connection did not begin");
@@ -130,37 +138,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Serving<IO> {
                 Some(Err(error)) => return Poll::Ready(Err(error)),
                 None => return Poll::Ready(Ok(())),
             }
-        }
-    }
-}
-
-/// Asks now and then whether the client is still there.
-struct Pulse {
-    pings: PingPong,
-    timer: Pin<Box<Sleep>>,
-    every: Duration,
-    asked: bool,
-}
-
-impl Pulse {
-    fn new(pings: PingPong, every: Duration) -> Self {
-        Self { pings, timer: Box::pin(sleep(every)), every, asked: false }
-    }
-
-    /// Ready when the client did not answer.
-    fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            if self.asked && self.pings.poll_pong(cx).is_ready() {
-                self.asked = false;
-                self.timer.set(sleep(self.every));
-            }
-            std::task::ready!(self.timer.as_mut().poll(cx));
-            if self.asked {
-                return Poll::Ready(());
-            }
-            // Fails only where the connection has ended, which is seen elsewhere.
-            self.asked = self.pings.send_ping(Ping::opaque()).is_ok();
-            self.timer.set(sleep(PONG_PATIENCE));
         }
     }
 }

@@ -1,12 +1,14 @@
 //! The body of an answer on its way into a stream, piece by piece as the client's window opens.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::{Reason, SendStream};
 use http_body::Body;
+use tokio::time::{Sleep, sleep};
 
 use super::grpc;
 use crate::proxy::body::AnswerBody;
@@ -14,8 +16,10 @@ use crate::upstream::BodyError;
 
 /// Sends `body` to its end. One that fails resets the stream, so that it never looks whole (RFC 9113, section 8.1.1), or ends
 /// an answer of gRPC with a status that says so; a client that resets it ends the body.
-pub(super) async fn pump(stream: SendStream<Bytes>, body: AnswerBody, is_grpc: bool) {
-    let mut pump = Pump { stream, body, is_grpc, piece: None };
+///
+/// A client that opens no window for `patience` is stuck with this answer; its other streams go on.
+pub(super) async fn pump(stream: SendStream<Bytes>, body: AnswerBody, is_grpc: bool, patience: Duration) {
+    let mut pump = Pump { stream, body, is_grpc, patience, piece: None, stuck: None };
     poll_fn(|cx| pump.poll(cx)).await;
 }
 
@@ -23,8 +27,11 @@ struct Pump {
     stream: SendStream<Bytes>,
     body: AnswerBody,
     is_grpc: bool,
+    patience: Duration,
     /// Waits for the window, and whether it is the last.
     piece: Option<(Bytes, bool)>,
+    /// Runs while the window is closed.
+    stuck: Option<Pin<Box<Sleep>>>,
 }
 
 /// Why there is nothing more to send.
@@ -32,18 +39,22 @@ enum Over {
     Sent,
     /// The client, or its connection.
     Gone,
+    /// The client takes nothing.
+    Stuck,
     Failed(BodyError),
 }
 
 impl Pump {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let over = ready!(self.poll_over(cx));
-        if let Over::Failed(error) = over {
-            match grpc::status_of(&error).filter(|_| self.is_grpc) {
+        match over {
+            Over::Sent | Over::Gone => {}
+            Over::Stuck => self.stream.send_reset(Reason::CANCEL),
+            Over::Failed(error) => match grpc::status_of(&error).filter(|_| self.is_grpc) {
                 // It fails only where the client is gone.
                 Some(status) => drop(self.stream.send_trailers(status)),
                 None => self.stream.send_reset(reason_of(&error)),
-            }
+            },
         }
         Poll::Ready(())
     }
@@ -80,29 +91,42 @@ impl Pump {
         if data.is_empty() {
             return if is_last { self.send(data, true) } else { None };
         }
-        // One octet is enough to ask for: `send_data` raises it to what it is given.
-        self.stream.reserve_capacity(1);
+        self.stream.reserve_capacity(data.len());
         self.piece = Some((data, is_last));
         None
     }
 
-    /// Sends the piece in hand once there is room for any of it.
+    /// Sends the piece in hand as there is room for it, and no more than that: what is sent leaves this clock's sight.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Over>> {
-        if self.piece.is_none() {
-            return Poll::Ready(None);
-        }
-        while self.stream.capacity() == 0 {
+        while let Some((data, is_last)) = &mut self.piece {
+            let room = self.stream.capacity().min(data.len());
+            if room > 0 {
+                self.stuck = None;
+                let (part, is_last) = (data.split_to(room), *is_last && data.is_empty());
+                if data.is_empty() {
+                    self.piece = None;
+                }
+                if let Some(over) = self.send(part, is_last) {
+                    return Poll::Ready(Some(over));
+                }
+                continue;
+            }
             match self.stream.poll_capacity(cx) {
                 Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Some(Over::Gone)),
-                // A client that does not take may send all the same.
-                Poll::Pending => {
-                    return self.body.drive_request(cx).map_or_else(|error| Poll::Ready(Some(Over::Failed(error))), |()| Poll::Pending);
-                }
+                Poll::Pending => return self.poll_stuck(cx).map(Some),
             }
         }
-        let over = self.piece.take().and_then(|(data, is_last)| self.send(data, is_last));
-        Poll::Ready(over)
+        Poll::Ready(None)
+    }
+
+    fn poll_stuck(&mut self, cx: &mut Context<'_>) -> Poll<Over> {
+        // A client that does not take may send all the same.
+        if let Err(error) = self.body.drive_request(cx) {
+            return Poll::Ready(Over::Failed(error));
+        }
+        let patience = self.patience;
+        self.stuck.get_or_insert_with(|| Box::pin(sleep(patience))).as_mut().poll(cx).map(|()| Over::Stuck)
     }
 
     fn send(&mut self, data: Bytes, is_last: bool) -> Option<Over> {

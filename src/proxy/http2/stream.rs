@@ -38,6 +38,7 @@ pub async fn answer(worker: Rc<Worker>, connection: Rc<Connection>, mut request:
         let waits = parts.headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
         (Inbound::Http2(StreamBody::new(stream, waits.then(|| Rc::clone(&side)))), None)
     };
+    let patience = worker.config.limits.idle_timeout;
     let handled = handle(worker, connection, Request::from_parts(parts, body), Some(Rc::clone(&side)));
     let Some(response) = handle_unless_reset(handled, &side, &mut respond).await else { return };
     let (head, body) = response.into_parts();
@@ -53,7 +54,7 @@ pub async fn answer(worker: Rc<Worker>, connection: Rc<Connection>, mut request:
     complete(&mut head, &body);
     let (is_end, is_grpc) = (body.is_end_stream(), is_grpc(head.headers()));
     match respond.send_response(head, is_end) {
-        Ok(send) if !is_end => pump(send, body, is_grpc).await,
+        Ok(send) if !is_end => pump(send, body, is_grpc, patience).await,
         Ok(_) => {}
         Err(error) => {
             tracing::debug!(%error, "an answer cannot be sent over HTTP/2");
