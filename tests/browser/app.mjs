@@ -21,12 +21,12 @@ function happened(name) {
   waiting = waiting.filter((check) => !check());
 }
 
-// Waits until something has happened so many times; whether it has, at most 20 s later.
-function once(name, times = 1) {
+// Waits until something has happened so many times; whether it has, at most so many milliseconds later.
+function once(name, times = 1, patience = 20_000) {
   const reached = () => (counts.get(name) ?? 0) >= times;
   if (reached()) return true;
   const happens = new Promise((resolve) => waiting.push(() => reached() && (resolve(true), true)));
-  return Promise.race([happens, after(20_000, false, { ref: false })]);
+  return Promise.race([happens, after(patience, false, { ref: false })]);
 }
 
 // A tone as a WAV file.
@@ -84,15 +84,18 @@ const routes = {
   '/hop': (_, response) => response.writeHead(307, { location: './page?from=hop&%20x#part' }).end(),
   '/page': async (request, response) => {
     if (request.search.has('hints')) {
-      // The page waits for the style that is hinted at.
-      response.writeEarlyHints({ link: '</hinted.css>; rel=preload; as=style' });
-      notes.set('hinted', await once('hinted'));
+      // The page waits for the style that is hinted at, another one at each attempt.
+      const style = `/hinted.css?attempt=${request.search.get('hints')}`;
+      response.writeEarlyHints({ link: `<${style}>; rel=preload; as=style` });
+      notes.set('hinted', await once(style, 1, 5000));
+      response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' });
+      return response.end(page.toString().replace('/hinted.css', style));
     }
     response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' });
-    response.end(page);
+    return response.end(page);
   },
-  '/hinted.css': (_, response) => {
-    happened('hinted');
+  '/hinted.css': (request, response) => {
+    happened(`/hinted.css?attempt=${request.search.get('attempt')}`);
     response.writeHead(200, { 'content-type': 'text/css', 'cache-control': 'max-age=600' });
     response.end('body { color: green }');
   },

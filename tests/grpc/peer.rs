@@ -4,15 +4,19 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use gatehouse::model::Host;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::time::timeout;
 
+use crate::support::TestGateway;
 use crate::support::gateway::BASE;
 use crate::support::peers::{self, Server};
-use crate::support::{TestGateway, within};
 
+/// More than a call's own deadline.
+const PATIENCE: Duration = Duration::from_secs(90);
 /// Names that the gateway adds to what the app says.
 const ADDED_TO_ANSWERS: [&str; 2] = ["date", "x-request-id"];
 /// Names that the gateway adds to what the client says.
@@ -171,7 +175,7 @@ pub struct Running {
 impl Running {
     /// The next verdict; None at the end.
     pub async fn next(&mut self) -> Option<(String, Value)> {
-        let line = within("the client tells something", self.lines.next_line()).await.unwrap()?;
+        let line = timeout(PATIENCE, self.lines.next_line()).await.expect("the client tells something").unwrap()?;
         Some(serde_json::from_str(&line).unwrap())
     }
 }

@@ -103,7 +103,7 @@ async fn a_refused_stream_costs_the_client_nothing_and_counts_once() {
 }
 
 #[tokio::test]
-async fn an_app_that_refuses_twice_or_resets_before_it_answers_is_a_502_and_is_given_back() {
+async fn an_app_that_only_refuses_or_resets_before_it_answers_is_a_502_and_is_given_back() {
     for reason in [Reason::REFUSED_STREAM, Reason::INTERNAL_ERROR] {
         let app = App::answering("h2c", Builder::new(), move |_, _, mut respond| async move { respond.send_reset(reason) }).await;
         let gateway = app.gateway().start().await;

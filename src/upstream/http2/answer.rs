@@ -38,6 +38,7 @@ where
     B::Error: Into<BoxError>,
 {
     let Call { mut pump, lease, .. } = call;
+    pump.forget();
     let (mut parts, recv) = head.into_parts();
     let origin = lease.origin();
     let length =

@@ -23,11 +23,14 @@ use super::answer::respond;
 use super::fault::Failure;
 use super::lease::Lease;
 use super::pump::Pump;
+use super::replay::Replay;
 use super::request::Outline;
 use crate::clock;
 
 /// Connections that may go away between the choice and the use of one.
 const MAX_OPENINGS: usize = 4;
+/// How often a request is sent that its peers say they have not begun.
+const MAX_SENDINGS: usize = 4;
 
 /// A request on its way.
 pub(in crate::upstream) struct Call<B> {
@@ -54,7 +57,7 @@ pub(in crate::upstream) async fn send<B>(
     targets: &[Arc<Target>],
     first: usize,
     mut lease: Lease,
-    (parts, mut body): (Parts, Option<B>),
+    (parts, body): (Parts, Option<B>),
     (progress, inform): (&Progress, Inform<'_>),
 ) -> Result<Response<UpstreamBody<B>>, SendError>
 where
@@ -63,8 +66,10 @@ where
 {
     let outline = Outline::of(parts, body.is_some(), lease.origin()).map_err(|reason| SendError::RequestBody(reason.into()))?;
     let patience = shared.settings.response_timeout.max(outline.deadline.unwrap_or_default());
-    let mut again = true;
+    let mut body = body.map(Replay::new);
+    let (mut sendings, mut died) = (0, false);
     loop {
+        sendings += 1;
         let mut call = Call::open(shared, targets, first, lease, &outline, body).await?;
         progress.set_head_sent();
         shared.metrics.upstream_connection(call.lease.reused);
@@ -73,18 +78,19 @@ where
             Ok(head) => return respond(call, &outline, head),
             Err(failure) => failure,
         };
+        let Call { pump, response, lease: before, .. } = call;
+        drop(response);
         let harmless = match &failure {
-            Failure::Unprocessed(_) => call.pump.is_untouched(),
-            Failure::Dead(_) => call.lease.reused && outline.repeatable,
+            Failure::Unprocessed(_) => sendings < MAX_SENDINGS,
+            Failure::Dead(_) => before.reused && outline.repeatable && !std::mem::replace(&mut died, true),
             _ => false,
         };
-        if !(again && harmless) {
-            return Err(failure.into_error(&call.lease, patience));
-        }
-        again = false;
-        let after = call.lease.number();
-        body = call.pump.into_body();
-        drop((call.response, call.lease));
+        body = match pump.into_whole().filter(|_| harmless) {
+            Some(body) => body,
+            None => return Err(failure.into_error(&before, patience)),
+        };
+        let after = before.number();
+        drop(before);
         lease = shared.connect_http2(targets, first, after).await?;
     }
 }
@@ -101,7 +107,7 @@ where
         first: usize,
         mut lease: Lease,
         outline: &Outline,
-        body: Option<B>,
+        body: Option<Replay<B>>,
     ) -> Result<Self, SendError> {
         // What upgrades may speak at once, and ends when the tunnel does.
         let ends = body.is_none() && outline.websocket.is_none();

@@ -15,6 +15,7 @@ mod hub;
 mod keepalive;
 mod lease;
 mod pump;
+mod replay;
 mod request;
 mod transport;
 mod websocket;

@@ -9,6 +9,7 @@ use http::HeaderMap;
 use http_body::Body;
 
 use super::super::BoxError;
+use super::replay::Replay;
 use super::request::strip_hop_by_hop;
 
 /// Octets that are asked for at once.
@@ -18,14 +19,16 @@ const PIECE: usize = 64 * 1024;
 pub(super) struct Pump<B> {
     stream: SendStream<Bytes>,
     /// None once its end was handed over, or once it was given up.
-    body: Option<B>,
+    body: Option<Replay<B>>,
+    /// The body that is not sent any more, but may be again on another stream.
+    spent: Option<Replay<B>>,
+    /// It may be sent again.
+    again: bool,
     /// What its Content-Length says is still to come.
     left: Option<u64>,
     data: Bytes,
     /// The body waits for a 100.
     held: bool,
-    /// A frame of the body was taken.
-    touched: bool,
     complete: bool,
     waits_for_body: bool,
     /// Grows with every piece that is handed over.
@@ -38,19 +41,14 @@ where
     B::Error: Into<BoxError>,
 {
     /// A body of None has ended, and its end was handed over with the head.
-    pub(super) const fn new(stream: SendStream<Bytes>, body: Option<B>, left: Option<u64>, held: bool) -> Self {
+    pub(super) const fn new(stream: SendStream<Bytes>, body: Option<Replay<B>>, left: Option<u64>, held: bool) -> Self {
         let complete = body.is_none();
-        Self { stream, body, left, data: Bytes::new(), held, touched: false, complete, waits_for_body: false, moved: 0 }
+        Self { stream, body, spent: None, again: true, left, data: Bytes::new(), held, complete, waits_for_body: false, moved: 0 }
     }
 
     /// True when the peer gets all of the request.
     pub(super) const fn is_complete(&self) -> bool {
         self.complete
-    }
-
-    /// True when nothing of the body was taken.
-    pub(super) const fn is_untouched(&self) -> bool {
-        !self.touched
     }
 
     /// Whether the last [`poll`](Self::poll) ended because the body had nothing.
@@ -74,7 +72,21 @@ where
 
     /// Sends nothing more; the stream is reset when it is dropped.
     pub(super) fn give_up(&mut self) {
-        self.body = None;
+        (self.body, self.spent, self.again) = (None, None, false);
+        self.data = Bytes::new();
+    }
+
+    /// The peer has answered: the body is not sent again.
+    pub(super) fn forget(&mut self) {
+        (self.spent, self.again) = (None, false);
+        if let Some(body) = &mut self.body {
+            body.forget();
+        }
+    }
+
+    /// This stream takes no more of the body.
+    fn end_body(&mut self) {
+        self.spent = self.body.take().filter(|_| self.again);
         self.data = Bytes::new();
     }
 
@@ -84,9 +96,16 @@ where
         let _ = self.stream.send_data(Bytes::new(), true);
     }
 
-    /// The body, of which nothing was taken; the stream is reset unless it is over.
-    pub(super) fn into_body(self) -> Option<B> {
-        self.body
+    /// The body from its beginning, or that there was none; None where it cannot be sent again. The stream is reset unless
+    /// it is over.
+    pub(super) fn into_whole(self) -> Option<Option<Replay<B>>> {
+        if !self.again {
+            return None;
+        }
+        match self.body.or(self.spent) {
+            Some(body) => body.begin_again().map(Some),
+            None => Some(None),
+        }
     }
 
     pub(super) fn into_stream(self) -> SendStream<Bytes> {
@@ -100,7 +119,7 @@ where
         while self.body.is_some() {
             if !self.data.is_empty() {
                 if ready!(self.poll_write(cx)).is_none() {
-                    self.give_up();
+                    self.end_body();
                 }
                 continue;
             }
@@ -123,7 +142,6 @@ where
             self.waits_for_body = true;
             return Poll::Pending;
         };
-        self.touched = true;
         Poll::Ready(match frame {
             None => self.end(None),
             Some(Err(error)) => Err(error.into()),
@@ -159,7 +177,7 @@ where
         };
         // Where the peer has reset the stream, its answer says so.
         self.complete = ended.is_ok();
-        self.body = None;
+        self.end_body();
         Ok(())
     }
 
@@ -187,7 +205,8 @@ where
         }
         self.moved += 1;
         if is_last {
-            (self.complete, self.body) = (true, None);
+            self.complete = true;
+            self.end_body();
         }
         Poll::Ready(Some(()))
     }

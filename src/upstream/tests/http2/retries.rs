@@ -119,27 +119,73 @@ async fn a_refused_stream_is_sent_once_more_whatever_its_method_is() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_refused_twice_is_not_sent_again() {
+async fn a_stream_that_is_refused_again_and_again_is_given_up() {
     local(async {
-        let (server, mut seen) = refusing(2).await;
+        let (server, _seen) = refusing(3).await;
+        assert_eq!(send(&pool(), &server.target, get()).await.unwrap().status(), 200);
+        assert_eq!(server.connections(), 4);
+        let (server, mut seen_again) = refusing(100).await;
         let error = send(&pool(), &server.target, get()).await.err().unwrap();
         assert!(matches!(error, SendError::Reset { reason: Reason::REFUSED_STREAM, .. }), "{error}");
-        assert_eq!((seen.recv().await, seen.recv().await), (Some(0), Some(1)));
-        assert!(seen.try_recv().is_err());
+        for number in 0..4 {
+            assert_eq!(seen_again.recv().await, Some(number));
+        }
+        assert!(seen_again.try_recv().is_err());
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_refused_stream_whose_body_was_begun_is_not_sent_again() {
+async fn a_refused_stream_whose_body_was_begun_is_sent_again_from_its_beginning() {
     local(async {
-        let server = Server::answering(Builder::new(), |_, request, mut respond| async move {
-            assert_eq!(request.into_body().data().await.unwrap().unwrap(), "hello");
-            respond.send_reset(Reason::REFUSED_STREAM);
+        let server = Server::answering(Builder::new(), |number, request, mut respond| async move {
+            let mut body = request.into_body();
+            assert_eq!(body.data().await.unwrap().unwrap(), "hello");
+            if number < 2 {
+                return respond.send_reset(Reason::REFUSED_STREAM);
+            }
+            assert_eq!(body.data().await.unwrap().unwrap(), "world");
+            assert!(body.data().await.is_none());
+            assert_eq!(body.trailers().await.unwrap().unwrap()["x-sum"], "2");
+            say_ok(respond);
         })
         .await;
         let (feeder, body) = feed();
         feeder.send(data("hello")).await.unwrap();
+        let sent = request("POST").body(body).unwrap();
+        let feed = async {
+            feeder.send(data("world")).await.unwrap();
+            let sum = (http::HeaderName::from_static("x-sum"), http::HeaderValue::from_static("2"));
+            feeder.send(Ok(http_body::Frame::trailers(http::HeaderMap::from_iter([sum])))).await.unwrap();
+            drop(feeder);
+        };
+        let pool = pool();
+        let (response, ()) = tokio::join!(send(&pool, &server.target, sent), feed);
+        assert_eq!((response.unwrap().status().as_u16(), server.connections()), (200, 3));
+        // One that has ended is sent again as well.
+        let (server, _seen) = refusing(1).await;
+        let sent = request("POST").body(Full::new(Bytes::from("hello"))).unwrap();
+        assert_eq!(send(&pool, &server.target, sent).await.unwrap().status(), 200);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refused_stream_with_more_of_its_body_than_is_kept_is_not_sent_again() {
+    local(async {
+        let server = Server::answering(Builder::new(), |_, request, mut respond| async move {
+            let mut body = request.into_body();
+            let mut taken = 0;
+            while taken <= 64 * 1024 {
+                let piece = body.data().await.unwrap().unwrap();
+                taken += piece.len();
+                body.flow_control().release_capacity(piece.len()).unwrap();
+            }
+            respond.send_reset(Reason::REFUSED_STREAM);
+        })
+        .await;
+        let (feeder, body) = feed();
+        tokio::task::spawn_local(async move { while feeder.send(data("x".repeat(16 * 1024))).await.is_ok() {} });
         let error = send(&pool(), &server.target, request("POST").body(body).unwrap()).await.err().unwrap();
         assert!(matches!(error, SendError::Reset { reason: Reason::REFUSED_STREAM, .. }), "{error}");
         assert_eq!(server.connections(), 1);
