@@ -101,11 +101,34 @@ async fn thousands_of_small_pieces_may_wait_for_an_app() {
     let gateway = gateway.start().await;
     let mut client = Raw::over(gateway.raw_tls("acme", "h2").await);
     client.begin_http2().await;
-    client.post(3).await;
-    client.octets(3, 20_000).await;
-    assert!(client.end_of(3).await.flatten().is_some(), "the connection was given up");
-    client.get(5).await;
-    assert!(client.end_of(5).await.flatten().is_some(), "the connection was given up");
+    let before = gateway.memory_kb("VmRSS");
+    for stream in [3, 5, 7] {
+        client.post(stream).await;
+        client.octets(stream, 40_000).await;
+    }
+    for stream in [3, 5, 7] {
+        assert!(client.end_of(stream).await.flatten().is_some(), "the connection was given up");
+    }
+    // An octet is one, not the hundreds that a frame takes which is kept as such.
+    let grown = gateway.memory_kb("VmHWM").saturating_sub(before);
+    assert!(grown < 16 * 1024, "{grown} kB for 120,000 octets");
+    client.get(9).await;
+    assert!(client.end_of(9).await.flatten().is_some(), "the connection was given up");
+}
+
+#[tokio::test]
+async fn pieces_without_content_are_not_counted_against_a_client() {
+    let origin = Upstream::echoing().start().await;
+    let gateway = TestGateway::to(&origin).tenant(tenant("acme")).start().await;
+    let mut client = Raw::over(gateway.raw_tls("acme", "h2").await);
+    client.begin_http2().await;
+    for stream in [3, 5, 7] {
+        client.post(stream).await;
+        client.empty_pieces(stream, 200).await;
+        client.last_octet(stream).await;
+        assert!(client.end_of(stream).await.flatten().is_some(), "the connection was given up");
+    }
+    assert_eq!(origin.seen().len(), 4);
 }
 
 #[tokio::test]

@@ -8,7 +8,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use crate::support::connect::{head_of, piece_of, push};
 use crate::support::gateway::GatewayBuilder;
 use crate::support::pattern::piece;
-use crate::support::{Raw, RawUpstream, TestGateway, eventually, tenant, within};
+use crate::support::upstream::full;
+use crate::support::{Raw, RawUpstream, TestGateway, Upstream, eventually, tenant, within};
 
 const HOST: &str = "host: acme.example.localhost\r\n";
 /// With limits of a second, no wait is over sooner, and none lasts so long.
@@ -265,6 +266,32 @@ async fn a_conversation_may_pause_once_the_app_has_begun_to_answer() {
     }
     assert_eq!(first.chunk().await, b"hello");
     assert_eq!(piece_of(answer.body_mut()).await.unwrap().unwrap(), "hello");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_client_of_many_streams_gets_all_of_each() {
+    const PIECE: usize = 16 * 1024;
+    let origin = Upstream::with(|request| async move {
+        let length = if request.uri().path() == "/" { 3 * PIECE } else { 1024 * PIECE };
+        http::Response::new(full(vec![b'x'; length]))
+    });
+    let origin = origin.start().await;
+    let gateway = TestGateway::to(&origin).tenant(tenant("acme")).set("limits.idle_timeout", "1s").start().await;
+    // At most 160 kB a second: what the app has said is on its way for some seconds after its last octet.
+    let mut pace = tokio::time::interval(Duration::from_millis(100));
+    let mut client = Raw::over(gateway.tls_over(narrow(&gateway).await, "acme", "h2").await.unwrap());
+    client.begin_http2_with_wide_windows().await;
+    for stream in 1..20 {
+        client.get(2 * stream + 1).await;
+    }
+    client.content(20, usize::MAX, &mut pace).await;
+    // More streams than get a turn within the limit.
+    let mut client = Raw::over(gateway.tls_over(narrow(&gateway).await, "acme", "h2").await.unwrap());
+    client.begin_http2_with_wide_windows().await;
+    for stream in 1..40 {
+        client.get_path(2 * stream + 1, "/long").await;
+    }
+    client.content(usize::MAX, 64 * PIECE, &mut pace).await;
 }
 
 /// An app that sends for as long as anybody takes it.

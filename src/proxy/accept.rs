@@ -15,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use super::connection::{Connection, Door, Permit};
 use super::context::Worker;
 use super::framing::FramingState;
+use super::patience::Patient;
 use super::preface::is_http2;
 use super::proxy_protocol::{Peer, peer_of};
 use super::watch::Watch;
@@ -26,7 +27,7 @@ use crate::model::Host;
 const BREATH: Duration = Duration::from_millis(50);
 /// Octets that the system holds for a client beyond those on their way. It takes as many as its buffer has room for else,
 /// megabytes, and then none until a third of them is gone, which looks as if a slow client took nothing.
-const UNSENT: u32 = 128 * 1024;
+const UNSENT: u32 = 64 * 1024;
 
 /// Takes connections until the task is dropped.
 pub async fn accept(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, listener: TcpListener) {
@@ -67,6 +68,9 @@ async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, mut strea
     let Some(config) = &door.tls else {
         return welcome_in_clear(worker, &watch, &door, stream, peer, permit, deadline).await;
     };
+    // Beneath TLS, which takes some octets that the socket does not take.
+    let stream = Patient::new(stream, worker.config.limits.idle_timeout);
+    let signs = stream.signs();
     let shaken = timeout_at(deadline, TlsAcceptor::from(Arc::clone(config)).accept(stream)).await;
     let Ok(Ok(mut stream)) = shaken else { return worker.metrics.connection_refused("handshake") };
     let session = stream.get_mut().1;
@@ -75,7 +79,7 @@ async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, mut strea
     let name = session.server_name().and_then(|name| Host::parse(name).ok());
     let connection = connection(&worker, &door, peer, permit, name, !is_http2);
     if is_http2 {
-        http2::serve(worker, &watch, connection, stream).await;
+        http2::serve(worker, &watch, connection, stream, signs).await;
     } else {
         http1::serve_over_tls(worker, &watch, connection, stream).await;
     }
@@ -95,7 +99,9 @@ async fn welcome_in_clear(
     let is_http2 = proxies && is_http2(&stream, door, deadline).await;
     let connection = connection(&worker, door, peer, permit, None, !is_http2);
     if is_http2 {
-        http2::serve(worker, watch, connection, stream).await;
+        let stream = Patient::new(stream, worker.config.limits.idle_timeout);
+        let signs = stream.signs();
+        http2::serve(worker, watch, connection, stream, signs).await;
     } else {
         http1::serve_in_clear(worker, watch, connection, stream).await;
     }

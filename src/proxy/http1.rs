@@ -30,7 +30,8 @@ const MAX_TARGET: usize = 65_534;
 /// Serves a connection in clear to its end, or to what the watch orders.
 pub async fn serve_in_clear(worker: Rc<Worker>, watch: &Watch, connection: Rc<Connection>, tcp: TcpStream) {
     let state = framing_of(&connection);
-    let io = guarded(Socket::new(tcp, Arc::clone(&state)), state, &worker.config.limits);
+    let limits = &worker.config.limits;
+    let io = guarded(Patient::new(Socket::new(tcp, Arc::clone(&state)), limits.idle_timeout), state, limits);
     serve(worker, watch, connection, io.tolerating_half_close()).await;
 }
 
@@ -47,13 +48,13 @@ fn framing_of(connection: &Connection) -> Arc<FramingState> {
     connection.framing.clone().unwrap_or_else(|| Arc::new(FramingState::new(connection.started)))
 }
 
-fn guarded<IO>(io: IO, state: Arc<FramingState>, limits: &Protection) -> Guarded<Patient<IO>> {
+fn guarded<IO>(io: IO, state: Arc<FramingState>, limits: &Protection) -> Guarded<IO> {
     let framing = FramingLimits {
         max_head: limits.max_header_bytes,
         max_headers: limits.max_headers,
         max_target: limits.max_header_bytes.min(MAX_TARGET),
     };
-    Guarded::new(Patient::new(io, limits.idle_timeout), state, framing)
+    Guarded::new(io, state, framing)
 }
 
 async fn serve<IO>(worker: Rc<Worker>, watch: &Watch, connection: Rc<Connection>, io: Guarded<IO>)

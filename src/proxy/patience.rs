@@ -38,7 +38,12 @@ impl Signs {
     /// or a write is stuck now, which has its own clock. A write that finds room at once shows nothing: the system takes it for
     /// a client that is long gone, too.
     pub fn look(&self) -> bool {
-        self.alive.swap(false, Relaxed) || self.stuck.load(Relaxed)
+        self.alive.swap(false, Relaxed) || self.is_stuck()
+    }
+
+    /// Whether there is more to write than the client has taken; for how long that may be is the business of [`Patient`].
+    pub fn is_stuck(&self) -> bool {
+        self.stuck.load(Relaxed)
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::body::ClientBody;
 use super::context::Exchange;
+use super::http2::Counted;
 use super::inbound::Inbound;
 use super::reserve::Ticket;
 use crate::clock::instant;
@@ -34,7 +35,7 @@ pub enum ClientEnd {
     /// Its connection.
     Http1(OnUpgrade),
     /// Its stream.
-    Http2(oneshot::Receiver<H2Duplex>),
+    Http2(oneshot::Receiver<H2Duplex<Counted>>),
 }
 
 impl ClientEnd {

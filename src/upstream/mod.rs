@@ -38,7 +38,7 @@ pub use body::{BodyError, UpstreamBody};
 pub use client_tls::{TlsFault, TlsFiles};
 pub use connection::{Progress, SendError};
 pub use deadline::grpc_timeout;
-pub use http2::H2Duplex;
+pub use http2::{H2Duplex, Sieve};
 pub use pool::{Pool, PoolSettings};
 pub use resolve::Resolver;
 pub use target::{Target, TargetError};

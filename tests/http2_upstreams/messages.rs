@@ -57,6 +57,26 @@ async fn clients_of_both_versions_reach_apps_of_both_schemes() {
 }
 
 #[tokio::test]
+async fn pieces_without_content_do_not_cost_an_app_its_connection() {
+    let app = App::answering("h2c", Builder::new(), |_, _, mut respond| async move {
+        let mut out = begin(&mut respond);
+        for _ in 0..60 {
+            out.send_data(Bytes::new(), false).unwrap();
+        }
+        out.send_data("ok".into(), true).unwrap();
+    })
+    .await;
+    let gateway = app.gateway().start().await;
+    for version in VERSIONS {
+        let mut client = gateway.connect(version, "acme").await;
+        for _ in 0..4 {
+            assert_eq!(client.get("/").await.expect(200).text(), "ok");
+        }
+    }
+    assert_eq!(app.connections(), 1);
+}
+
+#[tokio::test]
 async fn trailers_pass_both_ways_for_clients_of_both_versions() {
     let app = App::answering("h2c", Builder::new(), |_, request, respond| tell(request, respond)).await;
     let gateway = app.gateway().start().await;

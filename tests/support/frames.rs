@@ -37,18 +37,24 @@ impl Raw {
 
     /// `GET /` of the tenant acme.
     pub async fn get(&mut self, stream: u32) {
-        self.head_of(GET, WHOLE, stream).await;
+        self.head_of(GET, WHOLE, stream, "/").await;
+    }
+
+    /// The same of another path.
+    pub async fn get_path(&mut self, stream: u32, path: &str) {
+        self.head_of(GET, WHOLE, stream, path).await;
     }
 
     /// `POST /` of the tenant acme, with a body to follow.
     pub async fn post(&mut self, stream: u32) {
-        self.head_of(POST, END_HEADERS, stream).await;
+        self.head_of(POST, END_HEADERS, stream, "/").await;
     }
 
-    async fn head_of(&mut self, method: u8, flags: u8, stream: u32) {
-        // The method, https and / of the static table; :authority as a literal.
+    async fn head_of(&mut self, method: u8, flags: u8, stream: u32, path: &str) {
+        // Method and https of the static table; :path and :authority as literals that are not indexed.
         let host = b"acme.example.localhost";
-        let block = [&[method, 0x87, 0x84, 0x41, host.len() as u8], &host[..]].concat();
+        let path = [&[0x04, path.len() as u8], path.as_bytes()].concat();
+        let block = [&[method, 0x87][..], &path, &[0x01, host.len() as u8], host].concat();
         self.frame(HEADERS, flags, stream, &block).await;
     }
 
@@ -56,6 +62,32 @@ impl Raw {
     pub async fn octets(&mut self, stream: u32, count: usize) {
         let one = frame(DATA, 0, stream, b"x");
         self.send(one.repeat(count)).await;
+    }
+
+    /// Many pieces of a body that say nothing.
+    pub async fn empty_pieces(&mut self, stream: u32, count: usize) {
+        self.send(frame(DATA, 0, stream, b"").repeat(count)).await;
+    }
+
+    /// The end of a body.
+    pub async fn last_octet(&mut self, stream: u32) {
+        self.frame(DATA, END_STREAM, stream, b"x").await;
+    }
+
+    /// Reads content until so many streams have ended or so many octets have come, a frame whenever `pace` says. None may be
+    /// reset.
+    pub async fn content(&mut self, ends: usize, octets: usize, pace: &mut tokio::time::Interval) {
+        let (mut seen, mut ended) = (0, 0);
+        while ended < ends && seen < octets {
+            let head = self.take(9).await;
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+            let payload = self.take(length).await;
+            assert_ne!(head[3], RST_STREAM, "a stream is reset: {payload:?}");
+            if head[3] == DATA {
+                (seen, ended) = (seen + length, ended + usize::from(head[4] & END_STREAM));
+                pace.tick().await;
+            }
+        }
     }
 
     /// Reads up to an end of `stream`: None where the connection is told to end, otherwise the first octet of the answer's

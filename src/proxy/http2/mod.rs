@@ -3,31 +3,36 @@
 //! What it promises: a client that is gone is noticed by an unanswered PING; at a drain no new stream is taken and those under
 //! way end; extended CONNECT (RFC 8441) is offered.
 
+mod counted;
 mod grpc;
 mod pulse;
 mod pump;
 mod side;
 mod stream;
+mod upload;
 mod websocket;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use h2::server::{Builder, Connection as Streams};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connection::Connection;
 use super::context::Worker;
-use super::patience::Patient;
+use super::patience::Signs;
 use super::watch::{Order, Watch, Watching};
 use crate::config::Protection;
+use crate::upstream::Sieve;
 use pulse::Pulse;
 
+pub use self::counted::Counted;
 pub use self::side::Side;
+pub use self::upload::StreamBody;
 
 /// Octets of a stream that wait for the client's window.
 const SEND_BUFFER: usize = 64 * 1024;
@@ -43,17 +48,17 @@ const ENDED_STREAMS: usize = 1024;
 const MAX_STREAMS: u32 = 250;
 
 /// Serves a connection to its end, or to what the watch orders.
-pub async fn serve<IO>(worker: Rc<Worker>, watch: &Watch, connection: Rc<Connection>, io: IO)
+///
+/// `signs` are those of what lies beneath.
+pub async fn serve<IO>(worker: Rc<Worker>, watch: &Watch, connection: Rc<Connection>, io: IO, signs: Arc<Signs>)
 where
     IO: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let watching = watch.over(Rc::clone(&connection));
     let limits = &worker.config.limits;
-    let io = Patient::new(io, limits.idle_timeout);
-    let signs = io.signs();
-    let Some(mut streams) = shake(&watching, settings(limits).handshake::<_, Bytes>(io)).await else { return };
-    let pulse = streams.ping_pong().map(|pings| Pulse::new(pings, limits.idle_timeout, signs));
-    let mut serving = Serving { streams, pulse };
+    let Some(mut streams) = shake(&watching, settings(limits).handshake(Sieve::of_client(io))).await else { return };
+    let pulse = streams.ping_pong().map(|pings| Pulse::new(pings, limits.idle_timeout, Arc::clone(&signs)));
+    let mut serving = Serving { streams, pulse, signs };
     let outcome = poll_fn(|cx| serving.poll(cx, &watching, &worker, &connection)).await;
     if let Err(error) = outcome {
         tracing::debug!(%error, "a client's HTTP/2 connection ended");
@@ -79,8 +84,8 @@ fn settings(limits: &Protection) -> Builder {
 /// The prefaces are exchanged; None where that failed or took too long.
 async fn shake<IO>(
     watching: &Watching<'_>,
-    handshake: impl Future<Output = Result<Streams<IO, Bytes>, h2::Error>>,
-) -> Option<Streams<IO, Bytes>>
+    handshake: impl Future<Output = Result<Streams<IO, Counted>, h2::Error>>,
+) -> Option<Streams<IO, Counted>>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
@@ -109,8 +114,9 @@ where
 }
 
 struct Serving<IO> {
-    streams: Streams<IO, Bytes>,
+    streams: Streams<Sieve<IO>, Counted>,
     pulse: Option<Pulse>,
+    signs: Arc<Signs>,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Serving<IO> {
@@ -124,6 +130,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Serving<IO> {
     ) -> Poll<Result<(), h2::Error>> {
         match watching.order(cx) {
             Some(Order::Drain) => self.streams.graceful_shutdown(),
+            // Ends of answers are under way to a client that is slow; if it takes nothing of them, the write fails.
+            Some(Order::Close) if self.signs.is_stuck() => {}
             Some(Order::Close) => return Poll::Ready(Ok(())),
             None => {}
         }

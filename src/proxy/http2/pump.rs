@@ -10,6 +10,7 @@ use h2::{Reason, SendStream};
 use http_body::Body;
 use tokio::time::{Sleep, sleep};
 
+use super::counted::{Counted, Waiting};
 use super::grpc;
 use crate::proxy::body::AnswerBody;
 use crate::upstream::BodyError;
@@ -18,19 +19,21 @@ use crate::upstream::BodyError;
 /// an answer of gRPC with a status that says so; a client that resets it ends the body.
 ///
 /// A client that opens no window for `patience` is stuck with this answer; its other streams go on.
-pub(super) async fn pump(stream: SendStream<Bytes>, body: AnswerBody, is_grpc: bool, patience: Duration) {
-    let mut pump = Pump { stream, body, is_grpc, patience, piece: None, stuck: None };
+pub(super) async fn pump(stream: SendStream<Counted>, body: AnswerBody, is_grpc: bool, patience: Duration) {
+    let mut pump = Pump { stream, body, is_grpc, patience, piece: None, waiting: None, stuck: None };
     poll_fn(|cx| pump.poll(cx)).await;
 }
 
 struct Pump {
-    stream: SendStream<Bytes>,
+    stream: SendStream<Counted>,
     body: AnswerBody,
     is_grpc: bool,
     patience: Duration,
     /// Waits for the window, and whether it is the last.
     piece: Option<(Bytes, bool)>,
-    /// Runs while the window is closed.
+    /// Of what was sent, unless it was all in one.
+    waiting: Option<Waiting>,
+    /// Runs while the stream takes nothing.
     stuck: Option<Pin<Box<Sleep>>>,
 }
 
@@ -126,10 +129,19 @@ impl Pump {
             return Poll::Ready(Over::Failed(error));
         }
         let patience = self.patience;
-        self.stuck.get_or_insert_with(|| Box::pin(sleep(patience))).as_mut().poll(cx).map(|()| Over::Stuck)
+        let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(patience)));
+        loop {
+            ready!(stuck.as_mut().poll(cx));
+            // Where some of it has not gone out, the window was open, and it is the connection that is slow: it has its own clock.
+            if self.waiting.as_ref().is_none_or(|waiting| waiting.get() == 0) {
+                return Poll::Ready(Over::Stuck);
+            }
+            stuck.set(sleep(patience));
+        }
     }
 
     fn send(&mut self, data: Bytes, is_last: bool) -> Option<Over> {
+        let data = if is_last { data.into() } else { Counted::new(data, Waiting::clone(self.waiting.get_or_insert_default())) };
         match self.stream.send_data(data, is_last) {
             Ok(()) => is_last.then_some(Over::Sent),
             Err(_) => Some(Over::Gone),

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use http::{HeaderMap, HeaderValue, Response};
 use tokio::sync::oneshot;
 
+use super::counted::Counted;
 use super::websocket::Asked;
 use crate::upstream::H2Duplex;
 
@@ -15,12 +16,12 @@ pub struct Side {
     interim: RefCell<Vec<Response<()>>>,
     /// The WebSocket that was asked for.
     websocket: Option<Asked>,
-    tunneled: Cell<Option<oneshot::Receiver<H2Duplex>>>,
+    tunneled: Cell<Option<oneshot::Receiver<H2Duplex<Counted>>>>,
 }
 
 impl Side {
     /// Of a request for a WebSocket. The stream has the other end: whoever waits for the tunnel hears if it ends without one.
-    pub(super) fn of_websocket(asked: Asked) -> (Self, oneshot::Sender<H2Duplex>) {
+    pub(super) fn of_websocket(asked: Asked) -> (Self, oneshot::Sender<H2Duplex<Counted>>) {
         let (tunnel, tunneled) = oneshot::channel();
         (Self { websocket: Some(asked), tunneled: Cell::new(Some(tunneled)), ..Self::default() }, tunnel)
     }
@@ -46,7 +47,7 @@ impl Side {
     }
 
     /// The client's end of the tunnel, once the stream has answered 200; to be asked for once.
-    pub fn take_tunnel(&self) -> Option<oneshot::Receiver<H2Duplex>> {
+    pub fn take_tunnel(&self) -> Option<oneshot::Receiver<H2Duplex<Counted>>> {
         self.tunneled.take()
     }
 }

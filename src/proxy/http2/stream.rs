@@ -5,52 +5,65 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
-use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, EXPECT};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
 
+use super::counted::Counted;
 use super::grpc::is_grpc;
 use super::pump::pump;
 use super::side::Side;
+use super::upload::{Intake, StreamBody};
 use super::websocket::{Asked, switched};
 use crate::clock;
 use crate::proxy::body::AnswerBody;
 use crate::proxy::connection::Connection;
 use crate::proxy::context::Worker;
 use crate::proxy::handle;
-use crate::proxy::inbound::{Inbound, StreamBody};
+use crate::proxy::inbound::Inbound;
 use crate::upstream::H2Duplex;
 
 /// Answers one request.
-pub async fn answer(worker: Rc<Worker>, connection: Rc<Connection>, mut request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+pub async fn answer(worker: Rc<Worker>, connection: Rc<Connection>, mut request: Request<RecvStream>, mut respond: SendResponse<Counted>) {
     let (side, tunnel) = match Asked::rewrite(&mut request).map(Side::of_websocket) {
         Some((side, tunnel)) => (Rc::new(side), Some(tunnel)),
         None => (Rc::default(), None),
     };
     let (parts, stream) = request.into_parts();
-    let (body, stream) = if side.asked_for_websocket() {
-        (Inbound::None, Some(stream))
-    } else {
-        let waits = parts.headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-        (Inbound::Http2(StreamBody::new(stream, waits.then(|| Rc::clone(&side)))), None)
-    };
     let patience = worker.config.limits.idle_timeout;
-    let handled = handle(worker, connection, Request::from_parts(parts, body), Some(Rc::clone(&side)));
+    let Some(tunnel) = tunnel else {
+        let waits = parts.headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        let body = StreamBody::new(stream, waits.then(|| Rc::clone(&side)));
+        let intake = body.intake();
+        let handled = handle(worker, connection, Request::from_parts(parts, Inbound::Http2(body)), Some(Rc::clone(&side)));
+        let answered = async {
+            if let Some(response) = handle_unless_reset(handled, &side, &mut respond).await {
+                send(response, respond, patience).await;
+            }
+        };
+        return taking_in(intake, answered).await;
+    };
+    let handled = handle(worker, connection, Request::from_parts(parts, Inbound::None), Some(Rc::clone(&side)));
     let Some(response) = handle_unless_reset(handled, &side, &mut respond).await else { return };
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return send(response, respond, patience).await;
+    }
+    let mut head = Response::from_parts(response.into_parts().0, ());
+    switched(&mut head);
+    if let Ok(send) = respond.send_response(head, false) {
+        // Nobody waits for it where the exchange has ended; dropping the stream tells the client.
+        let _ = tunnel.send(H2Duplex::new(send, stream));
+    }
+}
+
+/// Sends an answer to its end.
+async fn send(response: Response<AnswerBody>, mut respond: SendResponse<Counted>, patience: Duration) {
     let (head, body) = response.into_parts();
     let mut head = Response::from_parts(head, ());
-    if let (Some(stream), Some(tunnel), StatusCode::SWITCHING_PROTOCOLS) = (stream, tunnel, head.status()) {
-        switched(&mut head);
-        if let Ok(send) = respond.send_response(head, false) {
-            // Nobody waits for it where the exchange has ended; dropping the stream tells the client.
-            let _ = tunnel.send(H2Duplex::new(send, stream));
-        }
-        return;
-    }
     complete(&mut head, &body);
     let (is_end, is_grpc) = (body.is_end_stream(), is_grpc(head.headers()));
     match respond.send_response(head, is_end) {
@@ -63,11 +76,24 @@ pub async fn answer(worker: Rc<Worker>, connection: Rc<Connection>, mut request:
     }
 }
 
+/// Drives `answered`, and takes the request's body in while that does not want it.
+async fn taking_in(intake: Option<Intake>, answered: impl Future<Output = ()>) {
+    let mut answered = pin!(answered);
+    poll_fn(|cx| {
+        let outcome = answered.as_mut().poll(cx);
+        if let (Poll::Pending, Some(intake)) = (outcome, &intake) {
+            intake.take_in(cx);
+        }
+        outcome
+    })
+    .await;
+}
+
 /// Sends interim responses as they come; None if the client resets the stream first.
 async fn handle_unless_reset<E>(
     handled: impl Future<Output = Result<Response<AnswerBody>, E>>,
     side: &Side,
-    respond: &mut SendResponse<Bytes>,
+    respond: &mut SendResponse<Counted>,
 ) -> Option<Response<AnswerBody>> {
     let mut handled = pin!(handled);
     poll_fn(|cx| {
@@ -81,7 +107,7 @@ async fn handle_unless_reset<E>(
     .await
 }
 
-fn send_interim(side: &Side, respond: &mut SendResponse<Bytes>) {
+fn send_interim(side: &Side, respond: &mut SendResponse<Counted>) {
     for interim in side.take_interim() {
         // A stream that takes no more says so at the next poll.
         if let Err(error) = respond.send_informational(interim) {

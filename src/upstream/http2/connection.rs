@@ -16,6 +16,7 @@ use super::super::Target;
 use super::super::stream::Stream;
 use super::hub::Hub;
 use super::keepalive::Keepalive;
+use super::sieve::Sieve;
 use super::transport::Transport;
 use crate::clock;
 
@@ -66,7 +67,7 @@ impl Link {
         max_head: usize,
     ) -> Result<Self, h2::Error> {
         let heard = Rc::new(Cell::new(false));
-        let transport = Transport { stream, heard: Rc::clone(&heard) };
+        let transport = Sieve::of_server(Transport { stream, heard: Rc::clone(&heard) });
         let (sender, mut connection) = Builder::new()
             .enable_push(false)
             .initial_window_size(STREAM_WINDOW)
@@ -147,7 +148,7 @@ impl Link {
     }
 }
 
-fn settle(connection: &mut Connection<Transport, Bytes>, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
+fn settle(connection: &mut Connection<Sieve<Transport>, Bytes>, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
     let over = Pin::new(&mut *connection).poll(cx);
     if connection.max_concurrent_send_streams() != UNSETTLED {
         return Poll::Ready(Ok(()));
@@ -157,7 +158,7 @@ fn settle(connection: &mut Connection<Transport, Bytes>, cx: &mut Context<'_>) -
 }
 
 /// Runs a connection to its end.
-async fn drive(mut connection: Connection<Transport, Bytes>, mut keepalive: Keepalive, state: Rc<State>, hub: Weak<Hub>) {
+async fn drive(mut connection: Connection<Sieve<Transport>, Bytes>, mut keepalive: Keepalive, state: Rc<State>, hub: Weak<Hub>) {
     let mut limit = connection.max_concurrent_send_streams();
     poll_fn(|cx| {
         if let Poll::Ready(outcome) = Pin::new(&mut connection).poll(cx) {

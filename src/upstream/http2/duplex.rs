@@ -16,8 +16,8 @@ const MAX_WRITE: usize = 64 * 1024;
 ///
 /// A reset by the peer is an error of kind `ConnectionReset`. Dropped before both directions have ended, the stream is
 /// reset: with CANCEL, or NO_ERROR at a server that had ended its own direction (RFC 9113, section 8.1).
-pub struct H2Duplex {
-    send: SendStream<Bytes>,
+pub struct H2Duplex<B: Buf = Bytes> {
+    send: SendStream<B>,
     recv: RecvStream,
     /// What has come and was not yet read; its window is given back as it is.
     read: Bytes,
@@ -25,9 +25,9 @@ pub struct H2Duplex {
     ended: bool,
 }
 
-impl H2Duplex {
+impl<B: Buf> H2Duplex<B> {
     /// `send` must not have ended yet.
-    pub fn new(send: SendStream<Bytes>, recv: RecvStream) -> Self {
+    pub fn new(send: SendStream<B>, recv: RecvStream) -> Self {
         Self { send, recv, read: Bytes::new(), ended: false }
     }
 
@@ -52,7 +52,7 @@ fn fault_of(error: h2::Error) -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionReset, error)
 }
 
-impl AsyncRead for H2Duplex {
+impl<B: Buf> AsyncRead for H2Duplex<B> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if buf.remaining() == 0 {
@@ -75,7 +75,7 @@ impl AsyncRead for H2Duplex {
     }
 }
 
-impl AsyncWrite for H2Duplex {
+impl<B: Buf + From<Bytes>> AsyncWrite for H2Duplex<B> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if buf.is_empty() {
@@ -94,7 +94,7 @@ impl AsyncWrite for H2Duplex {
             }
         };
         let count = room.min(buf.len());
-        match this.send.send_data(Bytes::copy_from_slice(&buf[..count]), false) {
+        match this.send.send_data(Bytes::copy_from_slice(&buf[..count]).into(), false) {
             Ok(()) => Poll::Ready(Ok(count)),
             Err(_) => Poll::Ready(Err(this.fault(cx))),
         }
@@ -110,7 +110,7 @@ impl AsyncWrite for H2Duplex {
         if this.ended {
             return Poll::Ready(Ok(()));
         }
-        match this.send.send_data(Bytes::new(), true) {
+        match this.send.send_data(Bytes::new().into(), true) {
             Ok(()) => {
                 this.ended = true;
                 Poll::Ready(Ok(()))

@@ -17,6 +17,7 @@ mod lease;
 mod pump;
 mod replay;
 mod request;
+mod sieve;
 mod transport;
 mod websocket;
 
@@ -27,4 +28,5 @@ pub use duplex::H2Duplex;
 pub(super) use hub::{Hub, Hubs};
 pub(super) use keepalive::Tempo;
 pub(super) use lease::Lease;
+pub use sieve::Sieve;
 pub(super) use websocket::Tunnel;
