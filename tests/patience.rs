@@ -276,7 +276,7 @@ async fn a_slow_client_of_many_streams_gets_all_of_each() {
         http::Response::new(full(vec![b'x'; length]))
     });
     let origin = origin.start().await;
-    let gateway = TestGateway::to(&origin).tenant(tenant("acme")).set("limits.idle_timeout", "1s").start().await;
+    let gateway = TestGateway::to(&origin).tenant(tenant("acme")).set("limits.idle_timeout", "2s").start().await;
     // At most 160 kB a second: what the app has said is on its way for some seconds after its last octet.
     let mut pace = tokio::time::interval(Duration::from_millis(100));
     let mut client = Raw::over(gateway.tls_over(narrow(&gateway).await, "acme", "h2").await.unwrap());

@@ -120,6 +120,7 @@ fn connection(worker: &Worker, door: &Door, peer: Peer, permit: Permit, name: Op
         framing: guarded.then(|| Arc::new(FramingState::new(started))),
         requests: Default::default(),
         open: Default::default(),
+        carried: Default::default(),
         idle_since_ms: Default::default(),
         memory: Default::default(),
         _permit: permit,

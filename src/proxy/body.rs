@@ -179,7 +179,9 @@ impl Body for AppBody {
                     strip_trailers(trailers);
                     strip_reports(trailers);
                 }
-                note(&mut this.exchange, this.upstream.is_end_stream());
+                // hyper asks for no more once the length is reached, though trailers may follow.
+                let has_length = this.exchange.version != Version::HTTP_2 && this.upstream.size_hint().exact() == Some(0);
+                note(&mut this.exchange, has_length || this.upstream.is_end_stream());
             }
             Some(Err(error)) => {
                 let tenant = this.exchange.facts.as_ref().map(|facts| facts.tenant.slug.as_str());

@@ -10,6 +10,7 @@ use rustls::ServerConfig;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::framing::FramingState;
+use super::http2::Carried;
 use super::site::Remembered;
 use crate::clock::instant;
 use crate::config::TlsMode;
@@ -75,6 +76,8 @@ pub struct Connection {
     pub requests: Cell<u64>,
     /// Requests that have not ended.
     pub open: Cell<u32>,
+    /// Octets of answers that were written, over HTTP/2.
+    pub carried: Carried,
     /// Milliseconds after `started` at which the last request ended.
     pub idle_since_ms: Cell<u64>,
     /// The last host, resolved.

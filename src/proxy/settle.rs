@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
+use hyper::ext::ReasonPhrase;
 
 use super::body::{AnswerBody, AppBody, ClientBody};
 use super::context::Exchange;
@@ -32,6 +33,10 @@ pub fn app(
     strip_response(&mut parts.headers, switches);
     strip_reports(&mut parts.headers);
     say(&exchange, &mut parts.headers);
+    if parts.status.canonical_reason().is_none() && parts.extensions.get::<ReasonPhrase>().is_none() {
+        // hyper would make one up.
+        parts.extensions.insert(ReasonPhrase::from_static(b""));
+    }
     exchange.outcome.status = parts.status.as_u16();
     let answer = match (end, switches) {
         (Some(client), true) => {

@@ -10,7 +10,7 @@ use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, RootCertStore, SignatureScheme};
+use rustls::{AlertDescription, ClientConfig, RootCertStore, SignatureScheme};
 
 use super::TargetError;
 use super::identity::Identity;
@@ -151,6 +151,7 @@ pub(super) fn tls_fault(error: &io::Error) -> Option<TlsFault> {
     }
     match inner.downcast_ref::<rustls::Error>()? {
         rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => Some(TlsFault::Certificate),
+        rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol) => Some(TlsFault::Protocol),
         rustls::Error::AlertReceived(_) => Some(TlsFault::Alert),
         _ => Some(TlsFault::Protocol),
     }

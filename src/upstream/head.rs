@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode, Version};
+use hyper::ext::ReasonPhrase;
 
 use super::decoder::Decoder;
 
@@ -28,6 +29,8 @@ pub(super) struct Asked {
 #[derive(Debug)]
 pub(super) struct ResponseHead {
     pub(super) status: StatusCode,
+    /// Where it is another than the usual one.
+    pub(super) reason: Option<ReasonPhrase>,
     pub(super) headers: HeaderMap,
     pub(super) decoder: Decoder,
     /// Whether the upstream keeps the connection open afterwards.
@@ -131,7 +134,9 @@ fn parse(octets: &[u8], asked: Asked) -> Result<Option<(usize, ResponseHead)>, &
     let status = StatusCode::from_u16(code).map_err(|_| "the response has no such status")?;
     let mut framing = Framing::default();
     let headers = collect(head, response.headers, |name, value| framing.see(name, value))?;
-    framing.conclude(status, version, headers, asked).map(|head| Some((length, head)))
+    let usual = status.canonical_reason().unwrap_or("");
+    let reason = response.reason.filter(|reason| *reason != usual).and_then(|reason| ReasonPhrase::try_from(reason.as_bytes()).ok());
+    framing.conclude(status, version, headers, asked).map(|head| Some((length, ResponseHead { reason, ..head })))
 }
 
 /// Whether each line feed has its carriage return. The parser lets a carriage return stand only before a line feed, so that
@@ -254,7 +259,7 @@ impl Framing {
             reusable = false;
             Decoder::UntilClose
         };
-        Ok(ResponseHead { status, headers, decoder, reusable, keep: self.keep })
+        Ok(ResponseHead { status, reason: None, headers, decoder, reusable, keep: self.keep })
     }
 }
 

@@ -245,7 +245,7 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
-    let ResponseHead { status, headers, decoder, reusable, keep } = head;
+    let ResponseHead { status, reason, headers, decoder, reusable, keep } = head;
     let body = if status == http::StatusCode::SWITCHING_PROTOCOLS {
         if !exchange.sender.is_complete() {
             let failure = Failure::Garbage("it switched protocols within the request");
@@ -258,5 +258,8 @@ where
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
+    if let Some(reason) = reason {
+        response.extensions_mut().insert(reason);
+    }
     Ok(response)
 }

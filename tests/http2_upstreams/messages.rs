@@ -57,6 +57,23 @@ async fn clients_of_both_versions_reach_apps_of_both_schemes() {
 }
 
 #[tokio::test]
+async fn an_answer_with_a_length_and_trailers_is_whole_in_the_access_log() {
+    let app = App::answering("h2c", Builder::new(), |_, _, mut respond| async move {
+        let head = Response::builder().status(if respond.stream_id().as_u32() == 1 { 200 } else { 203 });
+        let mut out = respond.send_response(head.header("content-length", "5").body(()).unwrap(), false).unwrap();
+        out.send_data("whole".into(), false).unwrap();
+        out.send_trailers(HeaderMap::from_iter([("x-sum".parse().unwrap(), "1".parse().unwrap())])).unwrap();
+    })
+    .await;
+    let gateway = app.gateway().start().await;
+    for (version, status) in VERSIONS.into_iter().zip([200, 203]) {
+        gateway.connect(version, "acme").await.get("/").await.expect(status);
+        let record = gateway.access_record(|record| record["status"] == status).await;
+        assert_eq!(record["aborted"], false, "{record}");
+    }
+}
+
+#[tokio::test]
 async fn pieces_without_content_do_not_cost_an_app_its_connection() {
     let app = App::answering("h2c", Builder::new(), |_, _, mut respond| async move {
         let mut out = begin(&mut respond);

@@ -214,3 +214,16 @@ async fn a_body_that_breaks_its_framing_is_told_and_never_looks_complete_to_the_
     let rest = app.rest().await;
     assert!(!rest.windows(3).any(|three| three == b"0\r\n"), "{}", String::from_utf8_lossy(&rest));
 }
+
+#[tokio::test]
+async fn a_reason_phrase_is_the_apps() {
+    let origin = RawUpstream::listen().await;
+    let gateway = gateway(&origin).await;
+    let mut client = gateway.raw("acme").await;
+    for line in ["200 Everything Fine", "418 ", "599 of our own", "599 ", "200 OK"] {
+        client.send("GET / HTTP/1.1\r\nhost: acme.example.localhost\r\n\r\n").await;
+        let (mut app, _) = origin.head().await;
+        app.send(format!("HTTP/1.1 {line}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")).await;
+        assert_eq!(client.head().await.first, format!("HTTP/1.1 {line}"));
+    }
+}

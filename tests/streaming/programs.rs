@@ -86,11 +86,12 @@ async fn curl_sees_an_answer_that_comes_before_the_end_of_its_upload() {
     let gateway = TestGateway::to_url(&origin.url()).tenant(tenant("acme")).start().await;
     let _app = origin.saying("HTTP/1.1 403 Forbidden\r\ncontent-length: 7\r\n\r\nenough!", Then::KeepStill);
     let file = format!("@{}", file.display());
-    // Not over HTTP/2: there, curl 7.88 takes the end of the answer for an error of its own sending.
-    for expect in ["Expect: 100-continue", "Expect:"] {
+    for (version, expect) in
+        ["--http1.1", "--http2"].iter().flat_map(|version| ["Expect: 100-continue", "Expect:"].map(|expect| (version, expect)))
+    {
         let url = gateway.url("acme", "/upload");
-        let upload = ["--http1.1", "--header", expect, "--data-binary", &file, "--write-out", " %{http_code}", &url];
-        assert_eq!(String::from_utf8_lossy(&fetch(&gateway, &upload).await), "enough! 403", "{expect}");
+        let upload = [version, "--header", expect, "--data-binary", &file, "--write-out", " %{http_code}", &url];
+        assert_eq!(String::from_utf8_lossy(&fetch(&gateway, &upload).await), "enough! 403", "{version} {expect}");
     }
 }
 
@@ -102,10 +103,10 @@ async fn curl_sees_that_its_upload_is_too_large() {
     let origin = Upstream::echoing().start().await;
     let gateway = TestGateway::to(&origin).set("limits.max_body", "1MiB").tenant(tenant("acme")).start().await;
     let file = format!("@{}", file.display());
-    for more in ["Transfer-Encoding: chunked", "X-Length: said"] {
+    for (version, more) in [("--http1.1", "Transfer-Encoding: chunked"), ("--http1.1", "X-Length: said"), ("--http2", "X-Length: said")] {
         let url = gateway.url("acme", "/upload");
-        let upload = ["--http1.1", "--header", "Expect:", "--header", more, "--data-binary", &file, "--write-out", " %{http_code}", &url];
+        let upload = [version, "--header", "Expect:", "--header", more, "--data-binary", &file, "--write-out", " %{http_code}", &url];
         let answer = String::from_utf8(fetch(&gateway, &upload).await).unwrap();
-        assert!(answer.contains("\"body_too_large\"") && answer.ends_with(" 413"), "{more}: {answer}");
+        assert!(answer.contains("\"body_too_large\"") && answer.ends_with(" 413"), "{version} {more}: {answer}");
     }
 }

@@ -114,6 +114,16 @@ async fn a_certificate_that_is_expired_or_anothers_is_a_certificate_error() {
 }
 
 #[tokio::test]
+async fn what_has_no_http_2_in_its_tls_is_a_protocol_error() {
+    let authority = Authority::new();
+    authority.issue("app", "DNS:localhost", Valid::Now);
+    let app = Secure::start(&authority, "app", "").await;
+    let url = format!("h2://localhost:{}", app.address.port());
+    let gateway = TestGateway::to_url(&url).set("upstream.ca_file", &authority.file("ca.crt")).tenant(tenant("acme")).start().await;
+    fails(&gateway, "tls_protocol_error", "no connection to").await;
+}
+
+#[tokio::test]
 async fn what_speaks_no_tls_or_hangs_up_is_a_protocol_error() {
     let origin = Upstream::replying("clear").start().await;
     let gateway = to("127.0.0.1", origin.url().trim_start_matches("http://").parse().unwrap()).start().await;

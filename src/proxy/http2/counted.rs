@@ -1,39 +1,32 @@
-//! Octets of an answer that h2 holds. It takes up to 64 KiB of each stream ahead of the connection and does not tell how much
-//! of that is still there; the octets tell it themselves.
+//! Octets of answers in h2's hands, which tell when they leave them. h2 takes up to 64 KiB of each stream ahead of the
+//! connection, and says nothing of what it does with them.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use bytes::{Buf, Bytes};
 
-/// Octets of one stream that are still to be written.
-pub(super) type Waiting = Rc<Cell<usize>>;
+/// Octets that a connection has carried.
+pub type Carried = Rc<Cell<u64>>;
 
 /// A piece of a body in h2's hands.
 #[derive(Debug)]
 pub struct Counted {
     data: Bytes,
     /// None where nobody wants to know.
-    waiting: Option<Waiting>,
+    carried: Option<Carried>,
 }
 
 impl Counted {
-    /// Counts itself until it is written or thrown away.
-    pub(super) fn new(data: Bytes, waiting: Waiting) -> Self {
-        waiting.set(waiting.get() + data.len());
-        Self { data, waiting: Some(waiting) }
-    }
-
-    fn gone(&self, count: usize) {
-        if let Some(waiting) = &self.waiting {
-            waiting.set(waiting.get().saturating_sub(count));
-        }
+    /// Counted as it is written.
+    pub(super) fn new(data: Bytes, carried: &Carried) -> Self {
+        Self { data, carried: Some(Rc::clone(carried)) }
     }
 }
 
 impl From<Bytes> for Counted {
     fn from(data: Bytes) -> Self {
-        Self { data, waiting: None }
+        Self { data, carried: None }
     }
 }
 
@@ -48,12 +41,8 @@ impl Buf for Counted {
 
     fn advance(&mut self, count: usize) {
         self.data.advance(count);
-        self.gone(count);
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.gone(self.data.len());
+        if let Some(carried) = &self.carried {
+            carried.set(carried.get() + count as u64);
+        }
     }
 }

@@ -30,11 +30,11 @@ use crate::config::Protection;
 use crate::upstream::Sieve;
 use pulse::Pulse;
 
-pub use self::counted::Counted;
+pub use self::counted::{Carried, Counted};
 pub use self::side::Side;
 pub use self::upload::StreamBody;
 
-/// Octets of a stream that wait for the client's window.
+/// Octets of a stream that h2 takes ahead of the connection.
 const SEND_BUFFER: usize = 64 * 1024;
 /// What a client may send ahead of the app, a stream and a connection: sixteen uploads that nobody reads leave room for others.
 const STREAM_WINDOW: u32 = 256 * 1024;

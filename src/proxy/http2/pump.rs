@@ -10,31 +10,46 @@ use h2::{Reason, SendStream};
 use http_body::Body;
 use tokio::time::{Sleep, sleep};
 
-use super::counted::{Counted, Waiting};
-use super::grpc;
+use super::counted::Counted;
+use super::{SEND_BUFFER, grpc};
 use crate::proxy::body::AnswerBody;
+use crate::proxy::connection::Connection;
 use crate::upstream::BodyError;
 
-/// Sends `body` to its end. One that fails resets the stream, so that it never looks whole (RFC 9113, section 8.1.1), or ends
-/// an answer of gRPC with a status that says so; a client that resets it ends the body.
+/// Sends `body` to its end; gives the stream back, which is reset when it is dropped before the request has ended. A body that
+/// fails resets it at once, so that it never looks whole (RFC 9113, section 8.1.1), or ends an answer of gRPC with a status that
+/// says so; a client that resets it ends the body.
 ///
-/// A client that opens no window for `patience` is stuck with this answer; its other streams go on.
-pub(super) async fn pump(stream: SendStream<Counted>, body: AnswerBody, is_grpc: bool, patience: Duration) {
-    let mut pump = Pump { stream, body, is_grpc, patience, piece: None, waiting: None, stuck: None };
-    poll_fn(|cx| pump.poll(cx)).await;
-}
-
-struct Pump {
+/// A client that leaves this answer alone for `patience`, although it had its turn, is stuck with it; its other streams go on.
+pub(super) async fn pump(
     stream: SendStream<Counted>,
     body: AnswerBody,
     is_grpc: bool,
+    connection: &Connection,
+    patience: Duration,
+) -> SendStream<Counted> {
+    let mut pump = Pump { stream, body, is_grpc, connection, patience, piece: None, stuck: None };
+    poll_fn(|cx| pump.poll(cx)).await;
+    pump.stream
+}
+
+struct Pump<'c> {
+    stream: SendStream<Counted>,
+    body: AnswerBody,
+    is_grpc: bool,
+    connection: &'c Connection,
     patience: Duration,
     /// Waits for the window, and whether it is the last.
     piece: Option<(Bytes, bool)>,
-    /// Of what was sent, unless it was all in one.
-    waiting: Option<Waiting>,
-    /// Runs while the stream takes nothing.
-    stuck: Option<Pin<Box<Sleep>>>,
+    /// While the stream takes nothing.
+    stuck: Option<Stuck>,
+}
+
+struct Stuck {
+    timer: Pin<Box<Sleep>>,
+    /// What the connection had carried when it began, and at the last look.
+    began: u64,
+    last: u64,
 }
 
 /// Why there is nothing more to send.
@@ -47,7 +62,7 @@ enum Over {
     Failed(BodyError),
 }
 
-impl Pump {
+impl Pump<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let over = ready!(self.poll_over(cx));
         match over {
@@ -128,21 +143,23 @@ impl Pump {
         if let Err(error) = self.body.drive_request(cx) {
             return Poll::Ready(Over::Failed(error));
         }
-        let patience = self.patience;
-        let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(patience)));
+        let (patience, carried) = (self.patience, self.connection.carried.get());
+        let stuck = self.stuck.get_or_insert_with(|| Stuck { timer: Box::pin(sleep(patience)), began: carried, last: carried });
         loop {
-            ready!(stuck.as_mut().poll(cx));
-            // Where some of it has not gone out, the window was open, and it is the connection that is slow: it has its own clock.
-            if self.waiting.as_ref().is_none_or(|waiting| waiting.get() == 0) {
+            ready!(stuck.timer.as_mut().poll(cx));
+            // Streams take turns, for the connection's window as for the connection. Where it goes on, but so slowly that this
+            // one may not have had its turn, nobody knows yet whether it is stuck.
+            let had_its_turn = carried - stuck.began >= 2 * u64::from(self.connection.open.get()) * SEND_BUFFER as u64;
+            if carried == stuck.last || had_its_turn {
                 return Poll::Ready(Over::Stuck);
             }
-            stuck.set(sleep(patience));
+            stuck.last = carried;
+            stuck.timer.set(sleep(patience));
         }
     }
 
     fn send(&mut self, data: Bytes, is_last: bool) -> Option<Over> {
-        let data = if is_last { data.into() } else { Counted::new(data, Waiting::clone(self.waiting.get_or_insert_default())) };
-        match self.stream.send_data(data, is_last) {
+        match self.stream.send_data(Counted::new(data, &self.connection.carried), is_last) {
             Ok(()) => is_last.then_some(Over::Sent),
             Err(_) => Some(Over::Gone),
         }

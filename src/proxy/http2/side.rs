@@ -17,6 +17,8 @@ pub struct Side {
     /// The WebSocket that was asked for.
     websocket: Option<Asked>,
     tunneled: Cell<Option<oneshot::Receiver<H2Duplex<Counted>>>>,
+    /// Nobody wants the rest of the request's body.
+    request_left: Cell<bool>,
 }
 
 impl Side {
@@ -34,6 +36,16 @@ impl Side {
     /// The interim responses to send now.
     pub(super) fn take_interim(&self) -> Vec<Response<()>> {
         self.interim.take()
+    }
+
+    /// Nobody wants the rest of the request's body.
+    pub(super) fn leave_request(&self) {
+        self.request_left.set(true);
+    }
+
+    /// Whether the request is answered before its end.
+    pub(super) fn has_left_request(&self) -> bool {
+        self.request_left.get()
     }
 
     /// Whether the request asked for a WebSocket.

@@ -8,10 +8,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 use h2::server::SendResponse;
-use h2::{Reason, RecvStream};
+use h2::{Reason, RecvStream, SendStream};
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, EXPECT};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
+use tokio::task::yield_now;
 
 use super::counted::Counted;
 use super::grpc::is_grpc;
@@ -37,20 +38,28 @@ pub async fn answer(worker: Rc<Worker>, connection: Rc<Connection>, mut request:
     let patience = worker.config.limits.idle_timeout;
     let Some(tunnel) = tunnel else {
         let waits = parts.headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-        let body = StreamBody::new(stream, waits.then(|| Rc::clone(&side)));
+        let body = StreamBody::new(stream, Rc::clone(&side), waits);
         let intake = body.intake();
-        let handled = handle(worker, connection, Request::from_parts(parts, Inbound::Http2(body)), Some(Rc::clone(&side)));
+        let request = Request::from_parts(parts, Inbound::Http2(body));
+        let handled = handle(worker, Rc::clone(&connection), request, Some(Rc::clone(&side)));
         let answered = async {
-            if let Some(response) = handle_unless_reset(handled, &side, &mut respond).await {
-                send(response, respond, patience).await;
+            let Some(response) = handle_unless_reset(handled, &side, &mut respond).await else { return };
+            let stream = send(response, respond, &connection, patience).await;
+            if side.has_left_request() {
+                // The end of the stream tells the client to send no more. curl 7.88 loses an answer whose end comes in one
+                // record of TLS with that, so the connection writes the answer first.
+                yield_now().await;
             }
+            drop(stream);
         };
         return taking_in(intake, answered).await;
     };
-    let handled = handle(worker, connection, Request::from_parts(parts, Inbound::None), Some(Rc::clone(&side)));
+    let request = Request::from_parts(parts, Inbound::None);
+    let handled = handle(worker, Rc::clone(&connection), request, Some(Rc::clone(&side)));
     let Some(response) = handle_unless_reset(handled, &side, &mut respond).await else { return };
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return send(response, respond, patience).await;
+        send(response, respond, &connection, patience).await;
+        return;
     }
     let mut head = Response::from_parts(response.into_parts().0, ());
     switched(&mut head);
@@ -60,18 +69,24 @@ pub async fn answer(worker: Rc<Worker>, connection: Rc<Connection>, mut request:
     }
 }
 
-/// Sends an answer to its end.
-async fn send(response: Response<AnswerBody>, mut respond: SendResponse<Counted>, patience: Duration) {
+/// Sends an answer to its end, and gives its stream back.
+async fn send(
+    response: Response<AnswerBody>,
+    mut respond: SendResponse<Counted>,
+    connection: &Connection,
+    patience: Duration,
+) -> Option<SendStream<Counted>> {
     let (head, body) = response.into_parts();
     let mut head = Response::from_parts(head, ());
     complete(&mut head, &body);
     let (is_end, is_grpc) = (body.is_end_stream(), is_grpc(head.headers()));
     match respond.send_response(head, is_end) {
-        Ok(send) if !is_end => pump(send, body, is_grpc, patience).await,
-        Ok(_) => {}
+        Ok(stream) if !is_end => Some(pump(stream, body, is_grpc, connection, patience).await),
+        Ok(stream) => Some(stream),
         Err(error) => {
             tracing::debug!(%error, "an answer cannot be sent over HTTP/2");
             respond.send_reset(Reason::INTERNAL_ERROR);
+            None
         }
     }
 }

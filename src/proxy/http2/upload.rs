@@ -22,8 +22,9 @@ const SMALL: usize = 1024;
 /// A body over HTTP/2.
 pub struct StreamBody {
     arrivals: Option<Rc<RefCell<Arrivals>>>,
-    /// Whom to tell that the body is wanted, where the client waits to hear it (RFC 9110, section 10.1.1).
-    awaited: Option<Rc<Side>>,
+    side: Rc<Side>,
+    /// The client waits to hear that the body is wanted (RFC 9110, section 10.1.1).
+    awaited: bool,
 }
 
 /// Takes in what comes while nobody asks for it.
@@ -46,10 +47,10 @@ enum At {
 }
 
 impl StreamBody {
-    /// `awaited` is given where the client waits for a 100 before it sends.
-    pub(super) fn new(stream: RecvStream, awaited: Option<Rc<Side>>) -> Self {
+    /// `awaited` says that the client waits for a 100 before it sends.
+    pub(super) fn new(stream: RecvStream, side: Rc<Side>, awaited: bool) -> Self {
         let arrivals = (!stream.is_end_stream()).then(|| Rc::new(RefCell::new(Arrivals::new(stream))));
-        Self { arrivals, awaited }
+        Self { arrivals, side, awaited }
     }
 
     /// Takes in for this body, as long as it is there; None where nothing comes.
@@ -64,12 +65,20 @@ impl StreamBody {
 
     /// The next frame.
     pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
-        if let Some(side) = self.awaited.take() {
-            side.inform(interim(StatusCode::CONTINUE));
+        if std::mem::take(&mut self.awaited) {
+            self.side.inform(interim(StatusCode::CONTINUE));
         }
         match &self.arrivals {
             Some(arrivals) => arrivals.borrow_mut().poll_frame(cx),
             None => Poll::Ready(None),
+        }
+    }
+}
+
+impl Drop for StreamBody {
+    fn drop(&mut self) {
+        if !self.is_end() {
+            self.side.leave_request();
         }
     }
 }

@@ -11,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const HEAD: usize = 9;
 /// What a client says first (RFC 9113, section 3.4).
 const PREFACE: usize = 24;
+/// Frames after which whoever wants what they carry has a turn: h2 keeps room for as many as ever waited at once.
+const MANY: usize = 512;
 /// Length 0, type DATA, no flag; a stream's number follows.
 const EMPTY: [u8; 5] = [0, 0, 0, 0, 0];
 
@@ -24,12 +26,14 @@ pub struct Sieve<IO> {
     head: [u8; HEAD],
     held: usize,
     handed_on: usize,
+    /// Since the last turn of others.
+    frames: usize,
 }
 
 impl<IO> Sieve<IO> {
     /// Of what a server sends.
     pub(super) const fn of_server(io: IO) -> Self {
-        Self { io, left: 0, head: [0; HEAD], held: 0, handed_on: HEAD }
+        Self { io, left: 0, head: [0; HEAD], held: 0, handed_on: HEAD, frames: 0 }
     }
 
     /// Of what a client sends.
@@ -55,6 +59,7 @@ impl<IO> Sieve<IO> {
                 break;
             } else {
                 let head = &octets[at..at + HEAD];
+                self.frames += 1;
                 if is_empty_data(head) {
                     at += HEAD;
                 } else {
@@ -106,6 +111,11 @@ impl<IO: AsyncRead + Unpin> Sieve<IO> {
 impl<IO: AsyncRead + Unpin> AsyncRead for Sieve<IO> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.frames >= MANY {
+            this.frames = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         loop {
             if this.handed_on < HEAD {
                 let count = buf.remaining().min(HEAD - this.handed_on);
