@@ -39,8 +39,8 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// What a client may send ahead of the app, a stream and a connection: sixteen uploads that nobody reads leave room for others.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
-/// What small DATA frames that nobody has read may cost, counted by h2 as the octets that each lacks to 256. The frames of
-/// small messages of gRPC that fill a stream's window fit in; they take about a hundred octets of memory each.
+/// What small DATA frames that nobody has taken may cost, counted by h2 as the octets that each lacks to 256. Bodies are taken in
+/// as they come, so that only those of tunnels wait, and those for which others had no turn yet.
 const SMALL_FRAMES: usize = 16 * 1024 * 1024;
 /// What comes for a stream after its end was told is thrown away for so long, for so many streams, and is a fault after that.
 const AFTERMATH: Duration = Duration::from_secs(30);
