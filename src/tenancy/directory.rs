@@ -13,10 +13,13 @@ use super::facts::{DirectorySettings, PlanMissing, facts_of};
 use super::runtime::TenantRuntime;
 use crate::model::{ApiKey, Day, KeyHash, KeyId, Tenant, TenantId};
 use crate::store::{UsageRow, Version};
+use crate::upstream::Target;
 
 /// Tenants by host, id, slug and key.
 pub struct Directory {
     settings: DirectorySettings,
+    /// Of tenants without one of their own: known before there is any, so that the first finds its addresses.
+    _default_targets: Vec<Arc<Target>>,
     writer: Mutex<()>,
     generation: AtomicU64,
     hosts: DashMap<String, Arc<TenantRuntime>>,
@@ -29,8 +32,10 @@ pub struct Directory {
 impl Directory {
     /// An empty directory.
     pub fn new(settings: DirectorySettings) -> Self {
+        let default_targets = settings.default_upstream.iter().map(|origin| settings.resolver.target(origin)).collect();
         Self {
             settings,
+            _default_targets: default_targets,
             writer: Mutex::new(()),
             generation: AtomicU64::new(0),
             hosts: DashMap::new(),

@@ -1,9 +1,9 @@
 //! From origins to addresses: the only place of this folder that asks the system's resolver, always off the request path.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
@@ -21,6 +21,8 @@ use crate::model::origin::is_forbidden;
 const INTERVAL: Duration = Duration::from_secs(10);
 /// How long one look-up may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Targets that are kept for those who are about to use them.
+const EXPECTED: usize = 16;
 /// Look-ups at the same time; each holds a thread of the runtime.
 const AT_ONCE: usize = 16;
 
@@ -42,6 +44,8 @@ pub struct Resolver {
     entries: DashMap<Origin, Entry>,
     lookup: Lookup,
     wanted: Notify,
+    /// The last targets that were asked about; somebody may hold them soon.
+    expected: Mutex<VecDeque<Arc<Target>>>,
 }
 
 impl Resolver {
@@ -56,7 +60,14 @@ impl Resolver {
     }
 
     pub(super) fn with_lookup(forbidden: Vec<SocketAddr>, files: TlsFiles<'_>, lookup: Lookup) -> Result<Self, TargetError> {
-        Ok(Self { forbidden, tls: ClientTls::load(files)?, entries: DashMap::new(), lookup, wanted: Notify::new() })
+        Ok(Self {
+            forbidden,
+            tls: ClientTls::load(files)?,
+            entries: DashMap::new(),
+            lookup,
+            wanted: Notify::new(),
+            expected: Mutex::default(),
+        })
     }
 
     /// Takes over a client certificate whose files have changed; waits for the disk. Called by a job.
@@ -96,13 +107,25 @@ impl Resolver {
             Some(ip) => vec![SocketAddr::new(ip, origin.port)],
             None => self.look_up(origin).await.unwrap_or_default(),
         };
-        for address in addresses {
-            if let Some(what) = self.refusal(address) {
+        for address in &addresses {
+            if let Some(what) = self.refusal(*address) {
                 let text = format!("`{origin}` leads to {address}, {what}; name the address of the app itself");
                 return Err(TargetError(text));
             }
         }
+        if !addresses.is_empty() {
+            self.expect(origin, addresses);
+        }
         Ok(())
+    }
+
+    /// Keeps what was found for a target that is about to be used, so that its first request need not wait for another look-up.
+    fn expect(&self, origin: &Origin, addresses: Vec<SocketAddr>) {
+        let target = self.target(origin);
+        target.publish(addresses);
+        let mut expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
+        expected.truncate(EXPECTED - 1);
+        expected.push_front(target);
     }
 
     /// Waits until a name is asked for that was never resolved, so that [`refresh`](Self::refresh) need not wait for its

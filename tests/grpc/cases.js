@@ -137,7 +137,8 @@ const cases = {
     return verdicts.map((each) => [each.status, each.count]);
   },
   node_cancels: () => held((call) => call.cancel(), 15),
-  node_deadlines: () => held(() => undefined, 2),
+  // Whether the client has heard of the answer's head by then is chance.
+  node_deadlines: async () => (await held(() => undefined, 2)).map(({ trailing, ...rest }) => rest),
 };
 
 async function main() {

@@ -20,6 +20,8 @@ pub enum Then {
 pub struct Script {
     pub says: Vec<u8>,
     pub then: Then,
+    /// Where the octets begin that come together in any case.
+    pub together: usize,
 }
 
 /// It runs until it is dropped. `/case/<n>` gets script number n, everything else its own path as a proper answer.
@@ -80,15 +82,13 @@ impl Served {
             let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{path}", path.len());
             return self.stream.write_all(answer.as_bytes()).await.ok();
         };
-        let Script { says, then } = &scripts[case.parse::<usize>().unwrap()];
-        if self.octet_by_octet {
-            for octet in says {
-                self.stream.write_all(&[*octet]).await.ok()?;
-                tokio::task::yield_now().await;
-            }
-        } else {
-            self.stream.write_all(says).await.ok()?;
+        let Script { says, then, together } = &scripts[case.parse::<usize>().unwrap()];
+        let (alone, together) = says.split_at(if self.octet_by_octet { *together } else { 0 });
+        for octet in alone {
+            self.stream.write_all(&[*octet]).await.ok()?;
+            tokio::task::yield_now().await;
         }
+        self.stream.write_all(together).await.ok()?;
         (*then == Then::Stay).then_some(())
     }
 

@@ -24,7 +24,7 @@ const WHOLE: &str = "hello, wide world of";
 
 /// The app closes after each part of an answer, from nothing to all but its last octet.
 async fn every_place(speaks: Speaks, answer: &str) {
-    let parts = (0..answer.len()).map(|length| Script { says: answer.as_bytes()[..length].to_vec(), then: Then::Close });
+    let parts = (0..answer.len()).map(|length| Script { says: answer.as_bytes()[..length].to_vec(), then: Then::Close, together: length });
     let app = App::start(parts.collect(), false).await;
     let gateway = TestGateway::to_url(&app.url).set("listen.workers", "1").tenant(tenant("acme")).start().await;
     let mut client = Client::new(&gateway, "acme", speaks);

@@ -279,6 +279,16 @@ fn injections() -> Vec<Case> {
     cases
 }
 
+impl Case {
+    /// Where the octets begin that come together in any case. What lies behind a whole response must not come after the next
+    /// request: nobody could tell it from the answer to that (RFC 9112, section 9.2).
+    fn together(&self) -> usize {
+        let lies_behind = !self.again && self.then == Then::Stay && matches!(self.want, Whole(..));
+        let end = self.says.windows(4).position(|four| four == b"\r\n\r\n").filter(|_| lies_behind);
+        end.map_or(self.says.len(), |end| end + 3)
+    }
+}
+
 /// Whether the client sees what it should.
 fn is_as_wanted(seen: &Seen, want: Want) -> bool {
     match (seen, want) {
@@ -294,7 +304,7 @@ fn is_as_wanted(seen: &Seen, want: Want) -> bool {
 /// Asks for each, and after each for something that is in order; all on one connection as long as that stays open.
 async fn all(speaks: Speaks, tls: bool, octet_by_octet: bool) {
     let cases: Vec<Case> = [lengths(), codings(), chunks(), bodiless(), injections()].into_iter().flatten().collect();
-    let scripts = cases.iter().map(|case| Script { says: case.says.clone(), then: case.then }).collect();
+    let scripts = cases.iter().map(|case| Script { says: case.says.clone(), then: case.then, together: case.together() }).collect();
     let app = App::start(scripts, octet_by_octet).await;
     // One worker, so that whatever is left over of a connection would meet the next request.
     let builder = TestGateway::to_url(&app.url).set("listen.workers", "1").tenant(tenant("acme"));

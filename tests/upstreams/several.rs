@@ -67,6 +67,21 @@ async fn a_tenants_own_upstream_is_its_alone_and_changes_on_open_connections() {
 }
 
 #[tokio::test]
+async fn an_upstream_with_a_name_is_reached_as_soon_as_its_tenant_is_there() {
+    let named = |url: String| url.replace("127.0.0.1", "localhost");
+    let shared = Upstream::replying("shared").start().await;
+    let gateway = TestGateway::to_url(&named(shared.url())).start().await;
+    for (number, expected) in ["shared", "own", "own", "own", "own", "own"].into_iter().enumerate() {
+        let own = Upstream::replying("own").start().await;
+        let slug = format!("tenant-{number}");
+        let upstream = if expected == "own" { json!(named(own.url())) } else { Value::Null };
+        let asked = json!({"name": "A", "slug": slug, "plan": "pro", "upstream": upstream});
+        gateway.admin(Method::POST, "/admin/tenants", asked).await.expect(201);
+        assert_eq!(gateway.get(&slug, "/").await.expect(200).text(), expected);
+    }
+}
+
+#[tokio::test]
 async fn the_gateway_itself_and_link_local_addresses_are_no_upstreams_for_the_admin_api() {
     let origin = Upstream::replying("shared").start().await;
     let gateway = TestGateway::to(&origin).tenant(tenant("acme")).start().await;
