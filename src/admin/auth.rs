@@ -21,6 +21,16 @@ use crate::access::is_forwarded;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Actor(pub &'static str);
 
+impl Actor {
+    /// Who asks what everyone may, without being let in.
+    const PROBE: Self = Self("probe");
+
+    /// True where it was not let in.
+    pub fn is_stranger(self) -> bool {
+        self == Self::PROBE
+    }
+}
+
 /// Lets the request on, with its [`Actor`], or answers 401 or 403.
 pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let open = matches!(request.uri().path(), "/livez" | "/readyz");
@@ -28,7 +38,7 @@ pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> 
     let facts = Facts { peer, method: request.method(), uri: request.uri(), headers: request.headers() };
     match admit(app.config.admin.token.as_ref(), &facts) {
         Ok(actor) => request.extensions_mut().insert(actor),
-        Err(_) if open => request.extensions_mut().insert(Actor("probe")),
+        Err(_) if open => request.extensions_mut().insert(Actor::PROBE),
         Err(problem) => return problem.into_response(),
     };
     next.run(request).await

@@ -44,8 +44,9 @@ use self::call::RequestId;
 use self::error::Problem;
 use crate::clock::SharedClock;
 use crate::config::Config;
+use crate::metering::Journal;
 use crate::model::{Host, Tenant};
-use crate::observe::Metrics;
+use crate::observe::{Duties, Metrics};
 use crate::tenancy::{Tenants, UsageReader, Versioned};
 
 /// What the admin API works with.
@@ -56,6 +57,10 @@ pub struct AdminState {
     pub usage: Arc<UsageReader>,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
+    /// What `/readyz?verbose` shows.
+    pub duties: Arc<Duties>,
+    /// Its room is shown as well.
+    pub journal: Arc<Journal>,
     /// Billing time.
     pub clock: SharedClock,
     /// Token, plans and switches.

@@ -28,7 +28,7 @@ use crate::config::{Config, TlsMode};
 use crate::jobs::{self, Jobs};
 use crate::metering::Journal;
 use crate::model::Host;
-use crate::observe::{AccessLog, Metrics};
+use crate::observe::{AccessLog, Duties, Metrics};
 use crate::proxy::{Shared, spawn_worker};
 use crate::shutdown::Shutdown;
 use crate::store::{Embedded, Store};
@@ -103,6 +103,7 @@ impl Gateway {
             resolver,
             certificates: certificates.clone(),
             metrics: Arc::clone(&metrics),
+            duties: Arc::new(Duties::default()),
             clock: Arc::clone(&clock),
         };
         let running = jobs::start(&jobs);
@@ -253,6 +254,8 @@ fn admin_state(tenants: &Arc<Tenants>, jobs: &Jobs, ready: &Arc<AtomicBool>) -> 
         tenants: Arc::clone(tenants),
         usage: Arc::new(UsageReader::new(Arc::clone(&jobs.store), Arc::clone(&jobs.journal))),
         metrics: Arc::clone(&jobs.metrics),
+        duties: Arc::clone(&jobs.duties),
+        journal: Arc::clone(&jobs.journal),
         clock: Arc::clone(&jobs.clock),
         config: Arc::clone(&tenants.config),
         ready: Arc::new(move || ready.load(Ordering::Acquire)),

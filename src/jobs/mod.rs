@@ -14,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::clock::SharedClock;
 use crate::metering::Journal;
-use crate::observe::Metrics;
+use crate::observe::{Duties, Metrics};
 use crate::store::Store;
 use crate::tenancy::Directory;
 use crate::tls::Certificates;
@@ -35,8 +35,10 @@ pub struct Jobs {
     pub resolver: Arc<Resolver>,
     /// Files that are watched, where TLS is on.
     pub certificates: Option<Arc<Certificates>>,
-    /// How the jobs are doing.
+    /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
+    /// How the jobs are doing.
+    pub duties: Arc<Duties>,
     /// Usage windows follow it.
     pub clock: SharedClock,
 }

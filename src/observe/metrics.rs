@@ -14,6 +14,7 @@ use std::time::Duration;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
+use super::duties::{Duties, JournalRoom};
 use numbers::{Numbers, index_of};
 
 /// Who caused an outcome.
@@ -96,6 +97,17 @@ impl Metrics {
     /// How long the fold took and how it ended; how many rows it wrote.
     pub fn fold(&self, took: Duration, rows: Result<usize, ()>) {
         self.numbers.fold.ended(took, rows);
+    }
+
+    /// How the duties of metering are doing, and the journal's room; set as a whole.
+    pub fn duties(&self, duties: &Duties, room: JournalRoom) {
+        let (fold, journal) = (duties.fold.standing(), duties.journal.standing());
+        self.numbers.fold.failing.set(fold.failing.is_some().into());
+        let upkeep = &self.numbers.journal;
+        upkeep.failing.set(journal.failing.is_some().into());
+        upkeep.failures.set(journal.failures);
+        upkeep.free_slots.set(room.free_slots);
+        upkeep.unused_segments.set(room.unused_segments);
     }
 
     /// Tenants by status, set as a whole: a status that is not named has none.

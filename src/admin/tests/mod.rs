@@ -2,6 +2,7 @@
 
 mod auth;
 mod lifecycle;
+mod readiness;
 mod shapes;
 mod support;
 mod writes;

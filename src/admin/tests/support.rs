@@ -19,7 +19,7 @@ use crate::clock::TestClock;
 use crate::config::Config;
 use crate::metering::Journal;
 use crate::model::{Limits, Millis, Money, Overage, Plan};
-use crate::observe::Metrics;
+use crate::observe::{Duties, Metrics};
 use crate::store::memory::Memory;
 use crate::tenancy::{Directory, DirectorySettings, Tenants, UsageReader};
 use crate::upstream::{Resolver, TlsFiles};
@@ -31,6 +31,7 @@ pub struct Admin {
     pub router: Router,
     pub tenants: Arc<Tenants>,
     pub clock: Arc<TestClock>,
+    pub duties: Arc<Duties>,
     _journal: tempfile::TempDir,
 }
 
@@ -48,7 +49,7 @@ impl Admin {
 
     pub async fn with(config: Config) -> Self {
         let (config, clock) = (Arc::new(config), Arc::new(TestClock::at(NOW)));
-        let store = Arc::new(Memory::default());
+        let (store, duties) = (Arc::new(Memory::default()), Arc::new(Duties::default()));
         let dir = tempfile::tempdir().unwrap();
         let journal = Journal::open(dir.path(), &*store, NOW).await.unwrap();
         let resolver = Arc::new(Resolver::new(vec![config.listen.admin], TlsFiles::default()).unwrap());
@@ -71,14 +72,16 @@ impl Admin {
         });
         let state = AdminState {
             tenants: tenants.clone(),
-            usage: Arc::new(UsageReader::new(store, journal)),
+            usage: Arc::new(UsageReader::new(store, journal.clone())),
             metrics: Arc::new(Metrics::default()),
+            duties: duties.clone(),
+            journal,
             clock: clock.clone(),
             config,
             ready: Arc::new(|| true),
             proves: Arc::new(|domain| domain.as_str() == "proven.com"),
         };
-        Self { router: router(state), tenants, clock, _journal: dir }
+        Self { router: router(state), tenants, clock, duties, _journal: dir }
     }
 
     pub async fn send(&self, mut request: Request<Body>) -> Answer {

@@ -8,6 +8,7 @@ use super::error::JournalError;
 use super::format::Header;
 use super::segment::Segment;
 use crate::model::Day;
+use crate::observe::JournalRoom;
 
 /// What only one upkeep at a time may touch.
 #[derive(Debug, Default)]
@@ -55,6 +56,15 @@ impl Journal {
             }
         }
         self.unused_for(used.saturating_sub(ahead))
+    }
+
+    /// How much room there is for slots of `today` and later.
+    pub fn room(&self, today: Day) -> JournalRoom {
+        let segments = self.segments.load();
+        // Those whose days are over are closed to new slots.
+        let open = segments.iter().filter(|segment| !segment.latest().is_some_and(|day| is_over(day, today)));
+        let free_slots = open.map(|segment| u64::from(self.capacity).saturating_sub(segment.used() as u64)).sum();
+        JournalRoom { free_slots, unused_segments: segments.iter().filter(|segment| segment.is_unused()).count() as u64 }
     }
 
     fn grow(&self, upkeep: &mut Upkeep, wanted: usize) -> Result<(), JournalError> {

@@ -18,6 +18,7 @@ impl Collector for Numbers {
         self.requests(out)?;
         self.connections(out)?;
         self.fold(out)?;
+        self.journal(out)?;
         gauges(out, "gatehouse_tenants", "Tenants, by status", labelled("status", &STATUSES, |place| self.tenants[place].get()))?;
         self.process(out)
     }
@@ -67,10 +68,20 @@ impl Numbers {
         histogram(out, "gatehouse_fold_duration", help, std::iter::once(&fold.durations))?;
         single(out, "gatehouse_fold_rows", "Rows of usage written to the store", &fold.rows)?;
         single(out, "gatehouse_fold_failures", "Folds that failed and are repeated", &fold.failures)?;
+        gauge(out, "gatehouse_fold_failing", "1 while usage does not get from the journal to the store", &fold.failing)?;
         let last = ConstGauge::new(fold.last_success.get() as f64 / 1000.0);
         let help = "When the last fold succeeded, in seconds since the epoch; 0 = not yet";
         let kind = MetricType::Gauge;
         last.encode(out.encode_descriptor("gatehouse_fold_last_success_timestamp", help, Some(&Unit::Seconds), kind)?)
+    }
+
+    fn journal(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
+        let journal = &self.journal;
+        gauge(out, "gatehouse_journal_failing", "1 while the usage journal cannot be kept ahead of its need", &journal.failing)?;
+        single(out, "gatehouse_journal_failures", "Upkeeps of the usage journal that failed and are repeated", &journal.failures)?;
+        gauge(out, "gatehouse_journal_free_slots", "Tenants' days that the usage journal still takes", &journal.free_slots)?;
+        let help = "Files of the usage journal that nobody has a slot in, the spare included";
+        gauge(out, "gatehouse_journal_unused_segments", help, &journal.unused_segments)
     }
 
     fn process(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
@@ -110,6 +121,10 @@ fn gauges<const N: usize>(out: &mut DescriptorEncoder, name: &str, help: &str, v
 
 fn single(out: &mut DescriptorEncoder, name: &str, help: &str, counter: &Counter) -> Result<(), Error> {
     ConstCounter::new(counter.get()).encode(out.encode_descriptor(name, help, None, MetricType::Counter)?)
+}
+
+fn gauge(out: &mut DescriptorEncoder, name: &str, help: &str, value: &Counter) -> Result<(), Error> {
+    ConstGauge::new(value.get()).encode(out.encode_descriptor(name, help, None, MetricType::Gauge)?)
 }
 
 /// Seconds, summed over `parts`. The count is the sum of the buckets, so that they agree whatever is added meanwhile.

@@ -128,6 +128,8 @@ pub(super) struct Fold {
     pub(super) durations: Durations,
     pub(super) rows: Counter,
     pub(super) failures: Counter,
+    /// 1 while it fails.
+    pub(super) failing: Counter,
     /// Milliseconds since the epoch; 0 = never.
     pub(super) last_success: Counter,
 }
@@ -145,6 +147,16 @@ impl Fold {
     }
 }
 
+/// The journal's upkeep, set as a whole.
+#[derive(Debug, Default)]
+pub(super) struct JournalUpkeep {
+    /// 1 while it fails.
+    pub(super) failing: Counter,
+    pub(super) failures: Counter,
+    pub(super) free_slots: Counter,
+    pub(super) unused_segments: Counter,
+}
+
 /// All counters.
 #[derive(Debug)]
 pub(super) struct Numbers {
@@ -154,6 +166,7 @@ pub(super) struct Numbers {
     pub(super) connections_refused: [Counter; REASONS.len()],
     pub(super) tenants: [Counter; STATUSES.len()],
     pub(super) fold: Fold,
+    pub(super) journal: JournalUpkeep,
     pub(super) started: Millis,
 }
 
@@ -166,6 +179,7 @@ impl Default for Numbers {
             connections_refused: Default::default(),
             tenants: Default::default(),
             fold: Fold::default(),
+            journal: JournalUpkeep::default(),
             started: SystemClock.now(),
         }
     }

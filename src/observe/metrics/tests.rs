@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use super::*;
 use crate::clock::{Clock, SystemClock};
+use crate::model::Millis;
 
 /// Reads OpenMetrics with the parser of the Prometheus project, and prints each sample as a line.
 const PARSER: &str = "
@@ -49,6 +50,10 @@ fn used() -> Metrics {
     metrics.connection_refused("handshake");
     metrics.fold(Duration::from_millis(2), Ok(7));
     metrics.fold(Duration::from_millis(3), Err(()));
+    let duties = Duties::default();
+    duties.journal.ended(Millis(1), &Err::<(), _>("full"));
+    duties.journal.ended(Millis(2), &Err::<(), _>("full"));
+    metrics.duties(&duties, JournalRoom { free_slots: 16_000, unused_segments: 1 });
     metrics.tenants(&[("active", 9), ("trial", 1)]);
     metrics.tenants(&[("active", 2), ("suspended", 1)]);
     metrics.upstream_connection(false);
@@ -94,6 +99,11 @@ fn the_official_parser_reads_every_number_that_was_counted() {
         ("gatehouse_fold_duration_seconds_count{}", 2.0),
         ("gatehouse_fold_rows_total{}", 7.0),
         ("gatehouse_fold_failures_total{}", 1.0),
+        ("gatehouse_fold_failing{}", 0.0),
+        ("gatehouse_journal_failing{}", 1.0),
+        ("gatehouse_journal_failures_total{}", 2.0),
+        ("gatehouse_journal_free_slots{}", 16_000.0),
+        ("gatehouse_journal_unused_segments{}", 1.0),
         ("gatehouse_tenants{status=active}", 2.0),
         ("gatehouse_tenants{status=trial}", 0.0),
         ("gatehouse_upstream_connections_total{reused=false}", 1.0),
