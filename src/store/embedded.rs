@@ -1,7 +1,8 @@
 //! The embedded store: sled, with a writer of our own in front that makes "committed" mean "on disk".
 //!
-//! All writes go through one thread (`embedded/writer.rs`); reads run beside it and wait, where they saw a group that is not on disk
-//! yet, until it is. So nobody ever acts on something that a power cut could take back. What a caller asked for is done or
+//! All writes go through one thread (`embedded/writer.rs`); reads run beside it and wait, where they saw a commit that is not on
+//! disk yet, until it is. So nobody ever acts on something that a power cut could take back. Usage makes nobody wait: it comes each
+//! second, reads add to it what no disk has yet, and a disk that stalls would hold up every read. What a caller asked for is done or
 //! refused as a whole even where the caller has gone: once it is in the channel, nobody but the writer decides.
 
 mod apply;
@@ -51,7 +52,7 @@ struct Shared {
     entries: Entries,
     /// Held by readers while they read, and by the writer while it changes what they would see.
     gate: RwLock<()>,
-    /// The newest group that readers may see.
+    /// The newest commit that readers may see.
     applied: AtomicU64,
     durable: watch::Sender<Durable>,
     /// Last, so that it is given up after sled is closed.
@@ -61,7 +62,6 @@ struct Shared {
 /// How far the disk is.
 #[derive(Debug, Clone)]
 struct Durable {
-    group: u64,
     version: u64,
     /// Why nothing will be written any more.
     failed: Option<String>,
@@ -76,11 +76,11 @@ impl Embedded {
         let place = Place::new(path);
         let opened = migrate::open(&place)?;
         let state = opened.state;
-        let durable = Durable { group: state.group, version: state.version, failed: None, full: None };
+        let durable = Durable { version: state.version, failed: None, full: None };
         let shared = Arc::new(Shared {
             entries: Entries { sled: opened.sled, place },
             gate: RwLock::new(()),
-            applied: AtomicU64::new(state.group),
+            applied: AtomicU64::new(state.version),
             durable: watch::Sender::new(durable),
             _lock: opened.lock,
         });
@@ -114,7 +114,7 @@ impl Embedded {
         Ok(answered)
     }
 
-    /// Runs `read` on a thread that may block, and answers once all that it can have seen is on disk.
+    /// Runs `read` on a thread that may block, and answers once all commits that it can have seen are on disk.
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Entries) -> Result<T, StoreError> + Send + 'static,
@@ -128,9 +128,9 @@ impl Embedded {
         // sled checks some of what it reads by panicking.
         let (found, seen) = reading.await.map_err(|error| place.damaged(&place.data(), format_args!("it cannot be read: {error}")))?;
         let mut durable = self.shared.durable.subscribe();
-        let settled = durable.wait_for(|durable| durable.group >= seen || durable.failed.is_some()).await;
+        let settled = durable.wait_for(|durable| durable.version >= seen || durable.failed.is_some()).await;
         match settled {
-            Ok(durable) if durable.group >= seen => found.inspect_err(|error| {
+            Ok(durable) if durable.version >= seen => found.inspect_err(|error| {
                 if matches!(error, StoreError::Unavailable(_)) {
                     tracing::error!(%error, "the store cannot be read");
                 }

@@ -69,6 +69,6 @@ fn part<'a>(writer: &mut Writer, step: Stage<'a>) -> Result<Stage<'a>, StoreErro
 
 fn write(writer: &mut Writer, step: Stage<'_>) -> Result<(), StoreError> {
     let group = step.finish();
-    writer.put(group.batch, group.state.group)?;
+    writer.put(group.batch, group.state.version)?;
     writer.make_durable(group.state)
 }

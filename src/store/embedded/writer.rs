@@ -151,15 +151,15 @@ impl Writer {
     pub(super) fn write(&mut self, group: Group) -> Result<(), StoreError> {
         let shared = self.shared.clone();
         let still = shared.gate.write().unwrap_or_else(PoisonError::into_inner);
-        self.put(group.batch, group.state.group)?;
+        self.put(group.batch, group.state.version)?;
         drop(still);
         self.make_durable(group.state)
     }
 
-    /// Gives a batch to sled. Readers must be held back.
-    pub(super) fn put(&self, batch: sled::Batch, group: u64) -> Result<(), StoreError> {
+    /// Gives a batch to sled, whose newest commit is `version`. Readers must be held back.
+    pub(super) fn put(&self, batch: sled::Batch, version: u64) -> Result<(), StoreError> {
         let entries = &self.shared.entries;
-        self.shared.applied.store(group, Ordering::Release);
+        self.shared.applied.store(version, Ordering::Release);
         entries.sled.apply_batch(batch).map_err(|error| entries.place.of_sled("writing the database", &error))
     }
 
@@ -169,7 +169,7 @@ impl Writer {
         self.flush.run(&self.shared)?;
         place.io("writing the seal", self.seal.write(state))?;
         self.state = state;
-        let before = self.shared.durable.send_replace(Durable { group: state.group, version: state.version, failed: None, full: None });
+        let before = self.shared.durable.send_replace(Durable { version: state.version, failed: None, full: None });
         if before.full.is_some() {
             tracing::info!("the store has room again and takes writes");
         }
