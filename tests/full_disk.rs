@@ -38,11 +38,6 @@ async fn can_change(gateway: &TestGateway) -> Value {
     gateway.admin(Method::GET, "/readyz", Value::Null).await.expect(200).json()["store"].clone()
 }
 
-/// Lines of the log that contain `text`.
-fn lines(gateway: &TestGateway, text: &str) -> usize {
-    gateway.log().iter().filter(|line| line.contains(text)).count()
-}
-
 #[tokio::test]
 async fn a_full_disk_stops_changes_until_there_is_room_and_is_told_once() {
     let Some(disk) = Disk::of_mebibytes(12) else { return };
@@ -61,12 +56,12 @@ async fn a_full_disk_stops_changes_until_there_is_room_and_is_told_once() {
     let long = json!({"metadata": {"x": "x".repeat(15_000)}});
     gateway.admin(Method::PATCH, "/admin/tenants/acme", long.clone()).await.expect(503).code("store_unavailable");
     assert_eq!(can_change(&gateway).await, "unavailable");
-    eventually("the log says so", || async { (lines(&gateway, "no writes until there is room") > 0).then_some(()) }).await;
-    assert_eq!(lines(&gateway, "\"ERROR\""), lines(&gateway, "no writes until there is room"), "{:?}", gateway.log());
+    eventually("the log says so", || async { (gateway.lines("no writes until there is room") > 0).then_some(()) }).await;
+    assert_eq!(gateway.lines("\"ERROR\""), gateway.lines("no writes until there is room"), "{:?}", gateway.log());
     disk.free();
     gateway.admin(Method::PATCH, "/admin/tenants/acme", long).await.expect(200);
     assert_eq!(can_change(&gateway).await, "available");
-    eventually("the log says so", || async { (lines(&gateway, "has room again") > 0).then_some(()) }).await;
+    eventually("the log says so", || async { (gateway.lines("has room again") > 0).then_some(()) }).await;
     assert!(gateway.stop().await.success());
 }
 

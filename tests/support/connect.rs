@@ -73,7 +73,16 @@ impl TestGateway {
 
     /// A connection for HTTP/2 to a tenant's host.
     pub async fn h2_streams(&self, slug: &str) -> H2Streams {
-        let handshake = h2::client::handshake(self.raw_tls(slug, "h2").await);
+        self.h2_streams_over(self.tcp().await, slug).await
+    }
+
+    /// The same over a way that the test has made.
+    pub async fn h2_streams_over<S>(&self, stream: S, slug: &str) -> H2Streams
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let shaken = within("a TLS handshake", self.tls_over(stream, slug, "h2")).await.expect("a TLS handshake");
+        let handshake = h2::client::handshake(shaken);
         let (send, connection) = within("an HTTP/2 handshake", handshake).await.expect("an HTTP/2 handshake");
         H2Streams { send, host: format!("{slug}.{BASE}"), connection: tokio::spawn(connection) }
     }

@@ -84,28 +84,38 @@ impl Connection {
         fields: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Result<Answer, hyper::Error> {
+        let (parts, body) = self.begin(method, path, fields, body).await?.into_parts();
+        let body = body.collect().await?.to_bytes().to_vec();
+        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+    }
+
+    /// A request and the head of its answer, whose body comes as it is read.
+    pub async fn begin(
+        &mut self,
+        method: Method,
+        path: &str,
+        fields: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Result<http::Response<hyper::body::Incoming>, hyper::Error> {
         let mut request = Request::new(Full::new(body.into()));
         *request.method_mut() = method;
         for (name, value) in fields {
             let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
             request.headers_mut().append(name, HeaderValue::from_str(value).expect("a value"));
         }
-        let response = match &mut self.sender {
+        match &mut self.sender {
             Sender::One(sender) => {
                 *request.uri_mut() = path.parse().expect("a path");
                 let host = HeaderValue::from_str(&self.authority).expect("a host");
                 request.headers_mut().insert(http::header::HOST, host);
                 sender.ready().await?;
-                sender.send_request(request).await?
+                sender.send_request(request).await
             }
             Sender::Two(sender) => {
                 *request.uri_mut() = format!("{}://{}{path}", self.scheme, self.authority).parse().expect("a URI");
                 sender.ready().await?;
-                sender.send_request(request).await?
+                sender.send_request(request).await
             }
-        };
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await?.to_bytes().to_vec();
-        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+        }
     }
 }

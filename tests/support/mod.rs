@@ -14,7 +14,9 @@ pub mod pattern;
 pub mod peers;
 pub mod raw;
 pub mod seen;
+pub mod stall;
 pub mod tenant;
+pub mod told;
 pub mod upstream;
 pub mod wire;
 
@@ -43,10 +45,14 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut probe:
 
 /// Waits where a UTC day is about to end, so that a test about one day's numbers does not run into the next.
 pub async fn within_one_day() {
-    const MARGIN: u64 = 60;
+    within_one_day_for(60).await;
+}
+
+/// The same for a test that may take so many seconds.
+pub async fn within_one_day_for(seconds: u64) {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock after 1970").as_secs();
     let left = 86_400 - now % 86_400;
-    if left < MARGIN {
+    if left < seconds {
         tokio::time::sleep(Duration::from_secs(left + 1)).await;
     }
 }
