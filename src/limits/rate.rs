@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
@@ -12,7 +13,7 @@ use governor::{Quota, RateLimiter};
 use crate::model::Rate;
 
 /// One limiter. A change of its rate takes a new one, with a full bucket.
-pub struct RateLimit<C: Clock = DefaultClock> {
+pub struct RateLimit<C: Clock = OneClock> {
     rate: Rate,
     limiter: RateLimiter<NotKeyed, InMemoryState, C, StateInformationMiddleware>,
 }
@@ -28,10 +29,23 @@ pub struct RateDecision {
     pub retry_after: Duration,
 }
 
+/// The clock of all limiters. Each of its own would have to find out what the processor can do, and keep what it found.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OneClock;
+
+impl Clock for OneClock {
+    type Instant = <DefaultClock as Clock>::Instant;
+
+    fn now(&self) -> Self::Instant {
+        static CLOCK: LazyLock<DefaultClock> = LazyLock::new(DefaultClock::default);
+        CLOCK.now()
+    }
+}
+
 impl RateLimit {
     /// A full bucket.
     pub fn new(rate: Rate) -> Self {
-        Self::with_clock(rate, DefaultClock::default())
+        Self::with_clock(rate, OneClock)
     }
 }
 

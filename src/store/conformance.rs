@@ -88,6 +88,7 @@ promises! {
         the_same_usage_twice_changes_nothing,
         usage_never_goes_backwards,
         usage_is_read_by_tenant_and_range_of_days,
+        usage_of_all_tenants_is_read_in_pages_of_whole_tenants,
         a_lease_has_one_holder_at_a_time,
         a_lease_ends_with_its_time;
 }

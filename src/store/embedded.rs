@@ -220,6 +220,10 @@ impl Store for Embedded {
         self.read(move |entries| read::usage(entries, tenant, &days)).await
     }
 
+    async fn usage_since(&self, from: Day, after: Option<TenantId>, limit: usize) -> Result<Vec<UsageRow>, StoreError> {
+        self.read(move |entries| read::usage_since(entries, from, after, limit)).await
+    }
+
     async fn lease(&self, name: &str, holder: &str, now: Millis, ttl: Duration) -> Result<bool, StoreError> {
         rules::id(name)?;
         rules::id(holder)?;

@@ -108,6 +108,13 @@ impl Store for Memory {
         Ok(self.state().usage.values().filter(|row| row.tenant == tenant && days.contains(&row.day)).copied().collect())
     }
 
+    async fn usage_since(&self, from: Day, after: Option<TenantId>, limit: usize) -> Result<Vec<UsageRow>, StoreError> {
+        let beyond = |row: &&UsageRow| row.day >= from && after.is_none_or(|after| row.tenant > after);
+        let mut found = self.state().usage.values().filter(beyond).copied().collect();
+        rules::whole_tenants(&mut found, limit);
+        Ok(found)
+    }
+
     async fn lease(&self, name: &str, holder: &str, now: Millis, ttl: Duration) -> Result<bool, StoreError> {
         rules::id(name)?;
         rules::id(holder)?;

@@ -233,6 +233,10 @@ pub trait Store: Send + Sync + 'static {
     /// The rows of one tenant over `days` (end excluded), one for each writer and day.
     async fn usage(&self, tenant: TenantId, days: Range<Day>) -> Result<Vec<UsageRow>, StoreError>;
 
+    /// The rows of all tenants from `from` on, in the order of tenants: a page of those after `after`, as many whole tenants as fit
+    /// into `limit` rows, but at least one (where `limit` is not 0). Within a tenant in the order of days.
+    async fn usage_since(&self, from: Day, after: Option<TenantId>, limit: usize) -> Result<Vec<UsageRow>, StoreError>;
+
     /// Takes or renews a lease (name and holder are written like ids): true where `holder` has it for `ttl` from `now`.
     async fn lease(&self, name: &str, holder: &str, now: Millis, ttl: Duration) -> Result<bool, StoreError>;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{Changed, Key, Precondition, Record, SCHEMA, Snapshot, StoreError, Table, Tx};
+use super::{Changed, Key, Precondition, Record, SCHEMA, Snapshot, StoreError, Table, Tx, UsageRow};
 use crate::model::{Millis, Totals};
 
 /// The longest id, in bytes.
@@ -106,6 +106,14 @@ pub(super) fn whole_commits(found: &mut Vec<Changed>, limit: usize) {
     let (Some(first), Some(over)) = (found.first(), found.get(limit)) else { return };
     let (first, over) = (first.version, over.version);
     found.retain(|change| change.version < over || (change.version == first && limit > 0));
+}
+
+/// Cuts a page of usage after the last tenant that is whole within `limit`, but leaves at least the first one whole: who reads
+/// on asks next for the tenants after the last one seen.
+pub(super) fn whole_tenants(found: &mut Vec<UsageRow>, limit: usize) {
+    let (Some(first), Some(over)) = (found.first(), found.get(limit)) else { return };
+    let (first, over) = (first.tenant, over.tenant);
+    found.retain(|row| row.tenant < over || (row.tenant == first && limit > 0));
 }
 
 /// Numbers go on from here by one for ever, and a SQL database counts to 2^63.

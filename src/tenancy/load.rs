@@ -1,8 +1,8 @@
-//! The start: every stored tenant and key is shown to the data plane, with what earlier processes counted this month, so that
-//! quotas go on where they were.
+//! The start: every stored tenant and key is shown to the data plane, with what earlier processes counted since the month
+//! began, so that quotas go on where they were. What they counted on later days comes along: the clock may have been wrong.
 
 use super::change::decode;
-use super::walk::Walk;
+use super::walk::{UsageWalk, Walk};
 use super::{PlanMissing, TenancyError, Tenants};
 use crate::model::{Status, Tenant};
 use crate::store::Table;
@@ -21,12 +21,12 @@ pub enum LoadError {
 /// Publishes all that is stored; how many tenants there are.
 pub async fn load(tenants: &Tenants) -> Result<usize, LoadError> {
     let mut count = 0;
-    let month = tenants.clock.now().day().month();
+    let mut usage = UsageWalk::since(tenants.clock.now().day().month().first());
     let mut walk = Walk::over(Table::Tenants);
     while let Some(records) = walk.next(&*tenants.store).await? {
         for record in records {
             let tenant = decode::<Tenant>(&record.key, &record.value)?;
-            let rows = tenants.store.usage(tenant.id, month.first()..month.end()).await.map_err(TenancyError::from)?;
+            let rows = usage.of(tenant.id, &*tenants.store).await?;
             match tenants.directory.publish_with_usage(&tenant, record.version, &rows) {
                 // A deleted tenant needs no plan until it is restored.
                 Err(_) if tenant.status == Status::Deleted => {}

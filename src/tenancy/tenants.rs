@@ -70,7 +70,7 @@ impl Tenants {
 
     /// A page of tenants, newest first. `cursor` is what the page before said.
     pub async fn list(&self, filter: &Filter, cursor: Option<TenantId>, limit: usize) -> Result<Page<Versioned<Tenant>>, TenancyError> {
-        let mut walk = Walk::back_over(Table::Tenants, cursor.map(|id| id.to_string()));
+        let mut walk = Walk::back_over(Table::Tenants, cursor.map(|id| id.to_string()), limit.saturating_add(1));
         let mut items: Vec<Versioned<Tenant>> = Vec::new();
         while let Some(records) = walk.next(&*self.store).await? {
             for record in records {

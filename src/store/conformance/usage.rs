@@ -57,6 +57,40 @@ pub async fn usage_is_read_by_tenant_and_range_of_days(fresh: &(dyn Fn() -> Fres
     assert_eq!(store.usage(TenantId::new(Millis(3)), Day(i32::MIN)..Day(i32::MAX)).await.unwrap(), []);
 }
 
+pub async fn usage_of_all_tenants_is_read_in_pages_of_whole_tenants(fresh: &(dyn Fn() -> Fresh + Sync)) {
+    let store = fresh();
+    let mut tenants: Vec<TenantId> = (0..40).map(|at| TenantId::new(Millis(at))).collect();
+    tenants.extend([TenantId::from_bytes([0; 16]), TenantId::from_bytes([0xff; 16])]);
+    let mut rows = Vec::new();
+    for (at, tenant) in tenants.iter().enumerate() {
+        // Some have days before the first that is wanted only, one has so many of them that they are skipped.
+        let days: Vec<i32> = if at == 7 { (-90..10).collect() } else { (-3..at as i32 % 4).collect() };
+        rows.extend(days.into_iter().flat_map(|day| [row(*tenant, day, 1, 10), row(*tenant, day, u64::MAX, 20)]));
+    }
+    rows.push(row(tenants[3], i32::MAX, 1, 30));
+    store.add_usage(rows.clone()).await.unwrap();
+    rows.sort_by_key(|row| (row.tenant, row.day, row.writer));
+    for from in [i32::MIN, -3, 0, 2, 5, i32::MAX] {
+        let wanted: Vec<UsageRow> = rows.iter().filter(|row| row.day.0 >= from).copied().collect();
+        for limit in [1, 7, 100, usize::MAX] {
+            let (mut joined, mut after) = (Vec::new(), None);
+            loop {
+                let mut page = store.usage_since(Day(from), after, limit).await.unwrap();
+                let one = page.first().map(|row| row.tenant) == page.last().map(|row| row.tenant);
+                assert!(page.len() <= limit || one, "only a tenant that is larger than a page exceeds it");
+                page.sort_by_key(|row| (row.tenant, row.day, row.writer));
+                after = page.last().map(|row| row.tenant);
+                joined.extend(page);
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(joined, wanted, "from {from} in pages of {limit}");
+        }
+    }
+    assert_eq!(store.usage_since(Day(0), None, 0).await.unwrap(), []);
+}
+
 pub async fn a_lease_has_one_holder_at_a_time(fresh: &(dyn Fn() -> Fresh + Sync)) {
     let store = fresh();
     let mut asking = tokio::task::JoinSet::new();

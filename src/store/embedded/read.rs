@@ -5,8 +5,11 @@ use std::ops::{Bound, Range};
 use super::entries::{Entries, Span};
 use crate::model::{Day, TenantId};
 use crate::store::codec::{self, space};
-use crate::store::rules::whole_commits;
+use crate::store::rules::{whole_commits, whole_tenants};
 use crate::store::{Changed, Record, SCHEMA, Scan, Snapshot, StoreError, UsageRow, Version};
+
+/// So many rows of earlier days are read over before it pays to look for the first that is wanted.
+const OLDER: usize = 32;
 
 /// A page of a table.
 pub(super) fn scan(entries: &Entries, scan: &Scan) -> Result<Vec<Record>, StoreError> {
@@ -51,6 +54,36 @@ pub(super) fn usage(entries: &Entries, tenant: TenantId, days: &Range<Day>) -> R
     let [from, to] = [days.start, days.end].map(|day| codec::usage_key(tenant, day, 0));
     let rows = entries.range((Bound::Included(from), Bound::Excluded(to)), false);
     rows.map(|entry| usage_row(entries, entry?)).collect()
+}
+
+/// The rows of all tenants after `after` from `from` on: whole tenants, as many as fit into `limit`, but at least one.
+pub(super) fn usage_since(entries: &Entries, from: Day, after: Option<TenantId>, limit: usize) -> Result<Vec<UsageRow>, StoreError> {
+    let mut found: Vec<UsageRow> = Vec::new();
+    let end = Bound::Excluded(vec![space::USAGE + 1]);
+    // No row has a key beyond this of its tenant.
+    let first = after.map_or_else(|| vec![space::USAGE], |after| codec::usage_key(after, Day(i32::MAX), u64::MAX));
+    let mut walk = entries.range((Bound::Excluded(first), end.clone()), false);
+    let mut older = 0;
+    while let Some(entry) = walk.next() {
+        let row = usage_row(entries, entry?)?;
+        if row.day < from {
+            older += 1;
+            if older == OLDER {
+                older = 0;
+                walk = entries.range((Bound::Included(codec::usage_key(row.tenant, from, 0)), end.clone()), false);
+            }
+            continue;
+        }
+        older = 0;
+        found.push(row);
+        // One more than the limit is enough to know where the last tenant that fits ends.
+        let whole = found.first().map(|row| row.tenant) != Some(row.tenant);
+        if found.len() > limit && whole {
+            break;
+        }
+    }
+    whole_tenants(&mut found, limit);
+    Ok(found)
 }
 
 /// What changed after `since`: whole commits, as many as fit into `limit`, but at least one.

@@ -105,6 +105,9 @@ impl Store for Flaky {
     async fn usage(&self, tenant: TenantId, days: Range<Day>) -> Result<Vec<UsageRow>, StoreError> {
         self.inner.usage(tenant, days).await
     }
+    async fn usage_since(&self, from: Day, after: Option<TenantId>, limit: usize) -> Result<Vec<UsageRow>, StoreError> {
+        self.inner.usage_since(from, after, limit).await
+    }
     async fn lease(&self, name: &str, holder: &str, now: Millis, ttl: Duration) -> Result<bool, StoreError> {
         self.inner.lease(name, holder, now, ttl).await
     }

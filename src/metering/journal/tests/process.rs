@@ -148,6 +148,9 @@ impl Store for DiesOnceStored {
     async fn usage(&self, _: TenantId, _: Range<Day>) -> Result<Vec<UsageRow>, StoreError> {
         unreachable!("the journal stores usage only")
     }
+    async fn usage_since(&self, _: Day, _: Option<TenantId>, _: usize) -> Result<Vec<UsageRow>, StoreError> {
+        unreachable!("the journal stores usage only")
+    }
     async fn lease(&self, _: &str, _: &str, _: Millis, _: Duration) -> Result<bool, StoreError> {
         unreachable!("the journal stores usage only")
     }
