@@ -177,7 +177,7 @@ impl Exchange {
         self.worker.access.write(&AccessRecord {
             time: self.time,
             request_id: self.id.as_str(),
-            tenant: facts.map(|facts| facts.id_text.as_str()),
+            tenant: facts.map(|facts| facts.labels().id_text.as_str()),
             slug: facts.map(|facts| facts.tenant.slug.as_str()),
             client: self.client,
             protocol: protocol(self.version),

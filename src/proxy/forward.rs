@@ -85,11 +85,11 @@ fn edit(exchange: &Exchange, ticket: &Ticket, headers: &mut HeaderMap) {
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     }
-    let facts = ticket.facts();
-    headers.insert(X_TENANT_ID, facts.id_value.clone());
-    headers.insert(X_TENANT_SLUG, facts.slug_value.clone());
-    headers.insert(X_TENANT_PLAN, facts.plan_value.clone());
-    if let Some(features) = &facts.features_value {
+    let labels = ticket.facts().labels();
+    headers.insert(X_TENANT_ID, labels.id.clone());
+    headers.insert(X_TENANT_SLUG, labels.slug.clone());
+    headers.insert(X_TENANT_PLAN, labels.plan.clone());
+    if let Some(features) = &labels.features {
         headers.insert(X_TENANT_FEATURES, features.clone());
     }
     headers.insert(X_REQUEST_ID, exchange.id.value());

@@ -112,7 +112,7 @@ fn check_claims(tenant: &TenantRuntime, headers: &HeaderMap) -> Result<(), Refus
         return Ok(());
     }
     let facts = tenant.facts();
-    let is_this = |claim: &[u8]| claim == facts.id_text.as_bytes() || claim == facts.tenant.slug.as_str().as_bytes();
+    let is_this = |claim: &[u8]| claim == facts.labels().id_text.as_bytes() || claim == facts.tenant.slug.as_str().as_bytes();
     if claims.all(|claim| is_this(claim.as_bytes().trim_ascii())) {
         return Ok(());
     }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::Method;
 
 use crate::model::Usage;
-use crate::tenancy::{DayWindow, Facts, tenant_document, usage_document};
+use crate::tenancy::{DayWindow, Facts, known_tenant_document, usage_document};
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub fn question(prefix: Option<&str>, method: &Method, path: &str) -> Option<Que
 /// The answer, as JSON. The call that asks is not in it.
 pub fn answer(question: Question, facts: &Facts, window: &DayWindow) -> Bytes {
     let document = match question {
-        Question::Tenant => tenant_document(&facts.tenant),
+        Question::Tenant => known_tenant_document(facts),
         Question::Usage => {
             let usage = Usage { month: window.month(), today: window.today(), ..Usage::default() };
             usage_document(&usage, &facts.plan.limits)

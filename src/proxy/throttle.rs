@@ -20,12 +20,12 @@ impl Throttled {
 
 /// Takes a place in flight, then one of the rate: a refusal for the first costs nothing of the second.
 pub fn throttle(authorized: Authorized) -> Result<Throttled, Refusal> {
-    let tenant = authorized.tenant();
-    let in_flight = match authorized.facts().plan.concurrency {
+    let (tenant, plan) = (authorized.tenant(), &authorized.facts().plan);
+    let in_flight = match plan.concurrency {
         None => None,
         max => Some(tenant.concurrency().enter(max).ok_or(Refusal::TooManyConcurrent)?),
     };
-    let rate = tenant.limiter().as_ref().map(|limiter| limiter.check());
+    let rate = plan.rate.map(|rate| tenant.ask_rate(rate));
     match rate {
         Some(decision) if !decision.allowed => Err(Refusal::RateLimited(decision)),
         _ => Ok(Throttled { authorized, rate, in_flight }),

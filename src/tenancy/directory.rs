@@ -9,21 +9,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dashmap::DashMap;
 
-use super::facts::{DirectorySettings, PlanMissing, facts_of};
+use super::facts::{Catalogue, DirectorySettings, Facts, PlanMissing};
 use super::runtime::TenantRuntime;
 use crate::model::{ApiKey, Day, KeyHash, KeyId, Tenant, TenantId};
 use crate::store::{UsageRow, Version};
-use crate::upstream::Target;
 
 /// Tenants by host, id, slug and key.
 pub struct Directory {
-    settings: DirectorySettings,
-    /// Of tenants without one of their own: known before there is any, so that the first finds its addresses.
-    _default_targets: Vec<Arc<Target>>,
+    catalogue: Catalogue,
+    /// What follows the slug in a tenant's host.
+    under_base: String,
     writer: Mutex<()>,
     generation: AtomicU64,
-    hosts: DashMap<String, Arc<TenantRuntime>>,
-    slugs: DashMap<String, TenantId>,
+    /// Also the hosts `<slug>.<base domain>`, which have no map of their own.
+    slugs: DashMap<Box<str>, Arc<TenantRuntime>>,
+    /// Custom domains that are served.
+    domains: DashMap<Box<str>, Arc<TenantRuntime>>,
     tenants: DashMap<TenantId, Arc<TenantRuntime>>,
     keys: DashMap<KeyHash, Arc<ApiKey>>,
     key_ids: DashMap<KeyId, KeyHash>,
@@ -32,14 +33,13 @@ pub struct Directory {
 impl Directory {
     /// An empty directory.
     pub fn new(settings: DirectorySettings) -> Self {
-        let default_targets = settings.default_upstream.iter().map(|origin| settings.resolver.target(origin)).collect();
         Self {
-            settings,
-            _default_targets: default_targets,
+            under_base: format!(".{}", settings.base_domain),
+            catalogue: Catalogue::new(settings),
             writer: Mutex::new(()),
             generation: AtomicU64::new(0),
-            hosts: DashMap::new(),
             slugs: DashMap::new(),
+            domains: DashMap::new(),
             tenants: DashMap::new(),
             keys: DashMap::new(),
             key_ids: DashMap::new(),
@@ -53,7 +53,9 @@ impl Directory {
 
     /// The tenant whose host this (normalised) name is.
     pub fn by_host(&self, host: &str) -> Option<Arc<TenantRuntime>> {
-        self.hosts.get(host).map(|entry| Arc::clone(&entry))
+        let slug = host.strip_suffix(self.under_base.as_str());
+        let found = slug.and_then(|slug| self.slugs.get(slug)).or_else(|| self.domains.get(host));
+        found.map(|entry| Arc::clone(&entry))
     }
 
     /// The tenant with this id or slug.
@@ -61,8 +63,7 @@ impl Directory {
         if let Ok(id) = name.parse::<TenantId>() {
             return self.by_id(id);
         }
-        let id = *self.slugs.get(name)?;
-        self.by_id(id)
+        self.slugs.get(name).map(|entry| Arc::clone(&entry))
     }
 
     /// The tenant with this id.
@@ -96,39 +97,36 @@ impl Directory {
     pub fn publish_with_usage(&self, tenant: &Tenant, version: Version, rows: &[UsageRow]) -> Result<(), PlanMissing> {
         // The lock first: what certificates prove is asked in the order in which it is published.
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let facts = facts_of(tenant, version, &self.settings)?;
-        let hosts = facts.hosts.clone();
-        let (runtime, released) = match self.by_id(tenant.id) {
+        let facts = self.catalogue.facts_of(tenant, version)?;
+        let (runtime, before) = match self.by_id(tenant.id) {
             Some(runtime) if runtime.facts().version > version => return Ok(()),
             Some(runtime) => {
                 let before = runtime.facts_owned();
                 runtime.update(facts);
-                self.slugs.remove_if(before.tenant.slug.as_str(), |_, id| *id == tenant.id);
-                (runtime, before.hosts.clone())
+                (runtime, Some(before))
             }
-            None => (Arc::new(TenantRuntime::new(facts, self.settings.clock.now().day(), rows)), Vec::new()),
+            None => (Arc::new(TenantRuntime::new(facts, self.catalogue.settings().clock.now().day(), rows)), None),
         };
         self.tenants.insert(tenant.id, Arc::clone(&runtime));
-        if tenant.deleted_at.is_none() {
-            self.slugs.insert(tenant.slug.to_string(), tenant.id);
-        }
-        self.move_hosts(&runtime, &released, hosts);
+        self.name(&runtime, before.as_deref(), tenant.deleted_at.is_none());
         Ok(())
     }
 
     /// Looks again which custom domains are proved; called when certificates have changed.
     pub fn check_domains(&self) {
-        let facts = self.tenants.iter().map(|entry| entry.facts_owned());
-        let with_domain: Vec<_> = facts.filter(|facts| facts.tenant.custom_domain.is_some()).collect();
-        for facts in with_domain {
-            self.publish(&facts.tenant, facts.version);
+        let with_domain = self.tenants.iter().filter(|entry| entry.facts().tenant.domain.is_some());
+        let with_domain: Vec<_> = with_domain.map(|entry| Arc::clone(&entry)).collect();
+        for runtime in with_domain {
+            let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            self.name_domain(&runtime, None);
+            self.generation.fetch_add(1, Ordering::Release);
         }
     }
 
     /// Moves every window to `today`, so that tenants without traffic let go of yesterday's slots.
     pub fn roll(&self, today: Day) {
         for entry in &self.tenants {
-            entry.window(today);
+            entry.roll(today);
         }
     }
 
@@ -160,15 +158,35 @@ impl Directory {
         }
     }
 
-    /// The generation is raised last: a connection that reads the new one sees the new hosts as well.
-    fn move_hosts(&self, runtime: &Arc<TenantRuntime>, released: &[String], hosts: Vec<String>) {
-        for host in released.iter().filter(|host| !hosts.contains(host)) {
-            self.hosts.remove_if(host, |_, owner| owner.id() == runtime.id());
+    /// Makes the tenant's names lead to it, and those that it had `before` to nobody. The generation is raised last: a
+    /// connection that reads the new one sees the new names as well.
+    fn name(&self, runtime: &Arc<TenantRuntime>, before: Option<&Facts>, exists: bool) {
+        let facts = runtime.facts_owned();
+        let slug = facts.tenant.slug.as_str();
+        if exists {
+            self.slugs.insert(slug.into(), Arc::clone(runtime));
         }
-        for host in hosts {
-            self.hosts.insert(host, Arc::clone(runtime));
+        if let Some(before) = before.map(|before| before.tenant.slug.as_str())
+            && !(exists && before == slug)
+        {
+            self.slugs.remove_if(before, |_, owner| owner.id() == runtime.id());
         }
+        self.name_domain(runtime, before);
         self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// The same for its custom domain, which is served while a certificate proves it.
+    fn name_domain(&self, runtime: &Arc<TenantRuntime>, before: Option<&Facts>) {
+        let facts = runtime.facts_owned();
+        let domain = facts.tenant.domain.as_deref();
+        let served = domain.filter(|domain| (self.catalogue.settings().proves)(domain));
+        if let Some(domain) = served {
+            self.domains.insert(domain.as_str().into(), Arc::clone(runtime));
+        }
+        let released = [domain, before.and_then(|before| before.tenant.domain.as_deref())];
+        for domain in released.into_iter().flatten().filter(|domain| served != Some(domain)) {
+            self.domains.remove_if(domain.as_str(), |_, owner| owner.id() == runtime.id());
+        }
     }
 }
 

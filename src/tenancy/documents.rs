@@ -2,18 +2,22 @@
 
 use serde_json::{Value, json};
 
-use crate::model::{Limits, Tenant, Usage};
+use super::Facts;
+use crate::model::{Limits, Slug, Status, Tenant, TenantId, Usage};
 
-/// `GET /api/tenant`.
+/// `GET /api/tenant`, of a stored tenant.
 pub fn tenant_document(tenant: &Tenant) -> Value {
-    json!({
-        "id": tenant.id,
-        "name": tenant.name,
-        "slug": tenant.slug,
-        "status": tenant.status,
-        "plan": tenant.plan,
-        "config": tenant.config,
-    })
+    document(tenant.id, &tenant.name, &tenant.slug, tenant.status, &tenant.plan, &json!(tenant.config))
+}
+
+/// `GET /api/tenant`, of a tenant in the directory.
+pub fn known_tenant_document(facts: &Facts) -> Value {
+    let tenant = &facts.tenant;
+    document(tenant.id, &tenant.name, &tenant.slug, tenant.status, &facts.plan.name, &tenant.config())
+}
+
+fn document(id: TenantId, name: &str, slug: &Slug, status: Status, plan: &str, config: &Value) -> Value {
+    json!({ "id": id, "name": name, "slug": slug, "status": status, "plan": plan, "config": config })
 }
 
 /// `GET /api/usage`; a limit of `null` is unlimited.

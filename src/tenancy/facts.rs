@@ -1,16 +1,17 @@
-//! Turns a committed tenant into the facts that requests use.
+//! Facts: what requests use of a committed tenant, and how they are made of it. There may be 100,000 tenants of which most are
+//! idle: what many have alike is shared, and what only a request needs is made by the first.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::HeaderValue;
+use serde_json::Value;
 
 use super::features::enabled_features;
-use super::runtime::Facts;
 use crate::clock::SharedClock;
-use crate::model::{Host, Origin, Plan, Tenant};
+use crate::model::{Host, Origin, Plan, Slug, Status, Tenant, TenantConfig, TenantId};
 use crate::store::Version;
-use crate::upstream::Resolver;
+use crate::upstream::{Resolver, Target};
 
 /// What turns a stored tenant into one that is served.
 pub struct DirectorySettings {
@@ -42,42 +43,137 @@ pub struct PlanMissing {
     pub plan: String,
 }
 
-/// The facts of `tenant`.
-pub fn facts_of(tenant: &Tenant, version: Version, settings: &DirectorySettings) -> Result<Facts, PlanMissing> {
-    let missing = || PlanMissing { tenant: tenant.slug.to_string(), plan: tenant.plan.clone() };
-    let plan = settings.plans.get(&tenant.plan).ok_or_else(missing)?.clone();
-    let features = enabled_features(tenant, settings.sso);
-    let origins = if tenant.upstream.is_empty() { &settings.default_upstream } else { &tenant.upstream };
-    let id_text = tenant.id.to_string();
-    Ok(Facts {
-        id_value: value(&id_text),
-        slug_value: value(tenant.slug.as_str()),
-        plan_value: value(&plan.name),
-        features_value: (!features.is_empty()).then(|| value(&features.join(","))),
-        features,
-        policy_value: policy(&plan).map(|text| value(&text)),
-        calls_per_day: plan.calls_per_day(),
-        bytes_per_month: plan.bytes_per_month(),
-        targets: origins.iter().map(|origin| settings.resolver.target(origin)).collect(),
-        hosts: hosts_of(tenant, settings),
-        id_text,
-        tenant: tenant.clone(),
-        version,
-        plan,
-    })
+/// What a request needs to know of its tenant, made ready when the tenant changes.
+pub struct Facts {
+    /// Who it is.
+    pub tenant: Profile,
+    /// The commit it comes from.
+    pub version: Version,
+    /// Its plan.
+    pub plan: Arc<Plan>,
+    /// Flags that are on, sorted.
+    pub features: Box<[String]>,
+    /// For `RateLimit-Policy`, where the tenant has a limit.
+    pub policy_value: Option<HeaderValue>,
+    /// Calls per day at which it is refused.
+    pub calls_per_day: Option<u64>,
+    /// Octets per month at which it is refused.
+    pub bytes_per_month: Option<u64>,
+    /// Where its requests go; never empty.
+    pub targets: Arc<[Arc<Target>]>,
+    labels: OnceLock<Box<Labels>>,
 }
 
-fn hosts_of(tenant: &Tenant, settings: &DirectorySettings) -> Vec<String> {
-    if tenant.deleted_at.is_some() {
-        return Vec::new();
+/// What is kept of a tenant in memory.
+pub struct Profile {
+    /// For ever.
+    pub id: TenantId,
+    /// What people call it.
+    pub name: Box<str>,
+    /// Its label under the base domain.
+    pub slug: Slug,
+    /// Where it is in its life.
+    pub status: Status,
+    /// Its own domain, where it is served there once a certificate proves it.
+    pub(super) domain: Option<Box<Host>>,
+    /// As JSON, which takes a tenth of what it takes parsed; none for the config that tenants begin with.
+    config: Option<Box<str>>,
+}
+
+/// How the tenant is named to its app and in logs.
+pub struct Labels {
+    /// `tenant_…`.
+    pub id_text: String,
+    /// For `X-Tenant-Id`.
+    pub id: HeaderValue,
+    /// For `X-Tenant-Slug`.
+    pub slug: HeaderValue,
+    /// For `X-Tenant-Plan`.
+    pub plan: HeaderValue,
+    /// For `X-Tenant-Features`, where any is on.
+    pub features: Option<HeaderValue>,
+}
+
+/// What the facts of many tenants share.
+pub(super) struct Catalogue {
+    settings: DirectorySettings,
+    plans: BTreeMap<String, (Arc<Plan>, Option<HeaderValue>)>,
+    /// Of tenants without one of their own: known before there is any, so that the first finds its addresses.
+    default_targets: Arc<[Arc<Target>]>,
+}
+
+impl Facts {
+    /// How it is named.
+    pub fn labels(&self) -> &Labels {
+        self.labels.get_or_init(|| {
+            let id_text = self.tenant.id.to_string();
+            Box::new(Labels {
+                id: value(&id_text),
+                slug: value(self.tenant.slug.as_str()),
+                plan: value(&self.plan.name),
+                features: (!self.features.is_empty()).then(|| value(&self.features.join(","))),
+                id_text,
+            })
+        })
     }
-    let mut hosts = vec![format!("{}.{}", tenant.slug, settings.base_domain)];
-    if settings.custom_domains
-        && let Some(domain) = tenant.custom_domain.as_ref().filter(|domain| (settings.proves)(domain))
-    {
-        hosts.push(domain.to_string());
+}
+
+impl Profile {
+    /// Branding, features and settings, as JSON.
+    pub fn config(&self) -> Value {
+        // What was written from a config can be read, and what was read from JSON can be written.
+        let own = self.config.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        own.unwrap_or_else(|| serde_json::to_value(TenantConfig::default()).unwrap_or_default())
     }
-    hosts
+}
+
+impl Catalogue {
+    pub(super) fn new(settings: DirectorySettings) -> Self {
+        let plans = settings.plans.iter().map(|(name, plan)| {
+            let policy = policy(plan).map(|text| value(&text));
+            (name.clone(), (Arc::new(plan.clone()), policy))
+        });
+        let default_targets = settings.default_upstream.iter().map(|origin| settings.resolver.target(origin)).collect();
+        Self { plans: plans.collect(), default_targets, settings }
+    }
+
+    pub(super) fn settings(&self) -> &DirectorySettings {
+        &self.settings
+    }
+
+    /// The facts of `tenant`.
+    pub(super) fn facts_of(&self, tenant: &Tenant, version: Version) -> Result<Facts, PlanMissing> {
+        let missing = || PlanMissing { tenant: tenant.slug.to_string(), plan: tenant.plan.clone() };
+        let (plan, policy_value) = self.plans.get(&tenant.plan).ok_or_else(missing)?.clone();
+        let targets = match tenant.upstream.as_slice() {
+            [] => Arc::clone(&self.default_targets),
+            origins => origins.iter().map(|origin| self.settings.resolver.target(origin)).collect(),
+        };
+        Ok(Facts {
+            tenant: self.profile(tenant),
+            version,
+            features: enabled_features(tenant, self.settings.sso).into(),
+            policy_value,
+            calls_per_day: plan.calls_per_day(),
+            bytes_per_month: plan.bytes_per_month(),
+            plan,
+            targets,
+            labels: OnceLock::new(),
+        })
+    }
+
+    fn profile(&self, tenant: &Tenant) -> Profile {
+        let served = self.settings.custom_domains && tenant.deleted_at.is_none();
+        let own = tenant.config != TenantConfig::default();
+        Profile {
+            id: tenant.id,
+            name: tenant.name.as_str().into(),
+            slug: tenant.slug.clone(),
+            status: tenant.status,
+            domain: tenant.custom_domain.clone().filter(|_| served).map(Box::new),
+            config: own.then(|| serde_json::to_string(&tenant.config).ok()).flatten().map(String::into_boxed_str),
+        }
+    }
 }
 
 /// The `RateLimit-Policy` field (draft-ietf-httpapi-ratelimit-headers-11): a window of ⌈burst ÷ rate⌉ seconds, and the day.

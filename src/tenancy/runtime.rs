@@ -1,70 +1,42 @@
-//! One tenant as the data plane sees it: facts that are swapped whole, its limiter, its requests in flight, its usage.
+//! One tenant as the data plane sees it: facts that are swapped whole, its limiter, its requests in flight, its usage. What
+//! only a tenant with requests needs is made by its first request.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
-use http::HeaderValue;
 
+use super::facts::Facts;
 use super::window::DayWindow;
-use crate::limits::{Concurrency, RateLimit};
+use crate::limits::{Concurrency, RateDecision, RateLimit};
 use crate::metering::{Journal, Slot, SlotUnavailable};
-use crate::model::{Day, Plan, Tenant, TenantId};
-use crate::store::{UsageRow, Version};
-use crate::upstream::Target;
-
-/// What a request needs to know of its tenant, made ready when the tenant changes.
-pub struct Facts {
-    /// The tenant as committed.
-    pub tenant: Tenant,
-    /// The commit it comes from.
-    pub version: Version,
-    /// Its plan.
-    pub plan: Plan,
-    /// `tenant_…`.
-    pub id_text: String,
-    /// For `X-Tenant-Id`.
-    pub id_value: HeaderValue,
-    /// For `X-Tenant-Slug`.
-    pub slug_value: HeaderValue,
-    /// For `X-Tenant-Plan`.
-    pub plan_value: HeaderValue,
-    /// For `X-Tenant-Features`, where any is on.
-    pub features_value: Option<HeaderValue>,
-    /// Flags that are on, sorted.
-    pub features: Vec<String>,
-    /// For `RateLimit-Policy`, where the tenant has a limit.
-    pub policy_value: Option<HeaderValue>,
-    /// Calls per day at which it is refused.
-    pub calls_per_day: Option<u64>,
-    /// Octets per month at which it is refused.
-    pub bytes_per_month: Option<u64>,
-    /// Where its requests go; never empty.
-    pub targets: Vec<Arc<Target>>,
-    /// Host names that lead here.
-    pub hosts: Vec<String>,
-}
+use crate::model::{Day, Rate, TenantId};
+use crate::store::UsageRow;
 
 /// One tenant in the directory; shared by all workers.
 pub struct TenantRuntime {
     id: TenantId,
     facts: ArcSwap<Facts>,
     limiter: ArcSwapOption<RateLimit>,
-    concurrency: Arc<Concurrency>,
-    window: ArcSwap<DayWindow>,
+    concurrency: OnceLock<Arc<Concurrency>>,
+    /// None before its first request, where nothing was stored of its month.
+    window: OnceLock<ArcSwap<DayWindow>>,
     turn: AtomicUsize,
 }
 
 impl TenantRuntime {
     /// A tenant that was just published, with what earlier processes stored of its month.
     pub(super) fn new(facts: Facts, today: Day, rows: &[UsageRow]) -> Self {
-        let limiter = facts.plan.rate.map(|rate| Arc::new(RateLimit::new(rate)));
+        let window = OnceLock::new();
+        if !rows.is_empty() {
+            window.get_or_init(|| ArcSwap::from_pointee(DayWindow::starting(today, rows)));
+        }
         Self {
             id: facts.tenant.id,
             facts: ArcSwap::from_pointee(facts),
-            limiter: ArcSwapOption::from(limiter),
-            concurrency: Arc::default(),
-            window: ArcSwap::from_pointee(DayWindow::starting(today, rows)),
+            limiter: ArcSwapOption::empty(),
+            concurrency: OnceLock::new(),
+            window,
             turn: AtomicUsize::new(0),
         }
     }
@@ -84,25 +56,39 @@ impl TenantRuntime {
         self.facts.load_full()
     }
 
-    /// Its limiter; `None` is unlimited.
-    pub fn limiter(&self) -> Guard<Option<Arc<RateLimit>>> {
-        self.limiter.load()
+    /// Asks its limiter for one request, and takes it. `rate` is that of its facts.
+    pub fn ask_rate(&self, rate: Rate) -> RateDecision {
+        if let Some(limiter) = &*self.limiter.load() {
+            return limiter.check();
+        }
+        // Of first requests that meet, or of one that meets a change of the rate, one limiter stays and all ask it.
+        let fresh = Arc::new(RateLimit::new(rate));
+        let before = self.limiter.compare_and_swap(std::ptr::null(), Some(Arc::clone(&fresh)));
+        before.as_ref().unwrap_or(&fresh).check()
     }
 
     /// Its requests in flight.
     pub fn concurrency(&self) -> &Arc<Concurrency> {
-        &self.concurrency
+        self.concurrency.get_or_init(Arc::default)
     }
 
     /// The window of `today`, or of a later day where the clock went back.
     pub fn window(&self, today: Day) -> Arc<DayWindow> {
-        let window = self.window.load();
+        let shared = self.window.get_or_init(|| ArcSwap::from_pointee(DayWindow::starting(today, &[])));
+        let window = shared.load();
         if window.day() >= today {
             return Arc::clone(&window);
         }
         drop(window);
-        self.window.rcu(|current| if current.day() >= today { Arc::clone(current) } else { Arc::new(current.rolled_to(today)) });
-        self.window.load_full()
+        shared.rcu(|current| if current.day() >= today { Arc::clone(current) } else { Arc::new(current.rolled_to(today)) });
+        shared.load_full()
+    }
+
+    /// Moves the window to `today`, where there is one.
+    pub(super) fn roll(&self, today: Day) {
+        if self.window.get().is_some() {
+            self.window(today);
+        }
     }
 
     /// The slot to count in today.
@@ -121,9 +107,10 @@ impl TenantRuntime {
     /// Swaps the facts; the limiter is rebuilt only where the rate changed, so that a change refills no bucket.
     pub(super) fn update(&self, facts: Facts) {
         let rate = facts.plan.rate;
-        let unchanged = self.limiter.load().as_ref().map(|limiter| limiter.rate()) == rate;
-        self.facts.store(Arc::new(facts));
-        if !unchanged {
+        let before = self.facts.swap(Arc::new(facts)).plan.rate;
+        let limiter = self.limiter.load().as_ref().map(|limiter| limiter.rate());
+        if before != rate || limiter.is_some_and(|limiter| Some(limiter) != rate) {
+            // Not left to the next request: one that still has the old facts would make the old one.
             self.limiter.store(rate.map(|rate| Arc::new(RateLimit::new(rate))));
         }
     }
