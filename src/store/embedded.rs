@@ -28,6 +28,7 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::entries::Entries;
+pub(super) use self::entries::LongWalk;
 use self::writer::{Answer, Job, Writer};
 use super::place::Place;
 use super::{Changed, Committed, Key, Record, Scan, Snapshot, Store, StoreError, Tx, UsageRow, Version, migrate, rules};

@@ -12,13 +12,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::codec::{STATE_KEY, State, fingerprint, seal as with_checksum, space, unseal};
+use super::embedded::LongWalk;
 use super::place::{Place, SNAPSHOT};
 use super::room::Room;
 use super::seal::Seal;
 use super::{SCHEMA, StoreError};
 
-/// Pages that sled keeps in memory, in bytes.
-const CACHE: u64 = 32 << 20;
+/// Pages that sled keeps in memory, in bytes as they are on disk; in memory they take a third more, and what was read of late
+/// is kept beside them. The system's own cache has the rest.
+const CACHE: u64 = 8 << 20;
 /// How often, and how long apart, a lock is tried. One that was given up a moment ago may still be held: by sled, which frees its
 /// last references late, or by a process that is being started and has not yet closed what it inherited.
 const LOCK_TRIES: u32 = 25;
@@ -173,8 +175,10 @@ fn verify(place: &Place, sled: &sled::Db, sealed: State) -> Result<(State, VecDe
     let mut state = None;
     let mut digest = 0_u128;
     let mut changes = VecDeque::new();
+    let mut walk = LongWalk::default();
     for entry in sled.iter() {
         let (key, value) = entry.map_err(|error| place.of_sled("reading the database", &error))?;
+        walk.went_on(sled, &key);
         let payload = unseal(&key, &value).map_err(|error| place.damaged(&place.data(), error))?;
         if key == STATE_KEY {
             state = State::decode(payload);

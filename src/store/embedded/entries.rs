@@ -18,6 +18,26 @@ pub(super) struct Entries {
     pub place: Place,
 }
 
+/// A walk over many entries, which is to leave in memory no more than the cache may have. sled notes which pages were read in
+/// 256 lists, and its cache hears of a list once that has 64 entries; what a walk reads only once would stay beside the cache
+/// until then, up to 16,000 pages. So some of the entries are read once more, which fills the lists while few pages are new.
+#[derive(Debug, Default)]
+pub(in crate::store) struct LongWalk(usize);
+
+impl LongWalk {
+    /// Of a page of about a dozen entries, so many pass before one is read again.
+    const STEP: usize = 4;
+
+    /// The walk has come to `key`.
+    pub(in crate::store) fn went_on(&mut self, sled: &sled::Db, key: &[u8]) {
+        self.0 += 1;
+        if self.0.is_multiple_of(Self::STEP) {
+            // What it says is known already.
+            let _ = sled.contains_key(key);
+        }
+    }
+}
+
 impl Entries {
     /// The stored bytes of one entry, checksum and all.
     pub(super) fn raw(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
@@ -32,8 +52,10 @@ impl Entries {
     /// Entries in the order of keys, or from the last to the first.
     pub(super) fn range(&self, span: Span, newest_first: bool) -> impl Iterator<Item = Result<Entry, StoreError>> + '_ {
         let mut found = self.sled.range::<Vec<u8>, _>(span);
-        std::iter::from_fn(move || if newest_first { found.next_back() } else { found.next() }).map(|entry| {
+        let mut walk = LongWalk::default();
+        std::iter::from_fn(move || if newest_first { found.next_back() } else { found.next() }).map(move |entry| {
             let (key, value) = entry.map_err(|error| self.place.of_sled("reading the database", &error))?;
+            walk.went_on(&self.sled, &key);
             let payload = self.whole(codec::unseal(&key, &value))?.to_vec();
             Ok((key.to_vec(), payload))
         })
