@@ -11,11 +11,11 @@ use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::codec::{STATE_KEY, State, fingerprint, seal as with_checksum, space, unseal};
-use super::embedded::LongWalk;
+use super::codec::{STATE_KEY, State, seal as with_checksum};
 use super::place::{Place, SNAPSHOT};
 use super::room::Room;
 use super::seal::Seal;
+use super::verify::verify;
 use super::{SCHEMA, StoreError};
 
 /// Pages that sled keeps in memory, in bytes as they are on disk; in memory they take a third more, and what was read of late
@@ -167,42 +167,6 @@ pub(super) fn open_sled(place: &Place) -> Result<sled::Db, StoreError> {
             Err(error) => return Err(place.of_sled("opening the database", &error)),
         }
     }
-}
-
-/// Reads everything once and compares it with what the last group of commits left.
-fn verify(place: &Place, sled: &sled::Db, sealed: State) -> Result<(State, VecDeque<Vec<u8>>), StoreError> {
-    let damaged = |what: &str| place.damaged(&place.data(), what);
-    let mut state = None;
-    let mut digest = 0_u128;
-    let mut changes = VecDeque::new();
-    let mut walk = LongWalk::default();
-    for entry in sled.iter() {
-        let (key, value) = entry.map_err(|error| place.of_sled("reading the database", &error))?;
-        walk.went_on(sled, &key);
-        let payload = unseal(&key, &value).map_err(|error| place.damaged(&place.data(), error))?;
-        if key == STATE_KEY {
-            state = State::decode(payload);
-            continue;
-        }
-        digest = digest.wrapping_add(fingerprint(&key, &value));
-        if key.first() == Some(&space::CHANGE) {
-            changes.push_back(key.to_vec());
-        }
-    }
-    let state = state.ok_or_else(|| damaged("its state is missing"))?;
-    if state.schema != SCHEMA {
-        return Err(place.schema(state.schema, SCHEMA));
-    }
-    if state.digest != digest {
-        return Err(damaged("entries are missing, or older than the commits that it has"));
-    }
-    if state.group < sealed.group {
-        return Err(damaged("it has lost commits that were acknowledged"));
-    }
-    if state.group == sealed.group && state != sealed {
-        return Err(damaged("it is not the database that the seal belongs to"));
-    }
-    Ok((state, changes))
 }
 
 fn exists(place: &Place, path: &std::path::Path) -> Result<bool, StoreError> {

@@ -14,6 +14,7 @@ mod place;
 mod room;
 mod rules;
 mod seal;
+mod verify;
 
 use std::ops::Range;
 use std::time::Duration;
