@@ -27,8 +27,8 @@
 //! # What always holds
 //!
 //! 1. The tenant comes from the authority of the request; nothing else a client sends can override it.
-//! 2. admitted = metered + given back + aborted + in flight, through `kill -9` as well.
-//! 3. A quota of N is never exceeded, and a call is refused only while N places are taken.
+//! 2. admitted = metered + given back + aborted + in flight, through `kill -9` as well ([`metering::verify`]).
+//! 3. A quota of N is never exceeded, and a call is refused only while N places are taken. The same of users and projects.
 //! 4. The request path makes no store, DNS or control-plane call.
 //! 5. A change to one tenant touches only that tenant.
 //! 6. Every refusal has a code, an owner, a counter and a log line.

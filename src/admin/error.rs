@@ -141,7 +141,7 @@ impl From<StoreError> for Problem {
                     StatusCode::SERVICE_UNAVAILABLE,
                     "store_unavailable",
                     "Store not available",
-                    "Nothing was changed. The log says what to do; try again then.",
+                    "The store does not answer, and nothing was changed. The log says what to do; try again then.",
                 )
                 .with_header(header::RETRY_AFTER, HeaderValue::from_static("5"))
             }

@@ -8,7 +8,7 @@ use super::App;
 use super::call::Call;
 use super::error::Problem;
 use super::views::ProblemView;
-use crate::model::{Limits, Status, Usage};
+use crate::model::{Gauge, Limits, Status, Usage};
 
 /// How a tenant stands: its state, its limits and its subscription.
 #[utoipa::path(get, path = "/admin/tenants/{id}/health", tag = "tenants", params(("id" = String, Path)),
@@ -44,6 +44,5 @@ fn within(usage: &Usage, limits: &Limits) -> bool {
     let fits = |used: u64, limit: Option<u64>| limit.is_none_or(|limit| used <= limit);
     fits(usage.today.metered, limits.max_api_calls)
         && fits(usage.month.egress, limits.max_bandwidth)
-        && fits(usage.storage, limits.max_storage)
-        && fits(usage.active_users, limits.max_users)
+        && Gauge::ALL.into_iter().all(|gauge| fits(usage.levels.get(gauge), limits.of(gauge)))
 }

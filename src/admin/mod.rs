@@ -18,6 +18,7 @@ mod idempotency;
 mod keys;
 mod ops;
 mod plans;
+mod reports;
 mod stats;
 mod subscription;
 mod tenant_api;
@@ -25,6 +26,7 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod verify;
 mod views;
 
 use std::any::Any;
@@ -47,7 +49,9 @@ use crate::config::Config;
 use crate::metering::Journal;
 use crate::model::{Host, Tenant};
 use crate::observe::{Duties, Metrics};
-use crate::tenancy::{Tenants, UsageReader, Versioned};
+use crate::tenancy::{Reporter, Tenants, UsageReader, Versioned};
+
+pub use self::verify::balance_json;
 
 /// What the admin API works with.
 pub struct AdminState {
@@ -55,6 +59,8 @@ pub struct AdminState {
     pub tenants: Arc<Tenants>,
     /// Live usage.
     pub usage: Arc<UsageReader>,
+    /// Takes reports.
+    pub reporter: Arc<Reporter>,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
     /// What `/readyz?verbose` shows.
@@ -94,8 +100,10 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(actions::activate))
         .routes(routes!(actions::cancel))
         .routes(routes!(actions::restore))
-        .routes(routes!(usage::month))
+        .routes(routes!(usage::month, reports::report))
         .routes(routes!(usage::daily))
+        .routes(routes!(verify::one))
+        .routes(routes!(verify::all))
         .routes(routes!(config::read, config::patch))
         .routes(routes!(features::set, features::remove))
         .routes(routes!(features::set_in_config, features::remove_in_config))

@@ -58,6 +58,7 @@ async fn parts(app: &App, reasons: bool) -> Value {
     let mut journal = part(app.duties.journal.standing(), ["ok", "failing"], reasons);
     journal["freeSlots"] = json!(room.free_slots);
     journal["unusedSegments"] = json!(room.unused_segments);
+    journal["freeReports"] = json!(room.free_reports);
     json!({
         "status": "ready",
         "store": part(app.duties.store.standing(), ["available", "unavailable"], reasons),

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -26,13 +26,13 @@ use crate::admin::{AdminState, router};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::{Config, TlsMode};
 use crate::jobs::{self, Jobs};
-use crate::metering::Journal;
+use crate::metering::{Journal, left_rows};
 use crate::model::Host;
 use crate::observe::{AccessLog, Duties, Metrics};
 use crate::proxy::{Shared, spawn_worker};
 use crate::shutdown::Shutdown;
-use crate::store::{Embedded, Store};
-use crate::tenancy::{Directory, DirectorySettings, Proof, Tenants, UsageReader, load};
+use crate::store::{Embedded, Scan, Store, Table};
+use crate::tenancy::{Alerts, Directory, DirectorySettings, Proof, Reporter, Tenants, UsageReader, load};
 use crate::tls::{Certificates, server_config};
 use crate::upstream::{Resolver, TlsFiles};
 
@@ -55,6 +55,8 @@ pub struct Gateway {
     running: JoinSet<()>,
     admin: JoinSet<()>,
     access: Arc<AccessLog>,
+    /// SIGTERM and SIGINT.
+    signals: Option<(Signal, Signal)>,
     runtime: Runtime,
 }
 
@@ -96,9 +98,12 @@ impl Gateway {
         let count = runtime.block_on(load(&tenants)).context("the stored tenants cannot be served")?;
         // So that the first request finds its upstream; a name server that does not answer holds nothing up.
         let _ = runtime.block_on(async { timeout(FIRST_LOOKUP, resolver.refresh()).await });
+        let usage = Arc::new(UsageReader::new(Arc::clone(&store), Arc::clone(&journal), Arc::clone(&tenants.directory)));
+        let alerts = Alerts { store: Arc::clone(&store), directory: Arc::clone(&tenants.directory), usage: Arc::clone(&usage) };
         let jobs = Jobs {
             store,
             journal: Arc::clone(&journal),
+            alerts: Arc::new(alerts),
             directory: Arc::clone(&tenants.directory),
             resolver,
             certificates: certificates.clone(),
@@ -124,13 +129,15 @@ impl Gateway {
         let Listeners { workers, admin, .. } = listeners;
         let spawn = |(index, sockets)| spawn_worker(index, shared.clone(), sockets).context("a worker thread cannot be started");
         let workers = workers.into_iter().enumerate().map(spawn).collect::<anyhow::Result<Vec<_>>>()?;
-        let admin = admin::serve(admin, router(admin_state(&tenants, &jobs, &ready)), &config.limits)?;
+        let admin = admin::serve(admin, router(admin_state(&tenants, &jobs, usage, &ready)), &config.limits)?;
+        // Before it is ready, so that whoever sees that can stop it in order; not earlier, so that a start can be cut off.
+        let signals = Some((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?));
         ready.store(true, Ordering::Release);
         limits::open_files(&config);
         let https = addresses.https.map(|https| https.to_string());
         tracing::info!(http = %addresses.http, https, admin = %addresses.admin, tenants = count, "gatehouse is ready");
         drop(_inside);
-        Ok(Self { config, addresses, tenants, ready, shutdown, workers, jobs, running, admin, access, runtime })
+        Ok(Self { config, addresses, tenants, ready, shutdown, workers, jobs, running, admin, access, signals, runtime })
     }
 
     /// Where it listens.
@@ -149,10 +156,10 @@ impl Gateway {
     }
 
     /// Waits for SIGTERM or SIGINT, then drains. A second signal cuts off what is still under way.
-    pub fn run_until_signal(self) -> anyhow::Result<()> {
+    pub fn run_until_signal(mut self) -> anyhow::Result<()> {
         let shutdown = self.shutdown.clone();
+        let (mut terminate, mut interrupt) = self.signals.take().context("the gateway was told to wait for signals twice")?;
         self.runtime.block_on(async {
-            let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
             let name = tokio::select! {
                 _ = terminate.recv() => "SIGTERM",
                 _ = interrupt.recv() => "SIGINT",
@@ -165,8 +172,7 @@ impl Gateway {
                 }
                 shutdown.give_up();
             });
-            anyhow::Ok(())
-        })?;
+        });
         self.stop()
     }
 
@@ -187,7 +193,7 @@ impl Gateway {
             }
         }
         runtime.block_on(self.running.shutdown());
-        let folded = runtime.block_on(jobs::fold_now(&self.jobs));
+        let folded = runtime.block_on(jobs::fold_last(&self.jobs));
         self.access.close();
         runtime.block_on(self.admin.shutdown());
         folded.context("the last usage could not be folded; it stays in the journal for the next start")?;
@@ -204,8 +210,22 @@ async fn open(config: &Config, clock: &SharedClock) -> anyhow::Result<(Arc<dyn S
     let path = config.store.path.clone();
     let store = tokio::task::spawn_blocking(move || Embedded::open(&path)).await??;
     let store: Arc<dyn Store> = Arc::new(store);
+    refuse_lost_store(config, &*store).await?;
     let journal = Journal::open(&config.metering.journal, &*store, clock.now()).await?;
     Ok((store, journal))
+}
+
+/// A store without tenants beside a journal that has counted for some is a volume that is not mounted, more likely than not.
+async fn refuse_lost_store(config: &Config, store: &dyn Store) -> anyhow::Result<()> {
+    let scan = Scan { table: Table::Tenants, prefix: String::new(), after: None, newest_first: false, limit: 1 };
+    if !store.scan(scan).await?.is_empty() || !config.metering.journal.exists() || left_rows(&config.metering.journal)?.is_empty() {
+        return Ok(());
+    }
+    let (store, journal) = (config.store.path.display(), config.metering.journal.display());
+    anyhow::bail!(
+        "the store in {store} has no tenants, but the usage journal in {journal} has counted for some: is a volume not mounted? \
+         Bring the store back, or restore it; to begin anew all the same, move the journal's files away"
+    )
 }
 
 fn certificates(config: &Config) -> anyhow::Result<Option<Arc<Certificates>>> {
@@ -248,11 +268,12 @@ fn tenants(
     })
 }
 
-fn admin_state(tenants: &Arc<Tenants>, jobs: &Jobs, ready: &Arc<AtomicBool>) -> AdminState {
+fn admin_state(tenants: &Arc<Tenants>, jobs: &Jobs, usage: Arc<UsageReader>, ready: &Arc<AtomicBool>) -> AdminState {
     let (ready, certificates) = (Arc::clone(ready), jobs.certificates.clone());
     AdminState {
         tenants: Arc::clone(tenants),
-        usage: Arc::new(UsageReader::new(Arc::clone(&jobs.store), Arc::clone(&jobs.journal))),
+        usage,
+        reporter: Arc::new(Reporter::new(Arc::clone(&jobs.store), Arc::clone(&jobs.journal), Arc::clone(&tenants.directory))),
         metrics: Arc::clone(&jobs.metrics),
         duties: Arc::clone(&jobs.duties),
         journal: Arc::clone(&jobs.journal),

@@ -34,7 +34,7 @@ use secrecy::SecretString;
 pub use error::{ConfigError, ConfigErrors};
 pub use suggest::did_you_mean;
 
-use crate::model::{Host, Origin, Plan};
+use crate::model::{Gauge, Host, Origin, Plan};
 
 /// Everything an operator can set.
 #[derive(Debug, Clone)]
@@ -327,4 +327,6 @@ pub struct Route {
     pub feature: Option<String>,
     /// Roles of which a verified user or key needs one; empty asks for none.
     pub roles: Vec<String>,
+    /// What the path stands for: its POST adds one and its DELETE takes one, or (storage) it is refused at the limit.
+    pub counts: Option<Gauge>,
 }

@@ -4,6 +4,9 @@ use super::Route;
 use super::section::Section;
 use super::tree::Node;
 use super::values::{Wrong, choice, expected, list, method, text, unless_empty};
+use http::Method;
+
+use crate::model::Gauge;
 
 /// Every route, in the order of the file.
 pub(super) fn read(root: &Section<'_>) -> Option<Vec<Route>> {
@@ -21,14 +24,23 @@ fn route(section: &Section<'_>) -> Option<Route> {
     let feature = section.maybe("feature", |node| unless_empty(node, word));
     let roles = section.maybe("roles", |node| list(node, word));
     let counts = section.maybe("counts", |node| {
-        let known = [("", false), ("users", true), ("projects", true), ("storage", true)];
+        let known = [("", None), ("users", Some(Gauge::Users)), ("projects", Some(Gauge::Projects)), ("storage", Some(Gauge::Storage))];
         choice(node, &known)
     });
     section.finish();
-    if counts == Some(Some(true)) {
-        section.refuse("counts", "counting by routes is not in this version; leave it \"\" and report usage over the admin API");
+    if let (Some(methods), Some(Some(Some(Gauge::Users | Gauge::Projects)))) = (methods.as_ref().and_then(Option::as_ref), &counts)
+        && !methods.is_empty()
+        && !methods.iter().any(|method| matches!(*method, Method::POST | Method::DELETE))
+    {
+        section.refuse("counts", "users and projects are counted by POST and DELETE, and `methods` has neither");
     }
-    Some(Route { path: path?, methods: methods?.unwrap_or_default(), feature: feature?.flatten(), roles: roles?.unwrap_or_default() })
+    Some(Route {
+        path: path?,
+        methods: methods?.unwrap_or_default(),
+        feature: feature?.flatten(),
+        roles: roles?.unwrap_or_default(),
+        counts: counts?.flatten(),
+    })
 }
 
 /// Starts with `/`; a `*` stands at its end only.

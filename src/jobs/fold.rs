@@ -1,71 +1,82 @@
-//! The fold: once a second the journal's counters go to the store, and the journal is kept ahead of its need.
+//! The fold: once a second the journal's counters and reports go to the store, and who has reached a threshold of a limit is
+//! told.
 
-use std::fmt::Display;
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::{Jobs, every};
+use super::{Jobs, SECOND, every, turn};
 use crate::clock::instant;
-use crate::metering::{FoldError, fold};
-use crate::observe::{Duty, Turn};
+use crate::metering::{FoldError, fold, fold_reports};
+use crate::model::TenantId;
+use crate::store::{StoreError, UsageRow};
 
-const PERIOD: Duration = Duration::from_secs(1);
-/// A turn that takes longer is told as a failure, because nobody can know yet whether it ever ends.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// What is kept for a store that cannot take alerts; beyond it the newest are left out, and the next change brings them again.
+const MOST_PENDING: usize = 100_000;
+
+/// What has changed and was not looked at for alerts.
+#[derive(Default)]
+struct Pending {
+    rows: Vec<UsageRow>,
+    reported: Vec<TenantId>,
+    replanned: Vec<TenantId>,
+}
 
 pub(super) async fn run(jobs: Jobs) {
-    let mut beat = every(PERIOD);
-    let mut day = jobs.clock.now().day();
+    let mut beat = every(SECOND);
+    let mut pending = Pending::default();
+    let mut month = None;
     loop {
         beat.tick().await;
-        let today = jobs.clock.now().day();
-        if today > day {
-            // Before the fold, so that yesterday's last counts are in it and its slots can be let go.
-            jobs.directory.roll(today);
-            day = today;
+        let now = jobs.clock.now().day().month();
+        if month.replace(now) != Some(now) {
+            // At the start, and when a month begins with what there is.
+            pending.reported.extend(jobs.directory.with_gauges());
         }
-        let folding = fold_now(&jobs);
-        turn(&jobs, &jobs.duties.fold, folding, "usage cannot be written to the store; it stays in the journal").await;
-        let journal = Arc::clone(&jobs.journal);
-        let upkeep = async move {
-            let outcome = tokio::task::spawn_blocking(move || journal.maintain(today)).await;
-            outcome.map_err(|panic| panic.to_string()).and_then(|outcome| outcome.map_err(|error| error.to_string()))
-        };
-        turn(&jobs, &jobs.duties.journal, upkeep, "the usage journal cannot be kept ahead; serving goes on while it has room").await;
+        let work = fold_all(&jobs, &mut pending);
+        turn(&jobs, &jobs.duties.fold, work, "usage cannot be written to the store; it stays in the journal").await;
         // The store writes to the log itself.
         jobs.duties.store.ended(jobs.clock.now(), &jobs.store.version().await);
     }
 }
 
-/// Folds once; how many rows were written.
-pub async fn fold_now(jobs: &Jobs) -> Result<usize, FoldError> {
+/// Folds for the last time, with what still waits in memory for room in the journal.
+pub async fn fold_last(jobs: &Jobs) -> anyhow::Result<()> {
+    let mut pending = Pending::default();
+    fold_all(jobs, &mut pending).await?;
+    while jobs.journal.lacked_room() {
+        let (journal, now) = (Arc::clone(&jobs.journal), jobs.clock.now());
+        tokio::task::spawn_blocking(move || journal.maintain(now.day())).await??;
+        jobs.directory.catch_up(&jobs.journal, now);
+        fold_all(jobs, &mut pending).await?;
+    }
+    Ok(())
+}
+
+async fn fold_all(jobs: &Jobs, pending: &mut Pending) -> Result<(), StoreError> {
+    pending.rows.extend(fold_counters(jobs).await?);
+    fold_reports(&jobs.journal, &*jobs.store).await?;
+    pending.reported.extend(jobs.journal.take_reported());
+    pending.replanned.extend(jobs.directory.take_replanned());
+    tell(jobs, pending).await
+}
+
+/// Folds the counters once; what had changed.
+async fn fold_counters(jobs: &Jobs) -> Result<Vec<UsageRow>, FoldError> {
     let begun = instant();
     let outcome = fold(&jobs.journal, &*jobs.store).await;
-    jobs.metrics.fold(instant().saturating_duration_since(begun), outcome.as_ref().map(|rows| *rows).map_err(|_| ()));
+    jobs.metrics.fold(instant().saturating_duration_since(begun), outcome.as_ref().map(Vec::len).map_err(|_| ()));
     outcome
 }
 
-/// One turn of a duty. It says when the duty begins to fail and when it works again, not each time.
-async fn turn<T, E: Display>(jobs: &Jobs, duty: &Duty, work: impl Future<Output = Result<T, E>>, text: &str) {
-    let begun = jobs.clock.now();
-    let mut work = pin!(work);
-    let outcome = match tokio::time::timeout(PATIENCE, &mut work).await {
-        Ok(outcome) => outcome,
-        Err(_) => {
-            let error = format!("it has taken {} s and has not ended", PATIENCE.as_secs());
-            say(duty.overdue(begun, &error), &error, text);
-            work.await
-        }
-    };
-    let turn = duty.ended(jobs.clock.now(), &outcome);
-    say(turn, outcome.err().map(|error| error.to_string()).unwrap_or_default(), text);
-}
-
-fn say(turn: Turn, error: impl Display, text: &str) {
-    match turn {
-        Turn::Fails => tracing::error!(%error, "{text}"),
-        Turn::Recovers => tracing::info!("recovered: {text}"),
-        Turn::Same => {}
-    }
+/// Tells of thresholds; what could not be told stays.
+async fn tell(jobs: &Jobs, pending: &mut Pending) -> Result<(), StoreError> {
+    let now = jobs.clock.now();
+    pending.rows.truncate(MOST_PENDING);
+    pending.reported.truncate(MOST_PENDING);
+    jobs.alerts.check_counters(&pending.rows, now).await?;
+    pending.rows.clear();
+    jobs.alerts.check_gauges(&pending.reported, now).await?;
+    pending.reported.clear();
+    jobs.alerts.check_limits(&pending.replanned, now).await?;
+    pending.replanned.clear();
+    Ok(())
 }

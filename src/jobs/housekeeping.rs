@@ -1,4 +1,5 @@
-//! Small chores: names of upstreams are resolved anew, the client certificate shown to them is read again, answers kept for `Idempotency-Key` are thrown away after a day.
+//! Small chores: names of upstreams are resolved anew, the client certificate shown to them is read again, answers kept for
+//! `Idempotency-Key` are thrown away after a day, keys of reports after 400.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::{Jobs, every};
-use crate::tenancy::purge_answers;
+use crate::tenancy::{forget_old, purge_answers};
 
 /// New names are looked up at once; one that takes long to answer does not hold up the others.
 pub(super) async fn resolve(jobs: Jobs) {
@@ -31,6 +32,20 @@ pub(super) async fn identity(jobs: Jobs) {
         let resolver = Arc::clone(&jobs.resolver);
         if tokio::task::spawn_blocking(move || resolver.refresh_files()).await.is_err() {
             tracing::error!("looking after the client certificate for upstreams panicked");
+        }
+    }
+}
+
+/// Once a day, and not at the start, which has enough to do.
+pub(super) async fn forget(jobs: Jobs) {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let mut beat = every(DAY);
+    beat.reset();
+    loop {
+        beat.tick().await;
+        match forget_old(&*jobs.store, jobs.clock.now()).await {
+            Ok(count) => tracing::debug!(count, "old keys and alerts were forgotten"),
+            Err(error) => tracing::warn!(%error, "old keys and alerts could not be forgotten"),
         }
     }
 }

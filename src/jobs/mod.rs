@@ -3,8 +3,11 @@
 mod certificates;
 mod fold;
 mod housekeeping;
+mod journal;
 
+use std::fmt::Display;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,13 +17,17 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::clock::SharedClock;
 use crate::metering::Journal;
-use crate::observe::{Duties, Metrics};
+use crate::observe::{Duties, Duty, Metrics, Turn};
 use crate::store::Store;
-use crate::tenancy::Directory;
+use crate::tenancy::{Alerts, Directory};
 use crate::tls::Certificates;
 use crate::upstream::Resolver;
 
-pub use self::fold::fold_now;
+pub use self::fold::fold_last;
+
+const SECOND: Duration = Duration::from_secs(1);
+/// A turn of a duty that takes longer is told as a failure, because nobody can know yet whether it ever ends.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What jobs work with.
 #[derive(Clone)]
@@ -31,6 +38,8 @@ pub struct Jobs {
     pub journal: Arc<Journal>,
     /// Tenants as the data plane sees them.
     pub directory: Arc<Directory>,
+    /// Tells of thresholds.
+    pub alerts: Arc<Alerts>,
     /// Addresses of upstreams.
     pub resolver: Arc<Resolver>,
     /// Files that are watched, where TLS is on.
@@ -47,10 +56,12 @@ pub struct Jobs {
 pub fn start(jobs: &Jobs) -> JoinSet<()> {
     let mut set = JoinSet::new();
     set.spawn(keep("fold", jobs.clone(), fold::run));
+    set.spawn(keep("journal", jobs.clone(), journal::run));
     set.spawn(keep("certificates", jobs.clone(), certificates::run));
     set.spawn(keep("identity", jobs.clone(), housekeeping::identity));
     set.spawn(keep("resolve", jobs.clone(), housekeeping::resolve));
     set.spawn(keep("purge", jobs.clone(), housekeeping::purge));
+    set.spawn(keep("forget", jobs.clone(), housekeeping::forget));
     set
 }
 
@@ -59,6 +70,30 @@ async fn keep<F: Future<Output = ()>>(name: &str, jobs: Jobs, run: fn(Jobs) -> F
     while AssertUnwindSafe(run(jobs.clone())).catch_unwind().await.is_err() {
         tracing::error!(job = name, "a job panicked and is begun anew");
         tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// One turn of a duty. It says when the duty begins to fail and when it works again, not each time.
+async fn turn<T, E: Display>(jobs: &Jobs, duty: &Duty, work: impl Future<Output = Result<T, E>>, text: &str) {
+    let begun = jobs.clock.now();
+    let mut work = pin!(work);
+    let outcome = match tokio::time::timeout(PATIENCE, &mut work).await {
+        Ok(outcome) => outcome,
+        Err(_) => {
+            let error = format!("it has taken {} s and has not ended", PATIENCE.as_secs());
+            say(duty.overdue(begun, &error), &error, text);
+            work.await
+        }
+    };
+    let turn = duty.ended(jobs.clock.now(), &outcome);
+    say(turn, outcome.err().map(|error| error.to_string()).unwrap_or_default(), text);
+}
+
+fn say(turn: Turn, error: impl Display, text: &str) {
+    match turn {
+        Turn::Fails => tracing::error!(%error, "{text}"),
+        Turn::Recovers => tracing::info!("no longer so: {text}"),
+        Turn::Same => {}
     }
 }
 

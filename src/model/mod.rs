@@ -1,6 +1,7 @@
 //! Pure data: what a tenant, a plan, a day and a price are. No I/O, no async, no locks.
 
 pub mod domain;
+pub mod gauge;
 pub mod id;
 pub mod key;
 pub mod money;
@@ -11,6 +12,7 @@ pub mod tenant;
 pub mod usage;
 
 pub use domain::{Host, Slug};
+pub use gauge::{Gauge, Levels};
 pub use id::{AuditId, KeyId, TenantId};
 pub use key::{ApiKey, KeyHash};
 pub use money::Money;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Money;
+use super::{Gauge, Money};
 
 /// One plan of the catalogue.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,6 +89,39 @@ impl Plan {
         match &self.overage {
             Overage::Billed { api_calls: Some(price), .. } => price.hard_cap,
             Overage::Billed { .. } | Overage::Block => Some(limit),
+        }
+    }
+
+    /// Calls per day that the price of the plan includes, where more are billed.
+    pub const fn calls_included(&self) -> Option<u64> {
+        match &self.overage {
+            Overage::Billed { api_calls: Some(_), .. } => self.limits.max_api_calls,
+            Overage::Billed { .. } | Overage::Block => None,
+        }
+    }
+
+    /// Bytes per month that the price of the plan includes, where more are billed.
+    pub const fn bytes_included(&self) -> Option<u64> {
+        match &self.overage {
+            Overage::Billed { bandwidth: Some(_), .. } => self.limits.max_bandwidth,
+            Overage::Billed { .. } | Overage::Block => None,
+        }
+    }
+
+    /// Octets stored that the price of the plan includes, where more are billed.
+    pub const fn storage_included(&self) -> Option<u64> {
+        match &self.overage {
+            Overage::Billed { storage: Some(_), .. } => self.limits.max_storage,
+            Overage::Billed { .. } | Overage::Block => None,
+        }
+    }
+
+    /// The level of a gauge at which the gateway refuses: the limit, or the hard cap where overage is billed.
+    pub fn most_of(&self, gauge: Gauge) -> Option<u64> {
+        let limit = self.limits.of(gauge)?;
+        match (&self.overage, gauge) {
+            (Overage::Billed { storage: Some(price), .. }, Gauge::Storage) => price.hard_cap,
+            _ => Some(limit),
         }
     }
 

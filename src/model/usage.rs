@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Levels;
+
 /// The counters of one tenant over one day (or a sum over days). Bytes are octets of message bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -20,6 +22,10 @@ pub struct Totals {
     pub ingress: u64,
     /// Calls refused before they were admitted.
     pub rejected: u64,
+    /// Of the metered calls, those beyond the limit of a plan that bills them.
+    pub calls_over: u64,
+    /// Of the octets handed to clients, those beyond the limit of a plan that bills them.
+    pub egress_over: u64,
 }
 
 impl Totals {
@@ -32,6 +38,23 @@ impl Totals {
         self.egress = self.egress.saturating_add(other.egress);
         self.ingress = self.ingress.saturating_add(other.ingress);
         self.rejected = self.rejected.saturating_add(other.rejected);
+        self.calls_over = self.calls_over.saturating_add(other.calls_over);
+        self.egress_over = self.egress_over.saturating_add(other.egress_over);
+    }
+
+    /// Of each counter, the larger of the two: counters only grow, so that it is the newer one.
+    pub fn highest(&self, other: &Self) -> Self {
+        Self {
+            admitted: self.admitted.max(other.admitted),
+            metered: self.metered.max(other.metered),
+            given_back: self.given_back.max(other.given_back),
+            aborted: self.aborted.max(other.aborted),
+            egress: self.egress.max(other.egress),
+            ingress: self.ingress.max(other.ingress),
+            rejected: self.rejected.max(other.rejected),
+            calls_over: self.calls_over.max(other.calls_over),
+            egress_over: self.egress_over.max(other.egress_over),
+        }
     }
 
     /// Places of the quota that are taken: admitted − given back.
@@ -47,8 +70,12 @@ pub struct Usage {
     pub month: Totals,
     /// Today's counters.
     pub today: Totals,
-    /// Bytes the app reported as stored.
-    pub storage: u64,
+    /// What the app reported to have: now, or at the end of a month that is over.
+    pub levels: Levels,
+    /// The most that it had in the month.
+    pub peak: Levels,
+    /// The most octets stored in the month that lay beyond the limit of a plan that bills them.
+    pub storage_over: u64,
     /// Distinct users the app reported as active in the month.
     pub active_users: u64,
 }

@@ -58,6 +58,8 @@ pub struct JournalRoom {
     pub free_slots: u64,
     /// Files that nobody has a slot in, the spare included.
     pub unused_segments: u64,
+    /// Reports that it still takes.
+    pub free_reports: u64,
 }
 
 impl Duty {

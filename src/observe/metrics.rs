@@ -108,6 +108,7 @@ impl Metrics {
         upkeep.failures.set(journal.failures);
         upkeep.free_slots.set(room.free_slots);
         upkeep.unused_segments.set(room.unused_segments);
+        upkeep.free_reports.set(room.free_reports);
     }
 
     /// Tenants by status, set as a whole: a status that is not named has none.

@@ -11,7 +11,7 @@ use super::refusal::Refusal;
 use super::resolve::{Resolved, WRONG_KEY};
 use super::tenant_api::{Question, question};
 use crate::config::Route;
-use crate::model::Status;
+use crate::model::{Gauge, Status};
 use crate::tenancy::{Facts, TenantRuntime};
 
 /// A request that may be served; made here only.
@@ -19,6 +19,7 @@ pub struct Authorized {
     tenant: Arc<TenantRuntime>,
     facts: Arc<Facts>,
     question: Option<Question>,
+    counts: Vec<Gauge>,
 }
 
 impl Authorized {
@@ -30,6 +31,11 @@ impl Authorized {
     /// The tenant's facts, the same for all that follows.
     pub fn facts(&self) -> &Arc<Facts> {
         &self.facts
+    }
+
+    /// What the routes of the request count.
+    pub fn counts(&self) -> &[Gauge] {
+        &self.counts
     }
 
     /// What the tenant API is asked, where the request is for it and not for the app.
@@ -62,19 +68,28 @@ pub fn authorize(exchange: &mut Exchange, resolved: Resolved) -> Result<Authoriz
             "The tenant API needs an API key of the tenant, in `Authorization: Bearer gh_…` or `X-Api-Key`.",
         ));
     }
-    for route in routes_of(&exchange.worker.config.routes, &exchange.method, &exchange.uri) {
+    let mut counts = Vec::new();
+    let policies = routes_of(&exchange.worker.config.routes, &exchange.method, &exchange.uri);
+    for route in policies.iter().flatten() {
         obey(route, &facts, known, roles)?;
+        counts.extend(route.counts.filter(|gauge| !counts.contains(gauge)));
     }
-    Ok(Authorized { tenant, facts, question })
+    if exchange.method == Method::DELETE {
+        // What may add by any reading of the path takes one only by all of them.
+        counts.retain(|gauge| policies.iter().all(|route| route.is_some_and(|route| route.counts == Some(*gauge))));
+    }
+    // The tenant API is none of the app's.
+    counts.retain(|_| question.is_none());
+    Ok(Authorized { tenant, facts, question, counts })
 }
 
-/// The policies that hold for a request: for each way to read its path, the first route that fits.
-fn routes_of<'r>(routes: &'r [Route], method: &Method, uri: &Uri) -> Vec<&'r Route> {
+/// The policies that hold for a request: for each way to read its path, the first route that fits, if any.
+fn routes_of<'r>(routes: &'r [Route], method: &Method, uri: &Uri) -> Vec<Option<&'r Route>> {
     if routes.is_empty() {
         return Vec::new();
     }
     let first = |path: &str| routes.iter().find(|route| fits_method(route, method) && fits_path(route, path));
-    readings(uri.path()).iter().filter_map(|path| first(path)).collect()
+    readings(uri.path()).iter().map(|path| first(path)).collect()
 }
 
 /// An app answers HEAD where it answers GET, and does the same work for it.
@@ -116,11 +131,12 @@ mod tests {
             methods: methods.to_vec(),
             feature: Some(feature.to_owned()),
             roles: Vec::new(),
+            counts: None,
         };
         let routes = [route("/a/*", &[Method::GET], "a"), route("/b", &[], "b"), route("/*", &[Method::PUT], "rest")];
         let found = |method: Method, target: &'static str| {
             let routes = routes_of(&routes, &method, &Uri::from_static(target));
-            routes.iter().filter_map(|route| route.feature.clone()).collect::<Vec<_>>()
+            routes.iter().flatten().filter_map(|route| route.feature.clone()).collect::<Vec<_>>()
         };
         for target in ["/a/x", "/a", "/a/", "//a//x", "/./a/x", "/x/../a/y", "/%61/x", "/a%2fx", "/a;v=1/x", "/A/x", "/a/x/../../b"] {
             assert!(found(Method::GET, target).contains(&"a".to_owned()), "{target}");

@@ -15,8 +15,8 @@ use tokio::time::{Sleep, sleep};
 use super::context::Exchange;
 use super::headers::strip_trailers;
 use super::inbound::{Inbound, InboundError};
+use super::reports::strip_reports;
 use super::reserve::{Meter, Ticket};
-use super::settle::strip_reports;
 use crate::observe::Owner;
 use crate::upstream::{BodyError, UpstreamBody};
 

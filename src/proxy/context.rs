@@ -155,7 +155,7 @@ impl Exchange {
 
     /// Counts a refusal before admission, where the tenant is known.
     pub fn count_rejected(&self) {
-        let slot = self.tenant.as_ref().map(|tenant| tenant.slot(&self.worker.journal, self.time.day()));
+        let slot = self.tenant.as_ref().map(|tenant| tenant.slot(&self.worker.journal, self.worker.journal.today(self.time.day())));
         if let Some(Ok(slot)) = slot {
             slot.add_rejected();
         }

@@ -1,4 +1,4 @@
-//! Forward: the request goes to the tenant's upstream with its context, and a response head comes back.
+//! Forward: the request goes to the tenant's upstream with its context, and a response head comes back; then the call counts.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use super::inbound::{Inbound, InboundError};
 use super::interim::Interim;
 use super::refusal::Refusal;
 use super::reserve::Ticket;
+use super::settle::answered;
 use crate::clock::instant;
 use crate::observe::Owner;
 use crate::upstream::{SendError, Target, UpstreamBody, grpc_timeout};
@@ -47,13 +48,14 @@ pub async fn forward(
     let outcome = exchange.worker.pool.send(&facts.targets, first, request, ticket.progress(), &|head| interim.forward(head)).await;
     interim.are_sent().await;
     exchange.upstream = Some(instant().saturating_duration_since(sent));
-    let outcome = outcome.map_err(|error| refusal_of(exchange, &error)).and_then(|response| check_switch(exchange, response));
-    outcome.inspect_err(|refusal| {
+    let mut response = outcome.map_err(|error| refusal_of(exchange, &error)).inspect_err(|refusal| {
         // A client that leaves is no reason to give back; the ticket decides by how far the request has come.
         if !matches!(refusal, Refusal::ClientClosed | Refusal::RequestTimeout) {
             ticket.give_back();
         }
-    })
+    })?;
+    answered(exchange, ticket, &mut response);
+    check_switch(exchange, response)
 }
 
 /// How long a client of gRPC says that the whole call may take, so that it may be silent as long between its messages. It counts

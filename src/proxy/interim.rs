@@ -12,7 +12,7 @@ use super::context::Exchange;
 use super::framing::FramingState;
 use super::headers::strip_response;
 use super::http2::Side;
-use super::settle::strip_reports;
+use super::reports::strip_reports;
 
 /// The way to the client of one request.
 pub struct Interim<'e> {

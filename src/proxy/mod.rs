@@ -13,6 +13,7 @@ mod authorize;
 mod body;
 mod connection;
 mod context;
+mod counting;
 mod credentials;
 mod forward;
 pub mod framing;
@@ -28,6 +29,7 @@ mod proxy_protocol;
 mod rate_limit;
 mod redirect;
 mod refusal;
+mod reports;
 mod request_id;
 mod reserve;
 mod resolve;
@@ -46,6 +48,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response};
+use tokio::task::JoinError;
 
 use self::admit::admit;
 use self::authorize::authorize;
@@ -59,7 +62,6 @@ use self::redirect::redirect;
 use self::refusal::Refusal;
 use self::reserve::{Ticket, reserve};
 use self::resolve::resolve;
-use self::tenant_api::Question;
 use self::throttle::throttle;
 use self::tunnel::ClientEnd;
 use crate::upstream::UpstreamBody;
@@ -67,11 +69,11 @@ use crate::upstream::UpstreamBody;
 pub use self::connection::Listener;
 pub use self::worker::{Shared, spawn_worker};
 
-/// How a request was served.
+/// What a request that was not refused leads to.
 // It lives for one move; a box would cost every request an allocation.
 #[allow(clippy::large_enum_variant)]
-enum Served {
-    App(Ticket, Response<UpstreamBody<ClientBody>>, Option<ClientEnd>),
+enum Way {
+    App(Ticket, Request<Inbound>),
     TenantApi(Ticket, Bytes),
     Redirect(HeaderValue),
 }
@@ -84,31 +86,58 @@ async fn handle(
     side: Option<Rc<Side>>,
 ) -> Result<Response<AnswerBody>, Infallible> {
     let mut exchange = Exchange::begin(&worker, &connection, &request, side);
-    Ok(match serve(&mut exchange, request).await {
-        Ok(Served::App(ticket, response, end)) => settle::app(exchange, ticket, response, end),
-        Ok(Served::TenantApi(ticket, answer)) => settle::own(exchange, ticket, answer),
-        Ok(Served::Redirect(location)) => settle::redirected(exchange, location),
+    Ok(match enter(&mut exchange, request) {
+        Ok(Way::App(ticket, request)) => pass(exchange, ticket, request).await,
+        Ok(Way::TenantApi(ticket, answer)) => settle::own(exchange, ticket, answer),
+        Ok(Way::Redirect(location)) => settle::redirected(exchange, location),
         Err(refusal) => settle::refused(exchange, &refusal),
     })
 }
 
-async fn serve(exchange: &mut Exchange, mut request: Request<Inbound>) -> Result<Served, Refusal> {
+fn enter(exchange: &mut Exchange, mut request: Request<Inbound>) -> Result<Way, Refusal> {
     admit(exchange, &mut request)?;
     if exchange.connection.listener.redirects(exchange.worker.config.tls.mode) {
-        return redirect(exchange, request.headers()).map(Served::Redirect);
+        return redirect(exchange, request.headers()).map(Way::Redirect);
     }
-    let (ticket, question) = let_in(exchange, request.headers()).inspect_err(|_| exchange.count_rejected())?;
-    if let Some(question) = question {
-        let answer = tenant_api::answer(question, ticket.facts(), ticket.window());
-        return Ok(Served::TenantApi(ticket, answer));
-    }
-    let end = ClientEnd::of(exchange, &mut request);
-    let response = forward(exchange, &ticket, request).await?;
-    Ok(Served::App(ticket, response, end))
+    let (ticket, own) = let_in(exchange, request.headers()).inspect_err(|_| exchange.count_rejected())?;
+    Ok(match own {
+        Some(answer) => Way::TenantApi(ticket, answer),
+        None => Way::App(ticket, request),
+    })
 }
 
-/// The stages that decide; none of them waits.
-fn let_in(exchange: &mut Exchange, headers: &HeaderMap) -> Result<(Ticket, Option<Question>), Refusal> {
+/// To the app and back. Where the app's answer decides over a place of a gauge it is waited for though the client may leave.
+async fn pass(exchange: Box<Exchange>, ticket: Ticket, mut request: Request<Inbound>) -> Response<AnswerBody> {
+    let end = ClientEnd::of(&exchange, &mut request);
+    let (exchange, ticket, answer) = if ticket.is_counted() {
+        match tokio::task::spawn_local(ask(exchange, ticket, request)).await.map_err(JoinError::try_into_panic) {
+            Ok(asked) => asked,
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            // Only the end of the worker cancels it, and with it this task.
+            Err(Err(_)) => std::future::pending().await,
+        }
+    } else {
+        ask(exchange, ticket, request).await
+    };
+    match answer {
+        Ok(response) => settle::app(exchange, ticket, response, end),
+        Err(refusal) => {
+            drop(ticket);
+            settle::refused(exchange, &refusal)
+        }
+    }
+}
+
+async fn ask(mut exchange: Box<Exchange>, ticket: Ticket, request: Request<Inbound>) -> (Box<Exchange>, Ticket, Answer) {
+    let answer = forward(&mut exchange, &ticket, request).await;
+    (exchange, ticket, answer)
+}
+
+/// The app's answer, or why there is none.
+type Answer = Result<Response<UpstreamBody<ClientBody>>, Refusal>;
+
+/// The stages that decide; none of them waits. For the tenant API, with its answer.
+fn let_in(exchange: &mut Exchange, headers: &HeaderMap) -> Result<(Ticket, Option<Bytes>), Refusal> {
     let resolved = resolve(exchange, headers)?;
     let authorized = authorize(exchange, resolved)?;
     let throttled = throttle(authorized)?;

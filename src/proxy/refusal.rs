@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::limits::RateDecision;
-use crate::model::Millis;
+use crate::model::{Gauge, Millis};
 use crate::observe::Owner;
 use crate::upstream::TlsFault;
 
@@ -45,6 +45,8 @@ pub enum Refusal {
     FeatureDisabled(String),
     /// The route needs a role that the caller does not have.
     Forbidden,
+    /// The plan has no place left for what the route adds.
+    PlanLimitReached(Box<PlanLimit>),
     /// More requests than the plan's rate.
     RateLimited(RateDecision),
     /// More requests in flight than the plan allows.
@@ -82,6 +84,19 @@ pub struct Violation {
     pub used: u64,
     /// When the next window begins.
     pub resets_at: Millis,
+}
+
+/// A limit of a plan that leaves no place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanLimit {
+    /// Of what.
+    pub gauge: Gauge,
+    /// What the plan allows.
+    pub limit: u64,
+    /// What there is.
+    pub used: u64,
+    /// Of the plans that are not cheaper, the first that would allow one more.
+    pub plan: Option<String>,
 }
 
 /// What is the same for all refusals of a kind.
@@ -126,6 +141,7 @@ impl Refusal {
             Self::TenantSuspended => kind(StatusCode::FORBIDDEN, "tenant_suspended", Tenant, "Tenant suspended", DENIED),
             Self::FeatureDisabled(_) => kind(StatusCode::FORBIDDEN, "feature_disabled", Tenant, "Feature disabled", DENIED),
             Self::Forbidden => kind(StatusCode::FORBIDDEN, "forbidden", Client, "Insufficient permissions", DENIED),
+            Self::PlanLimitReached(_) => kind(StatusCode::FORBIDDEN, "plan_limit_reached", Tenant, "Plan limit reached", DENIED),
             Self::RateLimited(_) => kind(StatusCode::TOO_MANY_REQUESTS, "rate_limited", Tenant, "Rate limit exceeded", DENIED),
             Self::TooManyConcurrent => {
                 kind(StatusCode::TOO_MANY_REQUESTS, "too_many_concurrent_requests", Tenant, "Too many concurrent requests", DENIED)
@@ -176,11 +192,21 @@ impl Refusal {
             Self::TenantSuspended => "This tenant is suspended; ask whoever runs it.".to_owned(),
             Self::FeatureDisabled(feature) => format!("The feature `{feature}` is not enabled for this tenant."),
             Self::Forbidden => "The caller has none of the roles that this path needs.".to_owned(),
+            Self::PlanLimitReached(limit) => {
+                let PlanLimit { gauge, limit, used, plan } = &**limit;
+                let way_out = plan.as_ref().map_or_else(String::new, |plan| format!(" The plan `{plan}` allows more."));
+                let unit = if *gauge == Gauge::Storage { "octets of storage" } else { gauge.name() };
+                format!("{used} of {limit} {unit} are used.{way_out}")
+            }
             Self::RateLimited(_) => "More requests than the plan's rate allows; try again after Retry-After seconds.".to_owned(),
             Self::TooManyConcurrent => "More requests at the same time than the plan allows; wait for one to end.".to_owned(),
             Self::QuotaExceeded(violation) => {
-                let window = if violation.resource == "apiCalls" { "this UTC day" } else { "this UTC month" };
-                format!("{} of {} {} are used {window}.", violation.used, violation.limit, violation.resource)
+                let window = if violation.resource == "apiCalls" {
+                    "API calls are used this UTC day"
+                } else {
+                    "octets of bandwidth are used this UTC month"
+                };
+                format!("{} of {} {window}.", violation.used, violation.limit)
             }
             Self::Overloaded => "The gateway cannot take this request now; try again.".to_owned(),
             Self::ConnectTimeout | Self::ResponseTimeout => "The app did not answer in time.".to_owned(),
@@ -211,6 +237,7 @@ impl Refusal {
             | Self::TenantSuspended
             | Self::FeatureDisabled(_)
             | Self::Forbidden
+            | Self::PlanLimitReached(_)
             | Self::NoAddress
             | Self::Unreachable
             | Self::UpstreamTls(_)
@@ -241,6 +268,14 @@ impl Refusal {
                 "used": violation.used,
                 "resetsAt": violation.resets_at,
             }]);
+        }
+        if let Self::PlanLimitReached(reached) = self {
+            let PlanLimit { gauge, limit, used, plan } = &**reached;
+            document["violations"] = json!([{"resource": gauge.name(), "limit": limit, "used": used, "plan": plan}]);
+            for (name, value) in [("resource", json!(gauge.name())), ("limit", json!(limit)), ("used", json!(used)), ("plan", json!(plan))]
+            {
+                document[name] = value;
+            }
         }
         document
     }

@@ -7,27 +7,37 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::context::{Exchange, Worker};
+use super::counting::Counting;
 use super::rate_limit::rate_limit;
 use super::refusal::{Refusal, Violation};
-use super::tenant_api::Question;
+use super::tenant_api;
 use super::throttle::Throttled;
 use crate::limits::{InFlight, take_place};
 use crate::metering::Slot;
-use crate::model::Day;
-use crate::tenancy::{DayWindow, Facts, TenantRuntime};
+use crate::tenancy::{Facts, Octets, TenantRuntime};
 use crate::upstream::Progress;
 
 /// The right to forward one request; made here only.
 pub struct Ticket {
     meter: Meter,
-    /// Of the day of admission: the call is counted there.
-    slot: Slot,
-    window: Arc<DayWindow>,
     facts: Arc<Facts>,
     progress: Progress,
-    settled: Cell<bool>,
+    /// Until the call is metered or given back.
+    call: Cell<Option<Call>>,
+    counting: Cell<Option<Box<Counting>>>,
+    is_counted: bool,
     _in_flight: Option<InFlight>,
+}
+
+/// A call that took its place: it is counted on the day of its admission, whenever that is settled. Nothing of it is kept
+/// longer, so that a connection of a week does not hold on to the journal's file of its first day.
+struct Call {
+    slot: Slot,
+    /// Calls that earlier processes metered on that day.
+    metered_before: u64,
 }
 
 /// Adds a tenant's octets to the day on which they are sent.
@@ -35,14 +45,13 @@ pub struct Ticket {
 pub struct Meter {
     worker: Rc<Worker>,
     tenant: Arc<TenantRuntime>,
-    slot: Slot,
 }
 
-/// Takes a place of the window that `exchange.time` lies in.
-pub fn reserve(exchange: &mut Exchange, throttled: Throttled) -> Result<(Ticket, Option<Question>), Refusal> {
+/// Takes a place of the window that `exchange.time` lies in, after those of the gauges that the route counts.
+pub fn reserve(exchange: &mut Exchange, throttled: Throttled) -> Result<(Ticket, Option<Bytes>), Refusal> {
     let (authorized, rate, in_flight) = throttled.into_parts();
     let (tenant, facts) = (Arc::clone(authorized.tenant()), Arc::clone(authorized.facts()));
-    let today = exchange.time.day();
+    let today = exchange.worker.journal.today(exchange.time.day());
     let window = tenant.window(today);
     let slot = window.slot(&exchange.worker.journal, tenant.id()).map_err(|_| Refusal::Overloaded)?.clone();
     if let Some(limit) = facts.bytes_per_month {
@@ -52,16 +61,30 @@ pub fn reserve(exchange: &mut Exchange, throttled: Throttled) -> Result<(Ticket,
             return Err(Refusal::QuotaExceeded(Violation { resource: "bandwidth", limit, used, resets_at }));
         }
     }
+    let counting = Counting::begin(exchange, &authorized)?;
+    // Whoever has reported before may do so again: never unreported, as never unmetered.
+    if (counting.is_some() || tenant.gauges_if_any().is_some()) && !exchange.worker.journal.takes_reports() {
+        return Err(Refusal::Overloaded);
+    }
     let place = take_place(slot.admitted(), slot.given_back(), window.calls_before(), facts.calls_per_day).map_err(|exceeded| {
         exchange.rate_limit = rate_limit(&facts, rate, Some(0), exchange.time);
         let resets_at = window.day().next().start();
         Refusal::QuotaExceeded(Violation { resource: "apiCalls", limit: exceeded.limit, used: exceeded.used, resets_at })
     })?;
     exchange.rate_limit = rate_limit(&facts, rate, place.remaining, exchange.time);
-    let meter = Meter { worker: Rc::clone(&exchange.worker), tenant, slot: slot.clone() };
-    let question = authorized.question();
-    let ticket = Ticket { meter, slot, window, facts, progress: Progress::default(), settled: Cell::new(false), _in_flight: in_flight };
-    Ok((ticket, question))
+    // Asked now, because the window does not outlive the admission.
+    let own = authorized.question().map(|question| tenant_api::answer(question, &tenant, &facts, &window, exchange.time));
+    let call = Call { slot, metered_before: window.metered_before() };
+    let ticket = Ticket {
+        meter: Meter { worker: Rc::clone(&exchange.worker), tenant },
+        facts,
+        progress: Progress::default(),
+        call: Cell::new(Some(call)),
+        is_counted: counting.is_some(),
+        counting: Cell::new(counting),
+        _in_flight: in_flight,
+    };
+    Ok((ticket, own))
 }
 
 impl Ticket {
@@ -75,9 +98,14 @@ impl Ticket {
         &self.meter.tenant
     }
 
-    /// The window of admission.
-    pub fn window(&self) -> &DayWindow {
-        &self.window
+    /// Whether the app's answer decides over a place of a gauge, so that it has to be waited for whoever leaves.
+    pub fn is_counted(&self) -> bool {
+        self.is_counted
+    }
+
+    /// What the route counts; once.
+    pub fn take_counting(&self) -> Option<Box<Counting>> {
+        self.counting.take()
     }
 
     /// How far the request has come.
@@ -86,8 +114,8 @@ impl Ticket {
     }
 
     /// Counts octets.
-    pub fn meter(&mut self) -> &mut Meter {
-        &mut self.meter
+    pub fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// Another meter for the same tenant.
@@ -95,17 +123,19 @@ impl Ticket {
         self.meter.clone()
     }
 
-    /// The call counts.
+    /// The call counts. Where the plan bills calls beyond its limit, one is beyond it if as many counted before on its day.
     pub fn metered(&self) {
-        if !self.settled.replace(true) {
-            self.slot.add_metered();
+        let Some(Call { slot, metered_before }) = self.call.take() else { return };
+        let before = metered_before + slot.add_metered();
+        if self.facts.plan.calls_included().is_some_and(|included| before >= included) {
+            slot.add_call_over();
         }
     }
 
     /// The call does not count and its place serves another.
     pub fn give_back(&self) {
-        if !self.settled.replace(true) {
-            self.slot.give_back();
+        if let Some(call) = self.call.take() {
+            call.slot.give_back();
         }
     }
 }
@@ -118,23 +148,17 @@ impl Drop for Ticket {
 
 impl Meter {
     /// Body octets handed to the client.
-    pub fn egress(&mut self, octets: u64) {
-        self.today().add_egress(octets);
+    pub fn egress(&self, octets: u64) {
+        self.count(Octets { egress: octets, ingress: 0 });
     }
 
     /// Body octets received from the client.
-    pub fn ingress(&mut self, octets: u64) {
-        self.today().add_ingress(octets);
+    pub fn ingress(&self, octets: u64) {
+        self.count(Octets { egress: 0, ingress: octets });
     }
 
-    /// Today's slot. Where the journal has none left, the octets go to the day before rather than nowhere.
-    fn today(&mut self) -> &Slot {
-        let today: Day = self.worker.clock.now().day();
-        if today > self.slot.day()
-            && let Ok(slot) = self.tenant.slot(&self.worker.journal, today)
-        {
-            self.slot = slot;
-        }
-        &self.slot
+    fn count(&self, octets: Octets) {
+        let journal = &self.worker.journal;
+        self.tenant.count(journal, journal.today(self.worker.clock.now().day()), octets);
     }
 }

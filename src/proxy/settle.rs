@@ -12,6 +12,7 @@ use super::forward::X_REQUEST_ID;
 use super::headers::strip_response;
 use super::rate_limit::rate_limit;
 use super::refusal::{Kind, Refusal};
+use super::reports::take_reports;
 use super::reserve::Ticket;
 use super::tunnel::{ClientEnd, tunnel};
 use crate::upstream::UpstreamBody;
@@ -20,18 +21,25 @@ const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
-/// The app's answer.
+/// The app has answered: the call counts, and what the answer says of usage is taken down, before the client gets any of it.
+pub fn answered<B>(exchange: &Exchange, ticket: &Ticket, response: &mut Response<B>) {
+    ticket.metered();
+    let reported = take_reports(exchange, ticket.tenant(), response.headers_mut());
+    if let Some(counting) = ticket.take_counting() {
+        counting.settle(exchange, ticket.tenant(), response.status(), &reported);
+    }
+}
+
+/// The app's answer goes to the client.
 pub fn app(
     mut exchange: Box<Exchange>,
     ticket: Ticket,
     response: Response<UpstreamBody<ClientBody>>,
     end: Option<ClientEnd>,
 ) -> Response<AnswerBody> {
-    ticket.metered();
     let (mut parts, body) = response.into_parts();
     let switches = parts.status == StatusCode::SWITCHING_PROTOCOLS;
     strip_response(&mut parts.headers, switches);
-    strip_reports(&mut parts.headers);
     say(&exchange, &mut parts.headers);
     if parts.status.canonical_reason().is_none() && parts.extensions.get::<ReasonPhrase>().is_none() {
         // hyper would make one up.
@@ -60,7 +68,7 @@ pub fn app(
 }
 
 /// An answer of the tenant API: it counts like one of the app.
-pub fn own(mut exchange: Box<Exchange>, mut ticket: Ticket, body: Bytes) -> Response<AnswerBody> {
+pub fn own(mut exchange: Box<Exchange>, ticket: Ticket, body: Bytes) -> Response<AnswerBody> {
     ticket.metered();
     let mut response = made(&mut exchange, StatusCode::OK, body);
     ticket.meter().egress(exchange.bytes_out);
@@ -119,7 +127,7 @@ fn untaken(exchange: &Exchange, refusal: &Refusal) -> Option<HeaderValue> {
         Refusal::RateLimited(decision) => Some(*decision),
         _ => None,
     };
-    let taken = tenant.window(exchange.time.day()).calls_today();
+    let taken = tenant.window(exchange.worker.journal.today(exchange.time.day())).calls_today();
     rate_limit(facts, rate, facts.calls_per_day.map(|limit| limit.saturating_sub(taken)), exchange.time)
 }
 
@@ -151,18 +159,5 @@ fn say(exchange: &Exchange, headers: &mut HeaderMap) {
     }
     if let Some(state) = &exchange.rate_limit {
         headers.insert(RATE_LIMIT, state.clone());
-    }
-}
-
-/// What the app reports of its usage is for the gateway, not for the client.
-pub fn strip_reports(headers: &mut HeaderMap) {
-    const REPORTS: [HeaderName; 4] = [
-        HeaderName::from_static("x-usage-storage"),
-        HeaderName::from_static("x-usage-user"),
-        HeaderName::from_static("x-usage-users"),
-        HeaderName::from_static("x-usage-projects"),
-    ];
-    for name in &REPORTS {
-        headers.remove(name);
     }
 }

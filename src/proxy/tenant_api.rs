@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use http::Method;
 
-use crate::model::Usage;
-use crate::tenancy::{DayWindow, Facts, known_tenant_document, usage_document};
+use crate::model::{Millis, Usage};
+use crate::tenancy::{DayWindow, Facts, TenantRuntime, known_tenant_document, usage_document};
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,11 +26,12 @@ pub fn question(prefix: Option<&str>, method: &Method, path: &str) -> Option<Que
 }
 
 /// The answer, as JSON. The call that asks is not in it.
-pub fn answer(question: Question, facts: &Facts, window: &DayWindow) -> Bytes {
+pub fn answer(question: Question, tenant: &TenantRuntime, facts: &Facts, window: &DayWindow, now: Millis) -> Bytes {
     let document = match question {
         Question::Tenant => known_tenant_document(facts),
         Question::Usage => {
-            let usage = Usage { month: window.month(), today: window.today(), ..Usage::default() };
+            let (levels, active_users) = tenant.reported(now);
+            let usage = Usage { month: window.month(), today: window.today(), levels, active_users, ..Usage::default() };
             usage_document(&usage, &facts.plan.limits)
         }
     };

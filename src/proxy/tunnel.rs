@@ -1,7 +1,7 @@
 //! Tunnel: after a 101 (over HTTP/2: a 200 to extended CONNECT), octets flow both ways and count as bandwidth, until either
 //! side ends it, it has been silent for too long, it has carried too much, or the tenant is no longer served.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
@@ -69,7 +69,7 @@ pub async fn tunnel(client: ClientEnd, body: UpstreamBody<ClientBody>, ticket: T
 async fn carry(client: impl AsyncRead + AsyncWrite, upstream: Upgraded, ticket: Ticket, mut exchange: Box<Exchange>) {
     let (client_reads, client_writes) = split(client);
     let (upstream_reads, upstream_writes) = split(upstream);
-    let (up, down) = (RefCell::new(ticket.another_meter()), RefCell::new(ticket.another_meter()));
+    let meter = ticket.another_meter();
     let inflow = Rc::clone(&exchange.inflow);
     let bytes_in = &inflow.octets;
     let bytes_out = Cell::new(0_u64);
@@ -79,12 +79,12 @@ async fn carry(client: impl AsyncRead + AsyncWrite, upstream: Upgraded, ticket: 
     let both = async {
         let mut up = pin!(pump(client_reads, upstream_writes, has_room, |octets| {
             bytes_in.set(bytes_in.get() + octets);
-            up.borrow_mut().ingress(octets);
-            up.borrow_mut().egress(octets);
+            meter.ingress(octets);
+            meter.egress(octets);
         }));
         let mut down = pin!(pump(upstream_reads, client_writes, has_room, |octets| {
             bytes_out.set(bytes_out.get() + octets);
-            down.borrow_mut().egress(octets);
+            meter.egress(octets);
         }));
         // Either side may end what it says and still listen for a while; one that is gone ends both directions.
         tokio::select! {

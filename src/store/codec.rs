@@ -189,14 +189,18 @@ pub(super) fn usage_of(key: &[u8], payload: &[u8]) -> Option<UsageRow> {
         egress: next()?,
         ingress: next()?,
         rejected: next()?,
+        // Rows of earlier versions end here.
+        calls_over: next().unwrap_or(0),
+        egress_over: next().unwrap_or(0),
     };
     Some(UsageRow { writer, tenant, day, totals })
 }
 
 /// The payload of a usage row.
 pub(super) fn usage_payload(totals: &Totals) -> Vec<u8> {
-    let Totals { admitted, metered, given_back, aborted, egress, ingress, rejected } = *totals;
-    [admitted, metered, given_back, aborted, egress, ingress, rejected].iter().flat_map(|count| count.to_le_bytes()).collect()
+    let Totals { admitted, metered, given_back, aborted, egress, ingress, rejected, calls_over, egress_over } = *totals;
+    let counts = [admitted, metered, given_back, aborted, egress, ingress, rejected, calls_over, egress_over];
+    counts.iter().flat_map(|count| count.to_le_bytes()).collect()
 }
 
 /// The key of a sequence or a lease.
@@ -260,6 +264,11 @@ fn table_code(table: Table) -> u8 {
         Table::Audit => 7,
         Table::AuditByTenant => 8,
         Table::Settings => 9,
+        Table::UsagePages => 10,
+        Table::Gauges => 11,
+        Table::GaugeMonths => 12,
+        Table::ActiveUsers => 13,
+        Table::Alerts => 14,
     }
 }
 
@@ -274,6 +283,11 @@ fn table_of(code: u8) -> Option<Table> {
         Table::Audit,
         Table::AuditByTenant,
         Table::Settings,
+        Table::UsagePages,
+        Table::Gauges,
+        Table::GaugeMonths,
+        Table::ActiveUsers,
+        Table::Alerts,
     ];
     tables.into_iter().find(|table| table_code(*table) == code)
 }
@@ -324,7 +338,7 @@ mod tests {
     proptest! {
         #[test]
         fn keys_of_records_sort_as_tables_and_ids_do_and_read_back(
-            one in ("[ -~]{1,9}", 1_u8..10), two in ("[ -~]{1,9}", 1_u8..10),
+            one in ("[ -~]{1,9}", 1_u8..15), two in ("[ -~]{1,9}", 1_u8..15),
         ) {
             let [one, two] = [one, two].map(|(id, table)| Key::new(table_of(table).unwrap(), id));
             let [first, second] = [&one, &two].map(|key| head_key(key.table, &key.id));

@@ -34,7 +34,9 @@ impl Memory {
 
 impl State {
     fn note(&mut self, key: Key) {
-        self.changes.push(Changed { version: Version(self.version), key });
+        if key.table.is_followed() {
+            self.changes.push(Changed { version: Version(self.version), key });
+        }
     }
 }
 
@@ -54,7 +56,9 @@ impl Store for Memory {
                 return Err(StoreError::Conflict(key.clone()));
             }
         }
-        state.version += 1;
+        if !tx.is_unfollowed() {
+            state.version += 1;
+        }
         let version = Version(state.version);
         for key in tx.deletes {
             state.records.remove(&key);
@@ -99,7 +103,7 @@ impl Store for Memory {
         let mut state = self.state();
         for row in rows {
             let stored = state.usage.entry((row.tenant, row.day, row.writer)).or_insert(row);
-            stored.totals = rules::highest(stored.totals, row.totals);
+            stored.totals = stored.totals.highest(&row.totals);
         }
         Ok(())
     }

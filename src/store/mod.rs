@@ -46,7 +46,7 @@ pub enum Table {
     Keys,
     /// Answers kept for `Idempotency-Key`.
     Idempotency,
-    /// `<tenant id>/…`: usage that the app reported.
+    /// `<tenant id>/<hash>`: idempotency keys of usage that was reported.
     Reported,
     /// Written by [`Tx::audit`] only: audit rows by id.
     Audit,
@@ -54,6 +54,24 @@ pub enum Table {
     AuditByTenant,
     /// Small settings of the deployment.
     Settings,
+    /// `<incarnation>/<sequence>/<page>`: runs of the journal's slots, as they were at the last fold. Nobody follows them, so
+    /// that they are not in the change log.
+    UsagePages,
+    /// By tenant id: what the app reported to have, as it stands.
+    Gauges,
+    /// `<tenant id>/<month>`: the same at the end of a month.
+    GaugeMonths,
+    /// `<month>/<tenant id>/<number>`: hashes of the users that were active in a month.
+    ActiveUsers,
+    /// `<tenant id>/…`: thresholds of limits that were crossed.
+    Alerts,
+}
+
+impl Table {
+    /// True where changes are told to those who follow.
+    pub(crate) const fn is_followed(self) -> bool {
+        !matches!(self, Self::UsagePages)
+    }
 }
 
 /// Names one record.
@@ -131,6 +149,15 @@ pub struct Tx {
     pub numbers: Vec<String>,
     /// Audit rows; each must be new, else it is a conflict.
     pub audit: Vec<AuditRow>,
+}
+
+impl Tx {
+    /// True where it changes only what nobody follows: such a commit has no version of its own.
+    pub(crate) fn is_unfollowed(&self) -> bool {
+        let mut keys = self.puts.iter().map(|(key, _)| key).chain(&self.deletes);
+        let any = !self.puts.is_empty() || !self.deletes.is_empty();
+        any && self.numbers.is_empty() && self.audit.is_empty() && keys.all(|key| !key.table.is_followed())
+    }
 }
 
 /// A commit that is on disk.

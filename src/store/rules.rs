@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Changed, Key, Precondition, Record, SCHEMA, Snapshot, StoreError, Table, Tx, UsageRow};
-use crate::model::{Millis, Totals};
+use crate::model::Millis;
 
 /// The longest id, in bytes.
 pub(super) const MAX_ID: usize = 512;
@@ -80,19 +80,6 @@ pub(super) fn id(text: &str) -> Result<(), StoreError> {
 /// The error of an import into a store that has something.
 pub(super) fn not_empty() -> StoreError {
     StoreError::Refused("a backup is restored into an empty store only, and this one has data".to_owned())
-}
-
-/// Cumulative counters never go backwards, each for itself.
-pub(super) fn highest(one: Totals, other: Totals) -> Totals {
-    Totals {
-        admitted: one.admitted.max(other.admitted),
-        metered: one.metered.max(other.metered),
-        given_back: one.given_back.max(other.given_back),
-        aborted: one.aborted.max(other.aborted),
-        egress: one.egress.max(other.egress),
-        ingress: one.ingress.max(other.ingress),
-        rejected: one.rejected.max(other.rejected),
-    }
 }
 
 /// When a lease taken `now` ends, in milliseconds since the epoch.

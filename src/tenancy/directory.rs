@@ -11,7 +11,8 @@ use dashmap::DashMap;
 
 use super::facts::{Catalogue, DirectorySettings, Facts, PlanMissing};
 use super::runtime::TenantRuntime;
-use crate::model::{ApiKey, Day, KeyHash, KeyId, Tenant, TenantId};
+use crate::metering::Journal;
+use crate::model::{ApiKey, Day, KeyHash, KeyId, Millis, Tenant, TenantId};
 use crate::store::{UsageRow, Version};
 
 /// Tenants by host, id, slug and key.
@@ -20,6 +21,8 @@ pub struct Directory {
     /// What follows the slug in a tenant's host.
     under_base: String,
     writer: Mutex<()>,
+    /// Tenants whose plan has changed.
+    replanned: Mutex<Vec<TenantId>>,
     generation: AtomicU64,
     /// Also the hosts `<slug>.<base domain>`, which have no map of their own.
     slugs: DashMap<Box<str>, Arc<TenantRuntime>>,
@@ -37,6 +40,7 @@ impl Directory {
             under_base: format!(".{}", settings.base_domain),
             catalogue: Catalogue::new(settings),
             writer: Mutex::new(()),
+            replanned: Mutex::default(),
             generation: AtomicU64::new(0),
             slugs: DashMap::new(),
             domains: DashMap::new(),
@@ -102,6 +106,9 @@ impl Directory {
             Some(runtime) if runtime.facts().version > version => return Ok(()),
             Some(runtime) => {
                 let before = runtime.facts_owned();
+                if before.plan.name != facts.plan.name {
+                    self.replanned.lock().unwrap_or_else(PoisonError::into_inner).push(tenant.id);
+                }
                 runtime.update(facts);
                 (runtime, Some(before))
             }
@@ -127,6 +134,24 @@ impl Directory {
     pub fn roll(&self, today: Day) {
         for entry in &self.tenants {
             entry.roll(today);
+        }
+    }
+
+    /// Tenants whose plan has changed since this was asked last.
+    pub fn take_replanned(&self) -> Vec<TenantId> {
+        std::mem::take(&mut *self.replanned.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Tenants of which anything was ever reported.
+    pub fn with_gauges(&self) -> Vec<TenantId> {
+        let has = |entry: &dashmap::mapref::multiple::RefMulti<'_, TenantId, Arc<TenantRuntime>>| entry.gauges_if_any().is_some();
+        self.tenants.iter().filter(has).map(|entry| *entry.key()).collect()
+    }
+
+    /// Brings what the journal had no room for into it.
+    pub fn catch_up(&self, journal: &Journal, now: Millis) {
+        for entry in &self.tenants {
+            entry.catch_up(journal, now);
         }
     }
 

@@ -25,7 +25,9 @@ pub fn usage_document(usage: &Usage, limits: &Limits) -> Value {
     json!({
         "usage": {
             "apiCalls": usage.month.metered,
-            "storage": usage.storage,
+            "storage": usage.levels.storage,
+            "users": usage.levels.users,
+            "projects": usage.levels.projects,
             "bandwidth": usage.month.egress,
             "activeUsers": usage.active_users,
             "apiCallsToday": usage.today.metered,

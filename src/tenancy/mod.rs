@@ -1,36 +1,45 @@
 //! Tenancy: puts limits, metering and upstreams together per tenant, and moves tenants through their life.
 
+mod alerts;
 mod change;
 mod directory;
 mod documents;
 mod facts;
 mod features;
+mod forget;
+mod gauges;
 mod idempotency;
 mod keys;
 mod lifecycle;
 mod load;
 mod provisioning;
+mod reporting;
 mod rules;
 mod runtime;
 mod tenants;
 #[cfg(test)]
 mod tests;
+mod told;
 mod usage;
 mod walk;
 mod window;
 
 pub use crate::config::did_you_mean;
+pub use alerts::Alerts;
 pub use change::{Cause, Change, FieldError, KeyChange, TenancyError, Versioned};
 pub use directory::Directory;
 pub use documents::{known_tenant_document, tenant_document, usage_document};
 pub use facts::{DirectorySettings, Facts, Labels, PlanMissing, Profile, Proof};
 pub use features::enabled_features;
+pub use forget::forget_old;
+pub use gauges::{At, GaugeFull, Gauges, HeldPlace, Shift};
 pub use idempotency::{KeptAnswer, attach_answer, kept_answer, purge_answers};
 pub use keys::{NewKey, issue_key, revoke_key};
 pub use lifecycle::{Move, move_tenant};
 pub use load::{LoadError, load};
 pub use provisioning::{NewTenant, TenantPatch, change_plan, create_tenant, set_domain, set_feature, update_tenant};
-pub use runtime::TenantRuntime;
+pub use reporting::{Accepted, Claim, ReportError, Reporter};
+pub use runtime::{Octets, TenantRuntime};
 pub use tenants::{Filter, Page, Tenants};
 pub use usage::{DayUsage, UsageReader};
 pub use window::DayWindow;

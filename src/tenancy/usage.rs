@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::metering::Journal;
+use super::Directory;
+use crate::metering::{Journal, count_active_users, levels_in};
 use crate::model::{Day, Millis, Month, TenantId, Totals, Usage};
 use crate::store::{Store, StoreError};
 
@@ -20,12 +21,13 @@ pub struct DayUsage {
 pub struct UsageReader {
     store: Arc<dyn Store>,
     journal: Arc<Journal>,
+    directory: Arc<Directory>,
 }
 
 impl UsageReader {
     /// Reads from both.
-    pub fn new(store: Arc<dyn Store>, journal: Arc<Journal>) -> Self {
-        Self { store, journal }
+    pub fn new(store: Arc<dyn Store>, journal: Arc<Journal>, directory: Arc<Directory>) -> Self {
+        Self { store, journal, directory }
     }
 
     /// A tenant's month; `now` decides what today is. A call is in it from the moment its response head was passed on.
@@ -38,7 +40,28 @@ impl UsageReader {
         }
         let of_today = if today.month() == month { days } else { self.days(tenant, today.month()).await? };
         usage.today = of_today.iter().find(|usage| usage.day == today).map_or_else(Totals::default, |usage| usage.totals);
+        self.reported(tenant, month, now, &mut usage).await?;
         Ok(usage)
+    }
+
+    /// What was reported: live where the month goes on, else as it was stored.
+    async fn reported(&self, tenant: TenantId, month: Month, now: Millis, usage: &mut Usage) -> Result<(), StoreError> {
+        let runtime = self.directory.by_id(tenant);
+        let live = runtime.as_ref().and_then(|runtime| Some((runtime, runtime.gauges_if_any()?)));
+        let stored = levels_in(&*self.store, tenant, month).await?;
+        if let Some(record) = &stored {
+            (usage.levels, usage.peak, usage.storage_over) = (record.now, record.peak, record.storage_over);
+        }
+        if let Some((runtime, gauges)) = &live
+            && let Some((peak, over)) = gauges.peak_in(month, runtime.at(now).included)
+        {
+            (usage.levels, usage.peak, usage.storage_over) = (gauges.levels(), peak, over);
+        }
+        usage.active_users = match live.and_then(|(_, gauges)| gauges.active_users(month)) {
+            Some(live) => live,
+            None => count_active_users(&*self.store, month, tenant).await?,
+        };
+        Ok(())
     }
 
     /// The days of a month that have any usage, oldest first.

@@ -20,7 +20,7 @@ fn failing(admin: &Admin) {
 async fn each_part_tells_since_when_and_why_it_fails_and_the_journal_its_room() {
     let admin = Admin::start().await;
     let well = admin.get("/readyz?verbose").await.expect(200).json;
-    let journal = json!({"status": "ok", "lastSuccess": null, "freeSlots": SLOTS, "unusedSegments": 2});
+    let journal = json!({"status": "ok", "lastSuccess": null, "freeReports": SLOTS, "freeSlots": SLOTS, "unusedSegments": 2});
     assert_eq!((&well["status"], &well["fold"]["status"], &well["journal"]), (&json!("ready"), &json!("ok"), &journal));
     assert_eq!(well["store"], json!({"status": "available", "lastSuccess": NOW}));
     failing(&admin);

@@ -66,15 +66,15 @@ async fn usage_health_invoices_and_the_tenant_api_have_the_shapes_of_the_seed() 
 
     let usage = admin.get("/admin/tenants/acme/usage").await.expect(200).json;
     let expected = json!({"tenantId": id, "period": "2026-11", "apiCalls": 7, "storage": 0, "bandwidth": 500, "activeUsers": 0,
-        "timestamp": NOW.0, "apiCallsToday": 7, "rejected": 2, "ingress": 30});
+        "timestamp": NOW.0, "apiCallsToday": 7, "rejected": 2, "ingress": 30, "users": 0, "projects": 0, "peakStorage": 0,
+        "overage": {"apiCalls": 0, "bandwidth": 0, "storage": 0}});
     assert_eq!(usage, expected);
     assert_eq!(admin.get("/admin/tenants/acme/usage?period=2026-10").await.expect(200).json["apiCalls"], 0);
     admin.get("/admin/tenants/acme/usage?period=2026-13").await.expect(422).pointers(&["/query/period"]);
     let daily = admin.get("/admin/tenants/acme/usage/daily").await.expect(200).json;
-    assert_eq!(
-        daily,
-        json!({"data": [{"date": "2026-11-24", "apiCalls": 7, "bandwidth": 500, "ingress": 30, "rejected": 2}], "nextCursor": null})
-    );
+    let day = json!({"date": "2026-11-24", "apiCalls": 7, "bandwidth": 500, "ingress": 30, "rejected": 2,
+        "overage": {"apiCalls": 0, "bandwidth": 0}});
+    assert_eq!(daily, json!({"data": [day], "nextCursor": null}));
     let health = admin.get("/admin/tenants/acme/health").await.expect(200).json;
     assert_eq!(
         health,

@@ -21,7 +21,7 @@ use crate::metering::Journal;
 use crate::model::{Limits, Millis, Money, Overage, Plan};
 use crate::observe::{Duties, Metrics};
 use crate::store::memory::Memory;
-use crate::tenancy::{Directory, DirectorySettings, Tenants, UsageReader};
+use crate::tenancy::{Directory, DirectorySettings, Reporter, Tenants, UsageReader};
 use crate::upstream::{Resolver, TlsFiles};
 
 /// 2026-11-24T12:00:00Z.
@@ -72,7 +72,8 @@ impl Admin {
         });
         let state = AdminState {
             tenants: tenants.clone(),
-            usage: Arc::new(UsageReader::new(store, journal.clone())),
+            usage: Arc::new(UsageReader::new(store.clone(), journal.clone(), tenants.directory.clone())),
+            reporter: Arc::new(Reporter::new(store, journal.clone(), tenants.directory.clone())),
             metrics: Arc::new(Metrics::default()),
             duties: duties.clone(),
             journal,

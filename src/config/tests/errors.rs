@@ -116,9 +116,6 @@ tls.mode = "acme"
 store.database_url = "postgresql://u:hush@db/x"
 billing.provider = "stripe"
 dev.test_clock = true
-[[route]]
-path = "/upload"
-counts = "storage"
 "#,
     );
     insta::assert_snapshot!(told, @r#"
@@ -126,7 +123,6 @@ counts = "storage"
     config.toml:3:22: store.database_url: PostgreSQL is not in this version; leave database_url (DATABASE_URL) empty, state is kept in the directory store.path
     config.toml:4:20: billing.provider: Stripe is not in this version; use "manual"
     config.toml:5:18: dev.test_clock: the test clock is not in this version; leave it false, time is the machine's
-    config.toml:8:10: route[0].counts: counting by routes is not in this version; leave it "" and report usage over the admin API
     "#);
     assert!(!told.contains("hush"));
 }

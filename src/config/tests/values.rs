@@ -68,7 +68,7 @@ fn routes_are_taken_in_order() {
         methods = ["GET", "PROPFIND"]
         feature = "advancedAnalytics"
         roles = ["owner", "admin"]
-        counts = ""
+        counts = "storage"
         [[route]]
         path = "/"
     "#;

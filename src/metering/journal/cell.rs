@@ -20,7 +20,8 @@ pub(super) struct Cell {
     pub(super) egress: AtomicU64,
     pub(super) ingress: AtomicU64,
     pub(super) rejected: AtomicU64,
-    _counters: [AtomicU64; 2],
+    pub(super) calls_over: AtomicU64,
+    pub(super) egress_over: AtomicU64,
     state: AtomicU64,
     tenant: [AtomicU64; 2],
     day: AtomicU64,
@@ -69,9 +70,9 @@ impl Cell {
         })
     }
 
-    /// One call counts. Release: whoever sees it sees its admission too.
-    pub(super) fn add_metered(&self) {
-        self.metered.fetch_add(1, Release);
+    /// One call counts: how many counted before it. Release: whoever sees it sees its admission too.
+    pub(super) fn add_metered(&self) -> u64 {
+        self.metered.fetch_add(1, Release)
     }
 
     /// One place is given back. In one order with the quota's reads; see [`take_place`](crate::limits::take_place).
@@ -79,8 +80,9 @@ impl Cell {
         self.given_back.fetch_add(1, SeqCst);
     }
 
-    /// All counters. `admitted` is read last, after what follows an admission, so that it is never behind.
+    /// All counters. What follows something is read before it, so that it is never ahead: `admitted` last.
     pub(super) fn totals(&self) -> Totals {
+        let (calls_over, egress_over) = (self.calls_over.load(Acquire), self.egress_over.load(Acquire));
         let metered = self.metered.load(Acquire);
         let given_back = self.given_back.load(SeqCst);
         Totals {
@@ -91,6 +93,8 @@ impl Cell {
             egress: self.egress.load(Relaxed),
             ingress: self.ingress.load(Relaxed),
             rejected: self.rejected.load(Relaxed),
+            calls_over,
+            egress_over,
         }
     }
 }
@@ -110,15 +114,15 @@ const IMPLAUSIBLE: u64 = 1 << 60;
 /// Reads the bytes of a cell that nobody writes any more, with what was in flight booked as aborted.
 pub(super) fn read(bytes: &[u8; CELL_SIZE], position: Position) -> Result<Found, &'static str> {
     let words = words(bytes);
-    let [admitted, metered, given_back, egress, ingress, rejected, spare @ .., _, _, _, _, _, _, _, _] = words;
+    let [admitted, metered, given_back, egress, ingress, rejected, calls_over, egress_over, ..] = words;
     let [.., state, high, low, day, checksum, rest_0, rest_1, rest_2] = words;
-    let counters = [admitted, metered, given_back, egress, ingress, rejected];
-    if spare != [0; 2] || [rest_0, rest_1, rest_2] != [0; 3] {
+    let counters = [admitted, metered, given_back, egress, ingress, rejected, calls_over, egress_over];
+    if [rest_0, rest_1, rest_2] != [0; 3] {
         return Err("octets that are always zero are not");
     }
     match state {
         // Nothing is added before a slot is valid.
-        0 if counters != [0; 6] => return Err("an unused slot has counted"),
+        0 if counters != [0; 8] => return Err("an unused slot has counted"),
         0 => return Ok(Found::Unused),
         VALID => {}
         _ => return Err("a slot is neither used nor unused"),
@@ -134,10 +138,13 @@ pub(super) fn read(bytes: &[u8; CELL_SIZE], position: Position) -> Result<Found,
     let Some(aborted) = admitted.checked_sub(metered + given_back) else {
         return Err("more calls ended than were admitted");
     };
-    Ok(Found::Counted(tenant, day, Totals { admitted, metered, given_back, aborted, egress, ingress, rejected }))
+    if calls_over > metered || egress_over > egress {
+        return Err("more lies beyond a limit than was counted");
+    }
+    Ok(Found::Counted(tenant, day, Totals { admitted, metered, given_back, aborted, egress, ingress, rejected, calls_over, egress_over }))
 }
 
-fn words(bytes: &[u8; CELL_SIZE]) -> [u64; CELL_SIZE / 8] {
+pub(super) fn words(bytes: &[u8; CELL_SIZE]) -> [u64; CELL_SIZE / 8] {
     let mut words = [0; CELL_SIZE / 8];
     for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
         *word = u64::from_ne_bytes(*bytes);
@@ -145,12 +152,12 @@ fn words(bytes: &[u8; CELL_SIZE]) -> [u64; CELL_SIZE / 8] {
     words
 }
 
-fn halves(tenant: TenantId) -> (u64, u64) {
+pub(super) fn halves(tenant: TenantId) -> (u64, u64) {
     let both = u128::from_be_bytes(tenant.to_bytes());
     ((both >> 64) as u64, both as u64)
 }
 
-fn tenant_of(high: u64, low: u64) -> TenantId {
+pub(super) fn tenant_of(high: u64, low: u64) -> TenantId {
     TenantId::from_bytes((u128::from(high) << 64 | u128::from(low)).to_be_bytes())
 }
 

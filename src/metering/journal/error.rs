@@ -36,7 +36,7 @@ pub enum JournalError {
         reason: String,
     },
     /// Named like a segment, and is none.
-    #[error("{} is not a usage journal; move it out of the directory", path.display())]
+    #[error("{} is not a usage journal; move it out of the directory. If it was one, restore it: what it counted since the last fold (each second) is lost otherwise", path.display())]
     Foreign {
         /// Which.
         path: PathBuf,

@@ -20,7 +20,7 @@ const LATEST: i64 = (1 << (63 - RANDOM_BITS)) - 1;
 /// Begins a new incarnation, larger than the file's and than `newest`; it is durable before it is used.
 pub(super) fn begin(dir: &Path, newest: u64, now: Millis) -> Result<u64, JournalError> {
     let path = dir.join(FILE);
-    let last = newest.max(last(&path)?);
+    let last = newest.max(last(dir)?);
     let by_time = (now.0.clamp(0, LATEST) as u64) << RANDOM_BITS | fastrand::u64(..1 << RANDOM_BITS);
     let next = last.checked_add(1).ok_or_else(|| JournalError::damaged(&path, "there is no larger number"))?;
     let incarnation = next.max(by_time);
@@ -28,7 +28,9 @@ pub(super) fn begin(dir: &Path, newest: u64, now: Millis) -> Result<u64, Journal
     Ok(incarnation)
 }
 
-fn last(path: &Path) -> Result<u64, JournalError> {
+/// The incarnation that the file says; 0 where there is none.
+pub(super) fn last(dir: &Path) -> Result<u64, JournalError> {
+    let path = &dir.join(FILE);
     match fs::read(path) {
         Ok(bytes) => decode(&bytes).ok_or_else(|| JournalError::damaged(path, "it is not a number with its checksum")),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),

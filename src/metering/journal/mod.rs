@@ -15,7 +15,10 @@ mod error;
 mod format;
 mod incarnation;
 mod map;
+pub(super) mod page;
+mod record;
 mod recovery;
+pub(super) mod reports;
 mod segment;
 mod slot;
 #[cfg(test)]
@@ -24,23 +27,26 @@ mod upkeep;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 
+use self::page::Page;
 use self::recovery::Earlier;
-use self::segment::{Segment, Wish};
+use self::reports::{Place, Reports};
+use self::segment::{Segment, Unstored, Wish};
 use self::upkeep::Upkeep;
+use super::report::Report;
 use crate::model::{Day, Millis, TenantId, Totals};
-use crate::store::{Store, UsageRow};
+use crate::store::{Key, Store, UsageRow};
 
 pub use self::error::JournalError;
 pub use self::slot::Slot;
 
-/// Slots of one segment: 2 MiB of file.
+/// Cells of one file: 2 MiB of it.
 const CAPACITY: u32 = 16_384;
 
 /// No slot is left: the free segments are used up, or the day is so long over that its slots are retired.
@@ -57,25 +63,58 @@ pub struct Journal {
     capacity: u32,
     slots: DashMap<(TenantId, Day), Slot>,
     segments: ArcSwap<Vec<Arc<Segment>>>,
+    reports: Reports,
     upkeep: Mutex<Upkeep>,
+    /// Pages in the store of segments that are retired.
+    gone: Mutex<Vec<Key>>,
     folding: tokio::sync::Mutex<()>,
+    /// Where the next fold of reports begins.
+    reading: tokio::sync::Mutex<Place>,
     /// Days before this one get no new slot, because slots of theirs may have been retired: a second one for the same
     /// tenant and day would begin at zero under the same key of the store.
     closed: AtomicI32,
+    /// The latest day that the upkeep has seen.
+    latest: AtomicI32,
+    /// There was no room for something.
+    lacked: AtomicBool,
+    /// What earlier processes left, until the first fold.
+    recovered: Mutex<Vec<UsageRow>>,
 }
 
-/// A slot whose counters are not what the store acknowledged last.
-pub(super) struct Change {
+/// Something that the store does not have yet: a page with a change in it, or a row that changed.
+pub(super) struct Change<T> {
     segment: Arc<Segment>,
-    index: usize,
-    pub(super) row: UsageRow,
+    pub(super) what: T,
 }
 
-impl Change {
-    /// The store has it.
-    pub(super) fn acknowledge(&self) {
-        self.segment.acknowledge(self.index, self.row.totals);
+/// A row and the index of its cell.
+pub(super) type Row = (usize, UsageRow);
+
+impl Change<Page> {
+    /// The store has it; the rows that changed.
+    pub(super) fn acknowledge(&self) -> Vec<UsageRow> {
+        self.segment.acknowledge(self.what.rows(), false)
     }
+}
+
+impl Change<Row> {
+    /// The store has it; the row, where it changed.
+    pub(super) fn acknowledge(&self) -> Vec<UsageRow> {
+        self.segment.acknowledge(&[self.what], true)
+    }
+}
+
+/// All that the store does not have yet.
+#[derive(Default)]
+pub(super) struct Changes {
+    pub(super) pages: Vec<Change<Page>>,
+    pub(super) rows: Vec<Change<Row>>,
+}
+
+/// The counters in a folder that no process uses, with what was in flight as aborted. Fails where one does.
+pub(super) fn left_rows(dir: &Path) -> Result<Vec<UsageRow>, JournalError> {
+    let _lock = recovery::lock(dir)?;
+    Ok(Earlier::read(dir)?.into_rows())
 }
 
 impl Journal {
@@ -90,6 +129,8 @@ impl Journal {
     async fn open_with(dir: &Path, store: &dyn Store, now: Millis, capacity: u32) -> Result<Arc<Self>, JournalError> {
         let lock = Arc::new(recovery::lock(dir)?);
         let earlier = Earlier::read(dir)?;
+        // Before anything is folded, so that a damaged one leaves all as it is.
+        incarnation::last(dir)?;
         earlier.fold_into(store).await?;
         // First, since a full disk may have no room for what follows.
         earlier.delete()?;
@@ -101,12 +142,19 @@ impl Journal {
             capacity,
             slots: DashMap::new(),
             segments: ArcSwap::default(),
+            reports: Reports::new(incarnation, capacity),
             upkeep: Mutex::default(),
+            gone: Mutex::default(),
             folding: tokio::sync::Mutex::default(),
+            reading: tokio::sync::Mutex::default(),
             closed: AtomicI32::new(i32::MIN),
+            latest: AtomicI32::new(i32::MIN),
+            lacked: AtomicBool::new(false),
+            recovered: Mutex::default(),
         };
         // Every tenant that was active before the restart may come back within the first second.
         journal.prepare(earlier.busiest_day())?;
+        *journal.recovered.lock().unwrap_or_else(PoisonError::into_inner) = earlier.into_rows();
         Ok(Arc::new(journal))
     }
 
@@ -144,7 +192,10 @@ impl Journal {
         let claimed = [Wish::SameDay, Wish::Unused, Wish::Any]
             .into_iter()
             .find_map(|wish| segments.iter().filter(|segment| segment.fits(wish, day)).find_map(|segment| segment.claim(tenant, day)));
-        claimed.ok_or(SlotUnavailable)
+        claimed.ok_or_else(|| {
+            self.lacked.store(true, Ordering::Relaxed);
+            SlotUnavailable
+        })
     }
 
     /// The counters of a tenant's day, where it has a slot; after its retirement the store has their last values.
@@ -154,7 +205,7 @@ impl Journal {
 
     /// Cumulative rows of every slot that is not retired.
     pub fn rows(&self) -> Vec<UsageRow> {
-        self.segments.load().iter().flat_map(|segment| segment.rows()).map(|(_, row)| row).collect()
+        self.segments.load().iter().flat_map(|segment| segment.rows().collect::<Vec<_>>()).map(|(_, row)| row).collect()
     }
 
     /// Waits until no other fold is under way. Two at once could bring an older value to the store after a newer one.
@@ -162,13 +213,71 @@ impl Journal {
         self.folding.lock().await
     }
 
-    /// The rows that the store does not have yet.
-    pub(super) fn changes(&self) -> Vec<Change> {
-        let mut changes = Vec::new();
+    /// What the store does not have yet.
+    pub(super) fn changes(&self) -> Changes {
+        let mut changes = Changes::default();
         for segment in self.segments.load().iter() {
-            let changed = segment.rows_not_acknowledged();
-            changes.extend(changed.into_iter().map(|(index, row)| Change { segment: Arc::clone(segment), index, row }));
+            match segment.unstored() {
+                Unstored::Pages(pages) => changes.pages.extend(pages.into_iter().map(|what| Change { segment: Arc::clone(segment), what })),
+                Unstored::Rows(rows) => changes.rows.extend(rows.into_iter().map(|what| Change { segment: Arc::clone(segment), what })),
+            }
         }
         changes
+    }
+
+    /// What earlier processes left; once.
+    pub(super) fn recovered(&self) -> Vec<UsageRow> {
+        std::mem::take(&mut *self.recovered.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Pages in the store whose slots are rows by now; who takes them removes them or brings them back.
+    pub(super) fn gone(&self) -> MutexGuard<'_, Vec<Key>> {
+        // It is taken and put back whole.
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends a report: it survives the process from here on. The caller orders the reports of each tenant.
+    pub fn report(&self, report: &Report) -> Result<(), SlotUnavailable> {
+        self.reports.append(report).inspect_err(|_| self.lacked.store(true, Ordering::Relaxed))
+    }
+
+    /// The day that is counted on: a clock that went back stays on the later day.
+    pub fn today(&self, clock: Day) -> Day {
+        clock.max(Day(self.latest.load(Ordering::Relaxed)))
+    }
+
+    /// Waits until reports come so fast that the upkeep should look before its time.
+    pub async fn wants_upkeep(&self) {
+        self.reports.wanted().await;
+    }
+
+    /// True while calls that are let in now can be sure that what they report finds room.
+    pub fn takes_reports(&self) -> bool {
+        self.reports.has_room()
+    }
+
+    /// True where there was no room for something since the last time this was asked: it is to be brought again.
+    pub fn lacked_room(&self) -> bool {
+        self.lacked.swap(false, Ordering::Relaxed)
+    }
+
+    /// What was reported under this key, where the store does not know it yet.
+    pub fn waiting_report(&self, key: &[u8; 16]) -> Option<[u8; 16]> {
+        self.reports.waiting(key)
+    }
+
+    /// Whose reports were folded since this was asked last, by whomever.
+    pub fn take_reported(&self) -> Vec<TenantId> {
+        self.reports.take_tenants().into_iter().collect()
+    }
+
+    /// The log of reports, for its fold.
+    pub(super) fn reports(&self) -> &Reports {
+        &self.reports
+    }
+
+    /// Waits until no other fold of reports is under way; where this one begins.
+    pub(super) async fn report_turn(&self) -> tokio::sync::MutexGuard<'_, Place> {
+        self.reading.lock().await
     }
 }

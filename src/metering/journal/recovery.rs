@@ -1,13 +1,18 @@
 //! Recovery: what earlier processes left in the directory, brought to the store and then deleted.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
-use super::{format, incarnation};
-use crate::metering::fold::BATCH;
+use super::format::{self, Contents, Kind};
+use super::incarnation;
+use super::reports::Place;
+use crate::metering::fold;
+use crate::metering::report::Report;
+use crate::metering::report_fold;
+use crate::model::{Day, TenantId};
 use crate::store::{Store, UsageRow};
 
 const LOCK: &str = "lock";
@@ -31,31 +36,47 @@ pub(super) struct Earlier {
     dir: PathBuf,
     files: Vec<PathBuf>,
     rows: Vec<UsageRow>,
+    keys: HashSet<(u64, TenantId, Day)>,
+    /// By incarnation, in the order in which they were made.
+    reports: BTreeMap<u64, BTreeMap<Place, Report>>,
     newest: u64,
 }
 
 impl Earlier {
     /// Reads all segments in `dir`; removes files that were never finished.
     pub(super) fn read(dir: &Path) -> Result<Self, JournalError> {
-        let mut earlier = Self { dir: dir.to_owned(), files: Vec::new(), rows: Vec::new(), newest: 0 };
-        let mut keys = HashSet::new();
+        let (files, rows, keys, reports) = Default::default();
+        let mut earlier = Self { dir: dir.to_owned(), files, rows, keys, reports, newest: 0 };
         for entry in fs::read_dir(dir).map_err(JournalError::io("list", dir))? {
             let path = entry.map_err(JournalError::io("list", dir))?.path();
             // Every name of ours is text; what is not is someone else's, and stays.
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
             if is_unfinished(name) {
                 fs::remove_file(&path).map_err(JournalError::io("delete", &path))?;
-            } else if format::is_segment(name) {
-                let (header, rows) = format::read(&path)?;
-                if rows.iter().any(|row| !keys.insert((row.writer, row.tenant, row.day))) {
-                    return Err(JournalError::damaged(&path, "a tenant's day is counted twice"));
-                }
-                earlier.newest = earlier.newest.max(header.incarnation);
-                earlier.rows.extend(rows);
-                earlier.files.push(path);
+            } else if Kind::of_name(name).is_some() {
+                earlier.take(path)?;
             }
         }
         Ok(earlier)
+    }
+
+    fn take(&mut self, path: PathBuf) -> Result<(), JournalError> {
+        let (header, contents) = format::read(&path)?;
+        match contents {
+            Contents::Slots(rows) => {
+                if rows.iter().any(|row| !self.keys.insert((row.writer, row.tenant, row.day))) {
+                    return Err(JournalError::damaged(&path, "a tenant's day is counted twice"));
+                }
+                self.rows.extend(rows);
+            }
+            Contents::Reports(reports) => {
+                let places = reports.into_iter().map(|(index, report)| (Place { sequence: header.sequence, index }, report));
+                self.reports.entry(header.incarnation).or_default().extend(places);
+            }
+        }
+        self.newest = self.newest.max(header.incarnation);
+        self.files.push(path);
+        Ok(())
     }
 
     /// The largest incarnation there was; zero where there was none.
@@ -72,10 +93,16 @@ impl Earlier {
         days.into_values().max().unwrap_or(0)
     }
 
+    /// What was counted.
+    pub(super) fn into_rows(self) -> Vec<UsageRow> {
+        self.rows
+    }
+
     /// Stores the final values. They are the same each time, since nobody counts there any more.
     pub(super) async fn fold_into(&self, store: &dyn Store) -> Result<(), JournalError> {
-        for batch in self.rows.chunks(BATCH) {
-            store.add_usage(batch.to_vec()).await?;
+        fold::settle(store, &self.rows).await?;
+        for (incarnation, reports) in &self.reports {
+            report_fold::fold_all(store, *incarnation, reports).await?;
         }
         Ok(())
     }
@@ -91,7 +118,7 @@ impl Earlier {
 
 /// True for a file of ours that was never in use.
 fn is_unfinished(name: &str) -> bool {
-    name.strip_suffix(UNFINISHED).is_some_and(|name| format::is_segment(name) || name == incarnation::FILE)
+    name.strip_suffix(UNFINISHED).is_some_and(|name| Kind::of_name(name).is_some() || name == incarnation::FILE)
 }
 
 /// Makes or replaces a file so that it is there as a whole or not at all, and durable.

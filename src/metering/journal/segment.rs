@@ -2,21 +2,18 @@
 
 use std::fs;
 use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use rustix::fs::{FallocateFlags, fallocate};
 
 use super::cell::Cell;
 use super::error::JournalError;
 use super::format::Header;
 use super::map::Mapping;
-use super::recovery::make_whole;
+use super::page::{self, Page};
 use super::slot::Slot;
 use crate::model::{Day, TenantId, Totals};
-use crate::store::UsageRow;
+use crate::store::{Key, UsageRow};
 
 /// Which segment is wished for a new slot.
 #[derive(Debug, Clone, Copy)]
@@ -42,31 +39,37 @@ pub(super) struct Segment {
     next: AtomicU32,
     /// The latest day that has a slot here: a hint, each slot's own key decides.
     latest: AtomicI32,
-    /// By index, what the store has; shorter where the rest has never been folded.
-    acknowledged: Mutex<Vec<Totals>>,
+    stored: Mutex<Stored>,
+}
+
+/// What the store has of a segment.
+#[derive(Default)]
+struct Stored {
+    /// Its days are over: what is stored now are rows, which stay when the segment is gone. Before that they are pages.
+    as_rows: bool,
+    /// By index; shorter where the rest was never stored in this form.
+    totals: Vec<Totals>,
+}
+
+/// What the store does not have yet of a segment.
+pub(super) enum Unstored {
+    /// Whole pages in which something changed.
+    Pages(Vec<Page>),
+    /// Rows that changed, with the indices of their cells.
+    Rows(Vec<(usize, UsageRow)>),
 }
 
 impl Segment {
     /// Makes its file: its blocks allocated, its header durable, its pages in memory.
     pub(super) fn create(dir: &Path, header: Header, lock: &Arc<File>) -> Result<Self, JournalError> {
-        let name = header.file_name();
-        let path = dir.join(&name);
-        let file = make_whole(dir, &name, |file| {
-            fallocate(&*file, FallocateFlags::empty(), 0, header.file_size())?;
-            file.write_all(&header.encode())
-        })?;
-        let mapping = Mapping::new(&file, header.capacity as usize, Arc::clone(lock)).map_err(|cause| {
-            // It has no slot yet. Should this fail too, the next start finds it empty.
-            let _ = fs::remove_file(&path);
-            JournalError::io("map", &path)(cause)
-        })?;
+        let (path, mapping) = Mapping::create(dir, header, lock)?;
         Ok(Self {
             path,
             header,
             mapping: Arc::new(mapping),
             next: AtomicU32::new(0),
             latest: AtomicI32::new(NO_DAY),
-            acknowledged: Mutex::default(),
+            stored: Mutex::default(),
         })
     }
 
@@ -116,37 +119,101 @@ impl Segment {
     }
 
     /// Cumulative rows of its slots, with their indices.
-    pub(super) fn rows(&self) -> Vec<(usize, UsageRow)> {
+    pub(super) fn rows(&self) -> impl Iterator<Item = (usize, UsageRow)> {
         let row = |(index, cell): (usize, &Cell)| {
             let (tenant, day) = cell.key()?;
             Some((index, UsageRow { writer: self.header.incarnation, tenant, day, totals: cell.totals() }))
         };
-        self.cells().iter().enumerate().filter_map(row).collect()
+        self.cells().iter().enumerate().filter_map(row)
     }
 
-    /// Those rows that the store does not have.
-    pub(super) fn rows_not_acknowledged(&self) -> Vec<(usize, UsageRow)> {
-        let acknowledged = self.acknowledgements();
-        let mut rows = self.rows();
-        rows.retain(|(index, row)| row.totals != acknowledged.get(*index).copied().unwrap_or_default());
-        rows
-    }
-
-    /// The store has these counters of a slot.
-    pub(super) fn acknowledge(&self, index: usize, totals: Totals) {
-        let mut acknowledged = self.acknowledgements();
-        if acknowledged.len() <= index {
-            acknowledged.resize(index + 1, Totals::default());
+    /// What the store does not have.
+    pub(super) fn unstored(&self) -> Unstored {
+        let stored = self.stored();
+        let changed = |(index, row): &(usize, UsageRow)| row.totals != stored.totals.get(*index).copied().unwrap_or_default();
+        if stored.as_rows {
+            return Unstored::Rows(self.rows().filter(changed).collect());
         }
-        if let Some(entry) = acknowledged.get_mut(index) {
-            *entry = totals;
+        let mut pages: Vec<Page> = Vec::new();
+        for row in self.rows() {
+            let number = row.0 / page::SLOTS;
+            if pages.last().is_none_or(|page| page.number != number) {
+                pages.push(Page {
+                    incarnation: self.header.incarnation,
+                    sequence: self.header.sequence,
+                    number,
+                    rows: Vec::new(),
+                    changed: 0,
+                });
+            }
+            // The last one is there by now.
+            if let Some(page) = pages.last_mut() {
+                page.changed += usize::from(changed(&row));
+                page.rows.push(row);
+            }
         }
+        pages.retain(|page| page.changed > 0);
+        Unstored::Pages(pages)
     }
 
-    /// True where the store has all that a slot counted and no call of it is in flight.
+    /// The store has these counters of slots, as rows or as pages; those that it did not have before. A page that was written
+    /// while the segment went over to rows is no row, and acknowledges none.
+    pub(super) fn acknowledge(&self, rows: &[(usize, UsageRow)], as_rows: bool) -> Vec<UsageRow> {
+        let mut stored = self.stored();
+        if stored.as_rows != as_rows {
+            return rows.iter().map(|(_, row)| *row).collect();
+        }
+        let mut changed = Vec::new();
+        for (index, row) in rows {
+            if stored.totals.len() <= *index {
+                stored.totals.resize(index + 1, Totals::default());
+            }
+            if let Some(entry) = stored.totals.get_mut(*index) {
+                if *entry != row.totals {
+                    changed.push(*row);
+                }
+                *entry = row.totals;
+            }
+        }
+        changed
+    }
+
+    /// From now on rows are stored, all of them once more. True where that was so already.
+    pub(super) fn store_as_rows(&self) -> bool {
+        let mut stored = self.stored();
+        let before = std::mem::replace(&mut stored.as_rows, true);
+        if !before {
+            stored.totals.clear();
+        }
+        before
+    }
+
+    /// True where the store has the row of all that a slot counted, and no call of it is in flight.
     pub(super) fn is_settled(&self, index: usize, totals: &Totals) -> bool {
-        let acknowledged = self.acknowledgements().get(index).copied().unwrap_or_default();
-        acknowledged == *totals && totals.admitted == totals.metered.saturating_add(totals.given_back)
+        let stored = self.stored();
+        let acknowledged = stored.totals.get(index).copied().unwrap_or_default();
+        stored.as_rows && acknowledged == *totals && totals.admitted == totals.metered.saturating_add(totals.given_back)
+    }
+
+    /// The keys of all pages that it may have in the store.
+    pub(super) fn page_keys(&self) -> Vec<Key> {
+        let pages = 0..self.used().div_ceil(page::SLOTS);
+        pages.map(|number| page::key(self.header.incarnation, self.header.sequence, number)).collect()
+    }
+
+    /// Writes to the file without changing it.
+    pub(super) fn touch(&self) {
+        if let Some(cell) = self.mapping.cells().first() {
+            cell.rejected.fetch_add(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Makes what was counted so far survive a power failure.
+    pub(super) fn sync(&self) -> Result<(), JournalError> {
+        if self.is_unused() {
+            return Ok(());
+        }
+        self.mapping.sync(self.used()).map_err(JournalError::io("sync", &self.path))
     }
 
     /// Deletes its file; the caller knows that nothing in it is needed.
@@ -154,8 +221,8 @@ impl Segment {
         fs::remove_file(&self.path).map_err(JournalError::io("delete", &self.path))
     }
 
-    fn acknowledgements(&self) -> MutexGuard<'_, Vec<Totals>> {
+    fn stored(&self) -> MutexGuard<'_, Stored> {
         // Whole values are replaced under it, so a panic elsewhere leaves none half-written.
-        self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner)
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, Release};
 
 use super::cell::Cell;
 use super::map::{CellRef, Mapping};
@@ -51,9 +51,14 @@ impl Slot {
         &self.cell().given_back
     }
 
-    /// One call more counts; it was admitted through this slot.
-    pub fn add_metered(&self) {
-        self.cell().add_metered();
+    /// One call more counts; it was admitted through this slot. How many counted here before it.
+    pub fn add_metered(&self) -> u64 {
+        self.cell().add_metered()
+    }
+
+    /// One metered call of this slot lies beyond the limit.
+    pub fn add_call_over(&self) {
+        self.cell().calls_over.fetch_add(1, Release);
     }
 
     /// One place is given back; it was taken through this slot.
@@ -61,9 +66,14 @@ impl Slot {
         self.cell().give_back();
     }
 
-    /// Body octets handed to the client.
-    pub fn add_egress(&self, octets: u64) {
-        self.cell().egress.fetch_add(octets, Relaxed);
+    /// Body octets handed to the client. How many there were here before.
+    pub fn add_egress(&self, octets: u64) -> u64 {
+        self.cell().egress.fetch_add(octets, Release)
+    }
+
+    /// So many octets of this slot lie beyond the limit.
+    pub fn add_egress_over(&self, octets: u64) {
+        self.cell().egress_over.fetch_add(octets, Release);
     }
 
     /// Body octets received from the client.

@@ -1,11 +1,12 @@
-//! Upkeep: keeps free segments ahead of need, and retires those whose days are over and whose values the store has.
+//! Upkeep: brings the journal to the disk, keeps free files ahead of need, and retires segments whose days are over and whose
+//! rows the store has.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use super::Journal;
 use super::error::JournalError;
-use super::format::Header;
+use super::format::{Header, Kind};
 use super::segment::Segment;
 use crate::model::Day;
 use crate::observe::JournalRoom;
@@ -24,20 +25,34 @@ impl Journal {
     ///
     /// An error (a full disk) leaves everything that runs as it was, and is tried again at the next call.
     pub fn maintain(&self, today: Day) -> Result<(), JournalError> {
+        self.latest.fetch_max(today.0, Ordering::Relaxed);
         let mut upkeep = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
-        // First, since it makes room on the disk.
+        // Waits where the file system is frozen, as requests then do: whoever watches this sees it.
+        if let Some(segment) = self.segments.load().first() {
+            segment.touch();
+        }
+        let synced = self.sync();
+        // Before the growth, since it makes room on the disk.
         let retired = self.retire(today);
         let grown = self.grow(&mut upkeep, self.wanted(today));
-        retired.and(grown)
+        let logs = self.reports.grow(&self.dir, &mut upkeep.sequence, &self.lock);
+        synced.and(retired).and(grown).and(logs)
+    }
+
+    /// Makes what was counted and reported so far survive a power failure.
+    pub fn sync(&self) -> Result<(), JournalError> {
+        self.segments.load().iter().try_for_each(|segment| segment.sync())?;
+        self.reports.sync()
     }
 
     /// Room for so many slots at once, and a spare; fails only where there is no room for any.
     pub(super) fn prepare(&self, slots: usize) -> Result<(), JournalError> {
         let mut upkeep = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
         let grown = self.grow(&mut upkeep, self.unused_for(slots));
+        let logs = self.reports.grow(&self.dir, &mut upkeep.sequence, &self.lock);
         // On a disk that has become too small for all of it, the gateway starts with what there is: whoever finds no slot is
         // refused, never unmetered, and each upkeep reports the failure again.
-        if self.segments.load().is_empty() { grown } else { Ok(()) }
+        if self.segments.load().is_empty() { grown.and(logs) } else { Ok(()) }
     }
 
     /// One segment at least, and one more as the spare.
@@ -64,13 +79,14 @@ impl Journal {
         // Those whose days are over are closed to new slots.
         let open = segments.iter().filter(|segment| !segment.latest().is_some_and(|day| is_over(day, today)));
         let free_slots = open.map(|segment| u64::from(self.capacity).saturating_sub(segment.used() as u64)).sum();
-        JournalRoom { free_slots, unused_segments: segments.iter().filter(|segment| segment.is_unused()).count() as u64 }
+        let unused_segments = segments.iter().filter(|segment| segment.is_unused()).count() as u64;
+        JournalRoom { free_slots, unused_segments, free_reports: self.reports.free() }
     }
 
     fn grow(&self, upkeep: &mut Upkeep, wanted: usize) -> Result<(), JournalError> {
         let unused = self.segments.load().iter().filter(|segment| segment.is_unused()).count();
         for _ in unused..wanted {
-            let header = Header { incarnation: self.incarnation, sequence: upkeep.sequence, capacity: self.capacity };
+            let header = Header { incarnation: self.incarnation, sequence: upkeep.sequence, capacity: self.capacity, kind: Kind::Slots };
             let segment = Segment::create(&self.dir, header, &self.lock)?;
             upkeep.sequence += 1;
             let mut segments = self.segments.load().to_vec();
@@ -85,9 +101,14 @@ impl Journal {
         let mut outcome = Ok(());
         let mut kept = Vec::with_capacity(segments.len());
         for segment in segments.iter() {
-            if segment.latest().is_some_and(|day| is_over(day, today)) && self.retire_slots(segment, today) {
+            let is_due = segment.latest().is_some_and(|day| is_over(day, today));
+            // The fold after the first time stores its rows.
+            if is_due && segment.store_as_rows() && self.retire_slots(segment, today) {
                 match segment.delete() {
-                    Ok(()) => continue,
+                    Ok(()) => {
+                        self.gone().extend(segment.page_keys());
+                        continue;
+                    }
                     // Its slots are gone and their values stored; only the file waits for the next call.
                     Err(error) => outcome = Err(error),
                 }

@@ -81,7 +81,8 @@ impl Numbers {
         single(out, "gatehouse_journal_failures", "Upkeeps of the usage journal that failed and are repeated", &journal.failures)?;
         gauge(out, "gatehouse_journal_free_slots", "Tenants' days that the usage journal still takes", &journal.free_slots)?;
         let help = "Files of the usage journal that nobody has a slot in, the spare included";
-        gauge(out, "gatehouse_journal_unused_segments", help, &journal.unused_segments)
+        gauge(out, "gatehouse_journal_unused_segments", help, &journal.unused_segments)?;
+        gauge(out, "gatehouse_journal_free_reports", "Reports that the usage journal still takes", &journal.free_reports)
     }
 
     fn process(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {

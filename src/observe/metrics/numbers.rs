@@ -155,6 +155,7 @@ pub(super) struct JournalUpkeep {
     pub(super) failures: Counter,
     pub(super) free_slots: Counter,
     pub(super) unused_segments: Counter,
+    pub(super) free_reports: Counter,
 }
 
 /// All counters.

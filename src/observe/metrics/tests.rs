@@ -53,7 +53,7 @@ fn used() -> Metrics {
     let duties = Duties::default();
     duties.journal.ended(Millis(1), &Err::<(), _>("full"));
     duties.journal.ended(Millis(2), &Err::<(), _>("full"));
-    metrics.duties(&duties, JournalRoom { free_slots: 16_000, unused_segments: 1 });
+    metrics.duties(&duties, JournalRoom { free_slots: 16_000, unused_segments: 1, free_reports: 9 });
     metrics.tenants(&[("active", 9), ("trial", 1)]);
     metrics.tenants(&[("active", 2), ("suspended", 1)]);
     metrics.upstream_connection(false);
@@ -104,6 +104,7 @@ fn the_official_parser_reads_every_number_that_was_counted() {
         ("gatehouse_journal_failures_total{}", 2.0),
         ("gatehouse_journal_free_slots{}", 16_000.0),
         ("gatehouse_journal_unused_segments{}", 1.0),
+        ("gatehouse_journal_free_reports{}", 9.0),
         ("gatehouse_tenants{status=active}", 2.0),
         ("gatehouse_tenants{status=trial}", 0.0),
         ("gatehouse_upstream_connections_total{reused=false}", 1.0),

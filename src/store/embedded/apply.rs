@@ -7,17 +7,21 @@ use std::time::Duration;
 use super::stage::Stage;
 use crate::model::{Millis, Totals};
 use crate::store::codec::{self, Head, PART, space};
-use crate::store::rules::{highest, lease_end};
+use crate::store::rules::lease_end;
 use crate::store::{Committed, KEPT_CHANGES, Key, Precondition, StoreError, Tx, UsageRow, Version};
 
 /// Does all of `tx`, or, where a precondition does not hold, nothing: the inner error names the key.
 pub(super) fn commit(stage: &mut Stage<'_>, log: &mut VecDeque<Vec<u8>>, tx: Tx) -> Result<Result<Committed, Key>, StoreError> {
+    let is_unfollowed = tx.is_unfollowed();
     for precondition in tx.preconditions {
         if let Some(key) = broken(stage, precondition)? {
             return Ok(Err(key));
         }
     }
-    stage.state.version += 1;
+    // What nobody follows is no news, and readers need not wait until it is on disk.
+    if !is_unfollowed {
+        stage.state.version += 1;
+    }
     let version = stage.state.version;
     let mut index = 0;
     for key in tx.deletes {
@@ -49,7 +53,7 @@ pub(super) fn commit(stage: &mut Stage<'_>, log: &mut VecDeque<Vec<u8>>, tx: Tx)
 pub(super) fn raise(stage: &mut Stage<'_>, row: &UsageRow) -> Result<(), StoreError> {
     let key = codec::usage_key(row.tenant, row.day, row.writer);
     let stored = stage.read(&key, |payload| codec::usage_of(&key, payload))?;
-    let totals = highest(stored.map_or_else(Totals::default, |stored| stored.totals), row.totals);
+    let totals = stored.map_or_else(Totals::default, |stored| stored.totals).highest(&row.totals);
     if stored.is_some_and(|stored| stored.totals == totals) {
         return Ok(());
     }
@@ -100,6 +104,9 @@ fn broken(stage: &Stage<'_>, precondition: Precondition) -> Result<Option<Key>, 
 }
 
 fn note(stage: &mut Stage<'_>, log: &mut VecDeque<Vec<u8>>, index: u32, key: &Key) -> Result<(), StoreError> {
+    if !key.table.is_followed() {
+        return Ok(());
+    }
     let name = codec::change_key(stage.state.version, index);
     stage.put(name.clone(), &codec::change_payload(key))?;
     log.push_back(name);

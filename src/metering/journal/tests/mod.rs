@@ -5,6 +5,7 @@ mod claims;
 mod files;
 mod folding;
 mod process;
+mod reports;
 mod retirement;
 
 use std::ops::Range;
@@ -16,11 +17,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tempfile::TempDir;
 
-use super::{Journal, JournalError, Slot, SlotUnavailable};
+use super::{Journal, JournalError, Slot, SlotUnavailable, page};
 use crate::metering::fold;
 use crate::model::{Day, Millis, TenantId, Totals};
 use crate::store::memory::Memory;
-use crate::store::{Changed, Committed, Key, Record, Scan, Snapshot, Store, StoreError, Tx, UsageRow, Version};
+use crate::store::{Changed, Committed, Key, Record, Scan, Snapshot, Store, StoreError, Table, Tx, UsageRow, Version};
 
 /// 2026-11-25T12:00:00Z.
 const NOW: Millis = Millis(1_795_608_000_000);
@@ -50,8 +51,24 @@ fn calls(count: u64, octets: u64) -> Totals {
     Totals { admitted: count, metered: count, egress: octets, ..Totals::default() }
 }
 
+/// What the store has of slots, as pages or as rows.
 async fn stored(store: &dyn Store) -> Vec<UsageRow> {
-    store.export().await.unwrap().usage
+    let snapshot = store.export().await.unwrap();
+    let mut rows = snapshot.usage;
+    for record in snapshot.records.iter().filter(|record| record.key.table == Table::UsagePages) {
+        let of_page = page::decode(&record.key, &record.value).unwrap();
+        let known = |row: &UsageRow| rows.iter().any(|known| (known.writer, known.tenant, known.day) == (row.writer, row.tenant, row.day));
+        let new: Vec<_> = of_page.into_iter().filter(|row| !known(row)).collect();
+        rows.extend(new);
+    }
+    rows
+}
+
+/// What happens in the seconds after a day is long over.
+async fn settle(journal: &Journal, store: &dyn Store, today: Day) {
+    journal.maintain(today).unwrap();
+    fold(journal, store).await.unwrap();
+    journal.maintain(today).unwrap();
 }
 
 /// What all writers together stored of a tenant.
@@ -68,26 +85,39 @@ fn segments(dir: &Path) -> Vec<PathBuf> {
     segments
 }
 
-/// A store in memory whose usage fails after some more batches.
+/// A store in memory that fails after some more batches, and that may take a commit and say that it failed.
 struct Flaky {
     inner: Memory,
     batches: AtomicUsize,
+    lies: AtomicUsize,
 }
 
 impl Flaky {
     fn after(batches: usize) -> Self {
-        Self { inner: Memory::default(), batches: AtomicUsize::new(batches) }
+        Self { inner: Memory::default(), batches: AtomicUsize::new(batches), lies: AtomicUsize::new(0) }
     }
 
     fn allow(&self, batches: usize) {
         self.batches.store(batches, Ordering::SeqCst);
+    }
+
+    fn one_more_batch(&self) -> Result<(), StoreError> {
+        let left = |batches: usize| batches.checked_sub(1);
+        let allowed = self.batches.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left);
+        allowed.map(drop).map_err(|_| StoreError::Unavailable("the test says so".to_owned()))
     }
 }
 
 #[async_trait]
 impl Store for Flaky {
     async fn commit(&self, tx: Tx) -> Result<Committed, StoreError> {
-        self.inner.commit(tx).await
+        self.one_more_batch()?;
+        let committed = self.inner.commit(tx).await;
+        let left = |lies: usize| lies.checked_sub(1);
+        match self.lies.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left) {
+            Ok(_) => Err(StoreError::Unavailable("it was taken all the same".to_owned())),
+            Err(_) => committed,
+        }
     }
     async fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
         self.inner.get(key).await
@@ -96,10 +126,7 @@ impl Store for Flaky {
         self.inner.scan(scan).await
     }
     async fn add_usage(&self, rows: Vec<UsageRow>) -> Result<(), StoreError> {
-        let left = |batches: usize| batches.checked_sub(1);
-        if self.batches.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left).is_err() {
-            return Err(StoreError::Unavailable("the test says so".to_owned()));
-        }
+        self.one_more_batch()?;
         self.inner.add_usage(rows).await
     }
     async fn usage(&self, tenant: TenantId, days: Range<Day>) -> Result<Vec<UsageRow>, StoreError> {

@@ -74,7 +74,9 @@ fn count(runtime: &tokio::runtime::Runtime, dir: &Path) {
                     match number % 10 {
                         0 => {}
                         1 => slot.give_back(),
-                        _ => slot.add_metered(),
+                        _ => {
+                            slot.add_metered();
+                        }
                     }
                     slot.add_egress(3);
                     slot.add_rejected();
@@ -143,7 +145,7 @@ impl Store for DiesOnceStored {
         unreachable!("the journal stores usage only")
     }
     async fn scan(&self, _: Scan) -> Result<Vec<Record>, StoreError> {
-        unreachable!("the journal stores usage only")
+        Ok(Vec::new())
     }
     async fn usage(&self, _: TenantId, _: Range<Day>) -> Result<Vec<UsageRow>, StoreError> {
         unreachable!("the journal stores usage only")
@@ -205,7 +207,7 @@ async fn a_second_process_is_turned_away_in_one_line_and_the_first_goes_on() {
     let refusal = answer();
     assert!(refusal.contains("in use by another gatehouse") && refusal.contains(&dir.path().display().to_string()), "{refusal}");
     call(&slot, 1);
-    assert_eq!(fold(&journal, &store).await.unwrap(), 1);
+    assert_eq!(fold(&journal, &store).await.unwrap().len(), 1);
     drop((journal, slot));
     assert_eq!(answer(), "started");
 }
@@ -236,9 +238,9 @@ fn fill_the_disk(runtime: &tokio::runtime::Runtime, dir: &Path) {
     }
     assert!(journal.slot(tenant(128), TODAY).is_err(), "never unmetered");
     call(&known, 1);
-    assert_eq!(runtime.block_on(fold(&journal, &store)).unwrap(), 128);
+    assert_eq!(runtime.block_on(fold(&journal, &store)).unwrap().len(), 128);
     let left: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(left.len(), files + 2, "nothing half-made is left: {left:?}");
+    assert_eq!(left.len(), files + 4, "nothing half-made is left: {left:?}");
     assert!(journal.prepare(1_000).is_ok(), "there is room for some, so a start would not fail");
     let elsewhere = dir.join("elsewhere");
     let error = runtime.block_on(Journal::open_with(&elsewhere, &store, NOW, 64)).err().unwrap().to_string();

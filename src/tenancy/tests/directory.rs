@@ -1,17 +1,15 @@
 //! The directory: which names lead to a tenant, and what its runtime keeps when it changes.
 
-#![allow(clippy::unwrap_used)]
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
-use super::{Directory, DirectorySettings, known_tenant_document, tenant_document};
 use crate::clock::TestClock;
 use crate::model::{BillingCycle, Day, Host, Limits, Millis, Money, Origin, Overage, Plan, Rate, Slug, Status, Tenant, TenantId, Totals};
 use crate::store::{UsageRow, Version};
+use crate::tenancy::{Directory, DirectorySettings, known_tenant_document, tenant_document};
 use crate::upstream::{Resolver, TlsFiles};
 
 const NOW: Millis = Millis(1_790_000_000_000);
