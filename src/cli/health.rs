@@ -1,15 +1,15 @@
 //! `gatehouse health`: asks the running gateway whether it is ready, as a container's health check does.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
 
-use super::settings::{Settings, WrongUsage};
+use super::api;
+use super::settings::Settings;
 use crate::clock;
-use crate::model::{Origin, Scheme};
 
 /// For everything together; a gateway that answers its probe later than this is not well.
 const DEADLINE: Duration = Duration::from_secs(3);
@@ -28,8 +28,8 @@ pub(super) struct Health {
 impl Health {
     pub fn execute(self) -> anyhow::Result<()> {
         let address = match &self.admin {
-            Some(url) => address_of(url)?,
-            None => reachable(self.settings.load()?.listen.admin),
+            Some(url) => api::address_of(url)?,
+            None => api::reachable(self.settings.load()?.listen.admin),
         };
         let status = probe(address).with_context(|| format!("{address} does not answer"))?;
         if status != 200 {
@@ -37,25 +37,6 @@ impl Health {
         }
         Ok(super::print("ready\n")?)
     }
-}
-
-fn address_of(url: &str) -> anyhow::Result<SocketAddr> {
-    let origin = Origin::parse(url).map_err(|error| WrongUsage(format!("--admin: {error}")))?;
-    if origin.scheme != Scheme::Http {
-        bail!(WrongUsage(format!("--admin: `{url}`: the admin API speaks http")));
-    }
-    let mut addresses = (origin.host.as_str(), origin.port).to_socket_addrs().with_context(|| format!("{} is not known", origin.host))?;
-    addresses.next().with_context(|| format!("{} has no address", origin.host))
-}
-
-/// Listening on every address includes the loopback one.
-fn reachable(listener: SocketAddr) -> SocketAddr {
-    let ip = match listener.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, listener.port())
 }
 
 /// The status of `/readyz`.

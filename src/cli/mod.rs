@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration.
 
+mod api;
 mod check;
 mod demo;
 mod health;
@@ -10,6 +11,7 @@ mod run;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use std::io::{self, ErrorKind, Write};
 
@@ -41,6 +43,7 @@ enum Verb {
     Check(check::Check),
     Openapi(openapi::Openapi),
     Health(health::Health),
+    Usage(usage::Usage),
 }
 
 impl Cli {
@@ -57,6 +60,7 @@ impl Cli {
             Some(Verb::Check(check)) => check.execute(),
             Some(Verb::Openapi(openapi)) => openapi.execute(),
             Some(Verb::Health(health)) => health.execute(),
+            Some(Verb::Usage(usage)) => usage.execute(),
         }
     }
 }

@@ -1,0 +1,79 @@
+//! The admin API as verbs ask it: one request, one answer.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use http::{Request, StatusCode, header};
+use http_body_util::{BodyExt, Empty};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::settings::WrongUsage;
+use crate::config::Config;
+use crate::model::{Origin, Scheme};
+
+const CONNECT: Duration = Duration::from_secs(5);
+/// The longest answers read the whole store.
+const ANSWER: Duration = Duration::from_secs(300);
+
+/// What an API answered.
+pub(super) struct Answer {
+    pub status: StatusCode,
+    pub body: Value,
+}
+
+/// Where the admin API is: where `url` says, else the listener of the configuration.
+pub(super) fn address(url: Option<&str>, config: &Config) -> anyhow::Result<SocketAddr> {
+    let Some(url) = url else { return Ok(reachable(config.listen.admin)) };
+    address_of(url)
+}
+
+/// The address of an `--admin` URL.
+pub(super) fn address_of(url: &str) -> anyhow::Result<SocketAddr> {
+    let origin = Origin::parse(url).map_err(|error| WrongUsage(format!("--admin: {error}")))?;
+    if origin.scheme != Scheme::Http {
+        bail!(WrongUsage(format!("--admin: `{url}`: the admin API speaks http")));
+    }
+    let mut addresses = (origin.host.as_str(), origin.port).to_socket_addrs().with_context(|| format!("{} is not known", origin.host))?;
+    addresses.next().with_context(|| format!("{} has no address", origin.host))
+}
+
+/// Listening on every address includes the loopback one.
+pub(super) fn reachable(listener: SocketAddr) -> SocketAddr {
+    let ip = match listener.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listener.port())
+}
+
+/// GET; `None` where nobody listens there.
+pub(super) async fn get(address: SocketAddr, path: &str, token: &str) -> anyhow::Result<Option<Answer>> {
+    let stream = match timeout(CONNECT, TcpStream::connect(address)).await? {
+        Ok(stream) => stream,
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("{address} cannot be reached")),
+    };
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let mut request = Request::get(path).header(header::HOST, format!("localhost:{}", address.port()));
+    if !token.is_empty() {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    }
+    let asked = async {
+        let response = sender.send_request(request.body(Empty::<Bytes>::new())?).await?;
+        let status = response.status();
+        let body = response.into_body().collect().await?.to_bytes();
+        anyhow::Ok(Answer { status, body: serde_json::from_slice(&body).unwrap_or(Value::Null) })
+    };
+    let answer = tokio::select! {
+        answer = timeout(ANSWER, asked) => answer.context("it takes too long")?,
+        // The connection never ends before the answer but by a failure.
+        ended = connection => Err(ended.err().map_or_else(|| anyhow::anyhow!("it closed the connection"), Into::into)),
+    };
+    answer.with_context(|| format!("{address} does not answer")).map(Some)
+}
