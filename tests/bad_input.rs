@@ -77,6 +77,8 @@ async fn a_missing_certificate_a_busy_port_and_a_second_instance_are_one_clear_l
     }
     gateway.get("acme", "/").await.expect(200);
     gateway.stop().await;
+    let own_store = gateway.dir.path().join("data").display().to_string();
+    gateway.set("store.path", &own_store);
     gateway.set("tls.cert", "/nowhere/gatehouse.crt");
     let said = line(gateway.fails_to_start().await);
     assert!(said.contains("/nowhere/gatehouse.crt") && said.contains("tls.cert"), "{said}");

@@ -138,7 +138,7 @@ async fn what_the_client_sends_ahead_reaches_the_app_after_its_101_only() {
 }
 
 #[tokio::test]
-async fn an_app_that_does_not_switch_is_a_bad_gateway_and_not_counted() {
+async fn an_app_that_does_not_switch_is_a_bad_gateway_and_counts_because_it_answered() {
     let origin = RawUpstream::listen().await;
     let gateway = gateway(&origin).await;
     let mut client = gateway.h2_streams("acme").await;
@@ -156,7 +156,7 @@ async fn an_app_that_does_not_switch_is_a_bad_gateway_and_not_counted() {
         assert_eq!(document["code"], "upstream_unreachable");
         assert_eq!(app.rest().await, b"");
     }
-    assert_eq!(gateway.usage("acme").await["apiCalls"], 0);
+    assert_eq!(gateway.usage("acme").await["apiCalls"], 2);
 }
 
 #[tokio::test]

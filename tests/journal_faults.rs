@@ -176,3 +176,24 @@ async fn a_second_gateway_on_the_same_store_or_journal_is_refused_and_takes_noth
     gateway.start_again().await;
     assert_eq!(gateway.usage("acme").await["apiCalls"], calls);
 }
+
+#[tokio::test]
+async fn a_store_that_is_gone_beside_a_journal_is_not_taken_for_a_new_one() {
+    let origin = Upstream::replying("hello").start().await;
+    let mut gateway = TestGateway::to(&origin).tenant(tenant("acme")).start().await;
+    gateway.get("acme", "/").await.expect(200);
+    gateway.signal("KILL");
+    gateway.ended().await;
+    let (data, journal) = (gateway.dir.path().join("data"), gateway.dir.path().join("journal"));
+    let elsewhere = gateway.dir.path().join("elsewhere");
+    std::fs::rename(&data, &elsewhere).unwrap();
+    let (code, said) = gateway.fails_to_start().await;
+    assert_eq!(code, Some(1));
+    for named in [data.display().to_string(), journal.display().to_string(), "mounted".to_owned()] {
+        assert!(said.contains(&named), "{said}");
+    }
+    std::fs::remove_dir_all(&data).unwrap();
+    std::fs::rename(&elsewhere, &data).unwrap();
+    gateway.start_again().await;
+    assert_eq!(gateway.usage("acme").await["apiCalls"], 1);
+}

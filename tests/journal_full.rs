@@ -120,7 +120,7 @@ async fn a_journal_that_cannot_grow_serves_whom_it_has_room_for_refuses_others_a
     disk.free();
     gateway.part_that_is("journal", "ok").await;
     gateway.get("late", "/").await.expect(200);
-    assert_eq!((gateway.metric("gatehouse_journal_failing").await, gateway.lines(&format!("recovered: {JOURNAL}"))), (0, 1));
+    assert_eq!((gateway.metric("gatehouse_journal_failing").await, gateway.lines(&format!("no longer so: {JOURNAL}"))), (0, 1));
     let exact = async |gateway: &TestGateway| {
         for (slug, calls, rejected) in [("known", 12, 0), ("fresh", 11, 0), ("late", 1, 0), ("c00000", 0, 1), ("c32765", 0, 1)] {
             let usage = gateway.usage(slug).await;

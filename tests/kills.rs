@@ -318,6 +318,8 @@ async fn kills_at_any_moment_lose_no_call_that_a_client_received_and_count_none_
         let taken = places_before(&gateway.get("down", "/").await.expect(502)) - lost;
         assert!(taken <= vain.begun, "round {round}: {taken} places are not given back of {vain:?}");
         lost += taken;
+        let balance = gateway.admin(Method::GET, "/admin/usage/verify", Value::Null).await.expect(200).json();
+        assert_eq!((&balance["closes"], &balance["open"]), (&true.into(), &serde_json::json!([])), "round {round}: {balance}");
         assert_eq!((&gateway.usage("down").await["apiCalls"], &gateway.usage("idle").await["apiCalls"]), (&0.into(), &0.into()));
     }
     eprintln!("{rounds} kills: {total:?}");

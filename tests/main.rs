@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, clippy::print_stdout)]
 
 mod admin_access;
+mod alerts;
 mod audit;
 mod bad_input;
 mod browser;
@@ -26,13 +27,17 @@ mod lifecycle;
 mod limits;
 mod limits_of_heads;
 mod metering;
+mod overage;
 mod patience;
+mod plan_limits;
 mod prior_knowledge;
 mod proxy_protocol;
 mod quick_start;
+mod quota_races;
 mod real_app;
 mod redirects;
 mod refusals;
+mod reports;
 mod resolution;
 mod route_policy;
 mod scale;
@@ -44,5 +49,7 @@ mod support;
 mod tenant_api;
 mod upstream_framing;
 mod upstreams;
+mod verification;
 mod websocket;
 mod websocket_suite;
+mod windows;

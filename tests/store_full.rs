@@ -35,7 +35,7 @@ async fn with_a_store_that_cannot_be_written_known_tenants_are_served_and_counte
     gateway.part_that_is("fold", "ok").await;
     gateway.part_that_is("store", "available").await;
     assert_eq!(gateway.metric("gatehouse_fold_failing").await, 0);
-    assert_eq!((gateway.lines(FOLD), gateway.lines(&format!("recovered: {FOLD}"))), (2, 1), "its end once as well");
+    assert_eq!((gateway.lines(FOLD), gateway.lines(&format!("no longer so: {FOLD}"))), (2, 1), "its end once as well");
     assert_eq!(gateway.usage("acme").await["apiCalls"], calls);
 
     fill(&disk, &gateway).await;

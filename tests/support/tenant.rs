@@ -48,6 +48,11 @@ impl TestTenant {
         self.limit("max_bandwidth", max.to_string())
     }
 
+    /// Users, projects or storage: a key of the plan and its value as TOML.
+    pub fn most(self, key: &'static str, value: impl ToString) -> Self {
+        self.limit(key, value.to_string())
+    }
+
     /// Another member of the request that creates it, such as `customDomain` or `upstream`.
     pub fn with(mut self, member: &str, value: impl Into<serde_json::Value>) -> Self {
         self.extra.insert(member.to_owned(), value.into());
