@@ -18,14 +18,15 @@ fn plan() -> Plan {
         name: "pro".to_owned(),
         price_monthly: Money(9_900),
         price_yearly: Money(99_000),
-        limits: Limits { max_api_calls: Some(100_000), ..Limits::default() },
+        limits: Limits { max_api_calls: Some(u64::MAX >> 1), max_bandwidth: Some(u64::MAX >> 1), ..Limits::default() },
         rate: Some(Rate { per_second: 500, burst: 1_000 }),
         concurrency: Some(256),
         overage: Overage::Block,
     }
 }
 
-fn tenant(number: usize) -> Tenant {
+/// One of many.
+pub fn tenant(number: usize) -> Tenant {
     let now = SystemClock.now();
     Tenant {
         id: TenantId::new(now),
@@ -51,7 +52,8 @@ fn slug(number: usize) -> String {
     format!("tenant-{number}")
 }
 
-fn directory() -> Directory {
+/// One without tenants.
+pub fn directory() -> Directory {
     Directory::new(DirectorySettings {
         base_domain: Host::parse("example.com").unwrap(),
         custom_domains: true,

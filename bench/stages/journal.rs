@@ -17,17 +17,17 @@ const TENANTS: usize = 10_000;
 const CLAIMED: usize = 1_000;
 
 /// A journal on this machine's disk, and the folder that goes with it.
-fn journal(runtime: &Runtime) -> (Arc<Journal>, TempDir) {
+pub fn journal(runtime: &Runtime) -> (Arc<Journal>, Embedded, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let store = Embedded::open(&folder.path().join("data")).unwrap();
     let opened = runtime.block_on(Journal::open(&folder.path().join("journal"), &store, SystemClock.now()));
-    (opened.unwrap(), folder)
+    (opened.unwrap(), store, folder)
 }
 
 /// A slot that is there, slots that are not, and one whole call.
 pub fn bench(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let (journal, _folder) = journal(&runtime);
+    let (journal, _store, _folder) = journal(&runtime);
     let now = SystemClock.now();
     let today = now.day();
     let tenants: Vec<TenantId> = (0..TENANTS).map(|_| TenantId::new(now)).collect();
@@ -50,9 +50,9 @@ pub fn bench(criterion: &mut Criterion) {
     group.bench_function("rows of 10,000 tenants", |bencher| bencher.iter(|| black_box(journal.rows().len())));
     group.throughput(Throughput::Elements(CLAIMED as u64)).sample_size(20);
     group.bench_function("slot, claimed", |bencher| {
-        let claim = |(journal, folder): (Arc<Journal>, TempDir)| {
+        let claim = |(journal, store, folder): (Arc<Journal>, Embedded, TempDir)| {
             tenants[..CLAIMED].iter().for_each(|tenant| drop(journal.slot(black_box(*tenant), today).unwrap()));
-            (journal, folder)
+            (journal, store, folder)
         };
         bencher.iter_batched(|| self::journal(&runtime), claim, BatchSize::PerIteration);
     });

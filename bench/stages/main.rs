@@ -9,8 +9,18 @@ mod framing;
 mod headers;
 mod journal;
 mod limits;
+mod metering;
 
 use criterion::{criterion_group, criterion_main};
 
-criterion_group!(stages, framing::bench, headers::bench, directory::bench, limits::bench, journal::bench, access_log::bench);
+criterion_group!(
+    stages,
+    framing::bench,
+    headers::bench,
+    directory::bench,
+    limits::bench,
+    journal::bench,
+    metering::bench,
+    access_log::bench
+);
 criterion_main!(stages);
