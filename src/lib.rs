@@ -6,7 +6,7 @@
 //! that runs up or across.
 //!
 //! ```text
-//! 0 model, clock, shutdown                   pure data and time; no I/O in model
+//! 0 model, message, clock, shutdown          pure data and time; no I/O in model and message
 //! 1 config, observe                          parsed once, into types that cannot be wrong; logs and metrics
 //! 2 store                                    the only folder that names the database
 //! 3 limits metering access tls upstream      one noun each; they return decisions as data
@@ -41,6 +41,7 @@ pub mod clock;
 pub mod config;
 pub mod jobs;
 pub mod limits;
+pub mod message;
 pub mod metering;
 pub mod model;
 pub mod observe;

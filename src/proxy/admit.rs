@@ -2,17 +2,17 @@
 
 use std::net::IpAddr;
 
-use http::header::{CONTENT_LENGTH, HOST};
-use http::{HeaderMap, HeaderValue, Method, Request, Version};
+use http::{Method, Version};
 use ipnet::IpNet;
 
 use super::context::Exchange;
 use super::framing::Violation;
 use super::refusal::Refusal;
 use crate::access::is_forwarded;
+use crate::message::{Fields, Name};
 
 /// Refuses what is malformed, ambiguous or too large; sets `Host` where HTTP/2 put it elsewhere.
-pub fn admit<B>(exchange: &mut Exchange, request: &mut Request<B>) -> Result<(), Refusal> {
+pub fn admit(exchange: &mut Exchange, fields: &mut Fields) -> Result<(), Refusal> {
     if let Some(violation) = exchange.connection.framing.as_ref().and_then(|framing| framing.violation_of(exchange.index)) {
         return Err(match violation {
             Violation::BadRequest(reason) => Refusal::BadRequest(reason),
@@ -20,22 +20,22 @@ pub fn admit<B>(exchange: &mut Exchange, request: &mut Request<B>) -> Result<(),
             Violation::HeadersTooLarge => Refusal::HeadersTooLarge,
         });
     }
-    if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+    if matches!(exchange.method, Method::CONNECT | Method::TRACE) {
         return Err(Refusal::MethodNotAllowed);
     }
     let limits = &exchange.worker.config.limits;
-    if request.version() == Version::HTTP_2 {
-        check_size(request, limits.max_header_bytes, limits.max_headers)?;
-        settle_authority(request)?;
-    } else if !request.headers().contains_key(HOST) {
+    if exchange.version == Version::HTTP_2 {
+        check_size(exchange, fields, limits.max_header_bytes, limits.max_headers)?;
+        settle_authority(exchange, fields)?;
+    } else if !fields.has(Name::Host) {
         return Err(Refusal::BadRequest("no Host"));
     }
-    let declared = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let declared = fields.get(Name::ContentLength).and_then(|value| std::str::from_utf8(value).ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > limits.max_body) {
         return Err(Refusal::BodyTooLarge { limit: limits.max_body });
     }
     if exchange.connection.trusted {
-        let client = client_of(request.headers(), exchange.connection.peer, &exchange.worker.config.listen.trusted_proxies);
+        let client = client_of(fields, exchange.connection.peer, &exchange.worker.config.listen.trusted_proxies);
         let is_known = exchange.connection.peer_is_known;
         (exchange.client, exchange.client_is_known) = client.map_or_else(|proxy| (proxy, false), |client| (client, is_known));
     }
@@ -43,48 +43,45 @@ pub fn admit<B>(exchange: &mut Exchange, request: &mut Request<B>) -> Result<(),
 }
 
 /// The limits that the framing guard keeps on HTTP/1.1.
-fn check_size<B>(request: &Request<B>, max_octets: usize, max_fields: usize) -> Result<(), Refusal> {
-    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+fn check_size(exchange: &Exchange, fields: &Fields, max_octets: usize, max_fields: usize) -> Result<(), Refusal> {
+    let target = exchange.uri.path_and_query().map_or(0, |target| target.as_str().len());
     if target > max_octets {
         return Err(Refusal::UriTooLong);
     }
-    let fields = request.headers();
     // As they would be written in HTTP/1.1, with colon, space and line end.
-    let octets: usize = fields.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let octets: usize = fields.iter().map(|field| field.text.len() + field.value.len() + 4).sum();
     if fields.len() > max_fields || target + octets > max_octets { Err(Refusal::HeadersTooLarge) } else { Ok(()) }
 }
 
 /// HTTP/2 names the authority in `:authority`, or in one `Host`, or in both alike (RFC 9113, section 8.3.1).
-fn settle_authority<B>(request: &mut Request<B>) -> Result<(), Refusal> {
-    let mut hosts = request.headers().get_all(HOST).iter();
-    let (host, second) = (hosts.next(), hosts.next());
-    if second.is_some() {
+fn settle_authority(exchange: &Exchange, fields: &mut Fields) -> Result<(), Refusal> {
+    if fields.all(Name::Host).count() > 1 {
         return Err(Refusal::BadRequest("more than one Host"));
     }
-    match (request.uri().authority(), host) {
-        (None, None) => Err(Refusal::BadRequest("no Host")),
-        (None, Some(_)) => Ok(()),
-        (Some(authority), _) if authority.as_str().contains('@') => Err(Refusal::BadRequest("user information in the authority")),
-        (Some(authority), Some(host)) if authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes()) => Ok(()),
-        (Some(_), Some(_)) => Err(Refusal::BadRequest("the Host differs from the authority")),
-        (Some(authority), None) => {
-            let value = HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::BadRequest("bad authority"))?;
-            request.headers_mut().insert(HOST, value);
-            Ok(())
-        }
+    let unsaid = match (exchange.uri.authority(), fields.get(Name::Host)) {
+        (None, None) => return Err(Refusal::BadRequest("no Host")),
+        (None, Some(_)) => None,
+        (Some(authority), _) if authority.as_str().contains('@') => return Err(Refusal::BadRequest("user information in the authority")),
+        (Some(authority), Some(host)) if authority.as_str().as_bytes().eq_ignore_ascii_case(host) => None,
+        (Some(_), Some(_)) => return Err(Refusal::BadRequest("the Host differs from the authority")),
+        (Some(authority), None) => Some(authority),
+    };
+    if let Some(authority) = unsaid {
+        fields.push(Name::Host, authority.as_str());
     }
+    Ok(())
 }
 
 /// The last address in `X-Forwarded-For` that no trusted proxy is at; the peer where nobody is behind it. `Err` is the
 /// proxy that does not tell who is behind it, or does so in a way that is not read: it may be anyone.
-fn client_of(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> Result<IpAddr, IpAddr> {
+fn client_of(fields: &Fields, peer: IpAddr, trusted: &[IpNet]) -> Result<IpAddr, IpAddr> {
     let mut client = peer;
-    let mut hops = headers.get_all("x-forwarded-for").iter().rev().peekable();
-    if hops.peek().is_none() && is_forwarded(headers) {
+    let mut hops = fields.all(Name::XForwardedFor).rev().peekable();
+    if hops.peek().is_none() && is_forwarded(fields.iter().map(|field| field.text)) {
         return Err(peer);
     }
     for value in hops {
-        for item in value.to_str().unwrap_or_default().rsplit(',') {
+        for item in std::str::from_utf8(value).unwrap_or_default().rsplit(',') {
             client = address_of(item.trim()).ok_or(client)?;
             if !trusted.iter().any(|network| network.contains(&client)) {
                 return Ok(client);
@@ -111,11 +108,11 @@ mod tests {
     fn the_client_is_the_last_address_that_no_trusted_proxy_is_at() {
         let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap(), "127.0.0.0/8".parse().unwrap()];
         let client = |fields: &[&str]| {
-            let mut headers = HeaderMap::new();
+            let mut head = Fields::new();
             for field in fields {
-                headers.append("x-forwarded-for", HeaderValue::from_str(field).unwrap());
+                head.push(Name::XForwardedFor, field);
             }
-            client_of(&headers, "127.0.0.1".parse().unwrap(), &trusted)
+            client_of(&head, "127.0.0.1".parse().unwrap(), &trusted)
                 .map_or_else(|proxy| format!("behind {proxy}"), |client| client.to_string())
         };
         assert_eq!(client(&[]), "127.0.0.1");

@@ -15,7 +15,7 @@ use tokio::time::{Sleep, sleep};
 use super::context::Exchange;
 use super::headers::strip_trailers;
 use super::inbound::{Inbound, InboundError};
-use super::reports::strip_reports;
+use super::reports::strip_reports_of;
 use super::reserve::{Meter, Ticket};
 use crate::observe::Owner;
 use crate::upstream::{BodyError, UpstreamBody};
@@ -177,7 +177,7 @@ impl Body for AppBody {
                     this.exchange.bytes_out += data.len() as u64;
                 } else if let Some(trailers) = frame.trailers_mut() {
                     strip_trailers(trailers);
-                    strip_reports(trailers);
+                    strip_reports_of(trailers);
                 }
                 // hyper asks for no more once the length is reached, though trailers may follow.
                 let has_length = this.exchange.version != Version::HTTP_2 && this.upstream.size_hint().exact() == Some(0);

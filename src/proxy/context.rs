@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderValue, Method, Uri, Version};
+use http::{Method, Uri, Version};
 
 use super::body::Inflow;
 use super::connection::Connection;
@@ -76,7 +76,7 @@ pub struct Exchange {
     /// The tenant, once it is known.
     pub tenant: Option<Arc<TenantRuntime>>,
     /// `RateLimit`, as it stood when this request was let in or refused.
-    pub rate_limit: Option<HeaderValue>,
+    pub rate_limit: Option<String>,
     /// How it was answered.
     pub outcome: Outcome,
     /// The body from the client.
@@ -102,24 +102,25 @@ pub struct Outcome {
 
 impl Exchange {
     /// Begins with a request whose head has arrived.
-    pub fn begin<B>(worker: &Rc<Worker>, connection: &Rc<Connection>, request: &http::Request<B>, side: Option<Rc<Side>>) -> Box<Self> {
+    pub fn begin(worker: Rc<Worker>, connection: Rc<Connection>, head: (Method, Uri, Version), side: Option<Rc<Side>>) -> Box<Self> {
+        let (method, uri, version) = head;
         let index = connection.requests.get();
         connection.requests.set(index + 1);
         connection.open.set(connection.open.get() + 1);
         let time = worker.clock.now();
         Box::new(Self {
-            worker: Rc::clone(worker),
-            connection: Rc::clone(connection),
+            client: connection.peer,
+            worker,
+            connection,
             index,
             started: instant(),
             time,
             id: RequestId::at(time),
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            version: request.version(),
+            method,
+            uri,
+            version,
             side,
             host: None,
-            client: connection.peer,
             client_is_known: true,
             facts: None,
             tenant: None,

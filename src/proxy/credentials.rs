@@ -2,14 +2,10 @@
 
 use std::sync::Arc;
 
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName, HeaderValue};
-
 use crate::access::{is_gatehouse_key, key_hash};
+use crate::message::{Fields, Name};
 use crate::model::{ApiKey, Millis};
 use crate::tenancy::Directory;
-
-static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// What a request shows of gatehouse's own credentials.
 #[derive(Debug, Clone)]
@@ -23,8 +19,8 @@ pub enum Presented {
 }
 
 /// Looks up the key that a request shows.
-pub fn presented(headers: &HeaderMap, directory: &Directory, now: Millis) -> Presented {
-    let mut keys = keys_in(headers);
+pub fn presented(fields: &Fields, directory: &Directory, now: Millis) -> Presented {
+    let mut keys = keys_in(fields);
     let Some(text) = keys.next() else { return Presented::Nothing };
     if keys.any(|other| other != text) {
         return Presented::Wrong;
@@ -36,34 +32,29 @@ pub fn presented(headers: &HeaderMap, directory: &Directory, now: Millis) -> Pre
 }
 
 /// Takes gatehouse's own keys off; what belongs to the app stays.
-pub fn remove_keys(headers: &mut HeaderMap) {
-    for name in [&AUTHORIZATION, &X_API_KEY] {
-        if !headers.get_all(name).iter().any(|value| key_in(name, value).is_some()) {
-            continue;
-        }
-        let kept: Vec<HeaderValue> = headers.get_all(name).iter().filter(|value| key_in(name, value).is_none()).cloned().collect();
-        headers.remove(name);
-        for value in kept {
-            headers.append(name, value);
-        }
+pub fn remove_keys(fields: &mut Fields) {
+    if fields.has(Name::Authorization) || fields.has(Name::XApiKey) {
+        fields.retain(|field| key_in(field.name, field.value).is_none());
     }
 }
 
-fn keys_in(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let of = |name: &'static HeaderName| headers.get_all(name).iter().filter_map(move |value| key_in(name, value));
-    of(&AUTHORIZATION).chain(of(&X_API_KEY))
+fn keys_in(fields: &Fields) -> impl Iterator<Item = &str> {
+    let of = |name| fields.all(name).filter_map(move |value| key_in(name, value));
+    of(Name::Authorization).chain(of(Name::XApiKey))
 }
 
-/// The key in a field value, right or wrong; the scheme's name has no case (RFC 9110, section 11.1).
-fn key_in<'v>(name: &HeaderName, value: &'v HeaderValue) -> Option<&'v str> {
-    let text = value.to_str().ok()?.trim();
-    let text = if *name == AUTHORIZATION {
-        let (scheme, key) = text.split_once([' ', '\t'])?;
-        Some(key.trim_start()).filter(|_| scheme.eq_ignore_ascii_case("bearer"))?
-    } else {
-        text
+/// The key in a field, right or wrong; the scheme's name has no case (RFC 9110, section 11.1).
+fn key_in(name: Name, value: &[u8]) -> Option<&str> {
+    let text = || std::str::from_utf8(value).ok().map(str::trim);
+    let key = match name {
+        Name::XApiKey => text()?,
+        Name::Authorization => {
+            let (scheme, key) = text()?.split_once([' ', '\t'])?;
+            Some(key.trim_start()).filter(|_| scheme.eq_ignore_ascii_case("bearer"))?
+        }
+        _ => return None,
     };
-    is_gatehouse_key(text).then_some(text)
+    is_gatehouse_key(key).then_some(key)
 }
 
 #[cfg(test)]
@@ -72,13 +63,13 @@ mod tests {
 
     #[test]
     fn only_gatehouse_keys_are_taken_off() {
-        let mut headers = HeaderMap::new();
-        headers.append(AUTHORIZATION, HeaderValue::from_static("Basic YTpi"));
-        headers.append(AUTHORIZATION, HeaderValue::from_static("bearer  gh_live_x"));
-        headers.append(&X_API_KEY, HeaderValue::from_static("gh_test_y"));
-        assert_eq!(keys_in(&headers).collect::<Vec<_>>(), ["gh_live_x", "gh_test_y"]);
-        remove_keys(&mut headers);
-        assert_eq!(headers.get_all(AUTHORIZATION).iter().collect::<Vec<_>>(), ["Basic YTpi"]);
-        assert!(!headers.contains_key(&X_API_KEY));
+        let mut fields = Fields::new();
+        fields.push(Name::Authorization, "Basic YTpi");
+        fields.push(Name::Authorization, "bearer  gh_live_x");
+        fields.push(Name::XApiKey, "gh_test_y");
+        assert_eq!(keys_in(&fields).collect::<Vec<_>>(), ["gh_live_x", "gh_test_y"]);
+        remove_keys(&mut fields);
+        assert_eq!(fields.all(Name::Authorization).collect::<Vec<_>>(), [b"Basic YTpi"]);
+        assert!(!fields.has(Name::XApiKey));
     }
 }

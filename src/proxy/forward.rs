@@ -4,48 +4,31 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONNECTION, HOST, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::StatusCode;
 
 use super::body::{BodyFault, ClientBody};
 use super::context::Exchange;
 use super::credentials::remove_keys;
-use super::headers::{Forwarding, forwarded_for, strip_request};
-use super::inbound::{Inbound, InboundError};
+use super::headers::{Forwarding, append_via, forwarded_for, strip_request, trace};
+use super::inbound::{InboundError, Incoming};
 use super::interim::Interim;
 use super::refusal::Refusal;
 use super::reserve::Ticket;
 use super::settle::answered;
+use super::site::Introduction;
 use crate::clock::instant;
+use crate::message::{Fields, Name};
 use crate::observe::Owner;
-use crate::upstream::{SendError, Target, UpstreamBody, grpc_timeout};
-
-const X_TENANT_ID: HeaderName = HeaderName::from_static("x-tenant-id");
-const X_TENANT_SLUG: HeaderName = HeaderName::from_static("x-tenant-slug");
-const X_TENANT_PLAN: HeaderName = HeaderName::from_static("x-tenant-plan");
-const X_TENANT_FEATURES: HeaderName = HeaderName::from_static("x-tenant-features");
-/// Also on every response.
-pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Fields that are added below.
-const ADDED: usize = 12;
+use crate::tenancy::Facts;
+use crate::upstream::{Request, Response, SendError, Target, grpc_timeout};
 
 /// Sends the request; a call that could not be delivered gives its place back.
-pub async fn forward(
-    exchange: &mut Exchange,
-    ticket: &Ticket,
-    request: Request<Inbound>,
-) -> Result<Response<UpstreamBody<ClientBody>>, Refusal> {
+pub async fn forward(exchange: &mut Exchange, ticket: &Ticket, request: Box<Request<ClientBody>>) -> Result<Response<ClientBody>, Refusal> {
     let facts = ticket.facts();
-    let (mut parts, incoming) = request.into_parts();
-    edit(exchange, ticket, &mut parts.headers);
-    let limits = &exchange.worker.config.limits;
-    let patience = limits.idle_timeout.max(deadline_of(&parts.headers, &facts.targets));
-    let body = ClientBody::new(incoming, ticket.another_meter(), Rc::clone(&exchange.inflow), limits.max_body, patience);
     let first = ticket.tenant().turn(facts);
     let sent = instant();
-    let request = Request::from_parts(parts, body);
-    let interim = Interim::of(exchange, &request);
-    let outcome = exchange.worker.pool.send(&facts.targets, first, request, ticket.progress(), &|head| interim.forward(head)).await;
+    let interim = Interim::of(exchange, &request.fields);
+    let outcome = exchange.worker.pool.send(&facts.targets, first, *request, ticket.progress(), &|head| interim.forward(head)).await;
     interim.are_sent().await;
     exchange.upstream = Some(instant().saturating_duration_since(sent));
     let mut response = outcome.map_err(|error| refusal_of(exchange, &error)).inspect_err(|refusal| {
@@ -58,54 +41,90 @@ pub async fn forward(
     check_switch(exchange, response)
 }
 
+/// The request as the upstream is to get it; in a box, so that no future has to hold it.
+pub fn outgoing(exchange: &Exchange, ticket: &Ticket, incoming: Incoming) -> Box<Request<ClientBody>> {
+    let Incoming { mut fields, body, .. } = incoming;
+    edit(exchange, ticket, &mut fields);
+    let limits = &exchange.worker.config.limits;
+    let patience = limits.idle_timeout.max(deadline_of(&fields, &ticket.facts().targets));
+    let body = ClientBody::new(body, ticket.another_meter(), Rc::clone(&exchange.inflow), limits.max_body, patience);
+    Box::new(Request { method: exchange.method.clone(), uri: exchange.uri.clone(), fields, body })
+}
+
 /// How long a client of gRPC says that the whole call may take, so that it may be silent as long between its messages. It counts
 /// only for apps that can speak gRPC: others shall not wait longer for a body because somebody says so.
-fn deadline_of(headers: &HeaderMap, targets: &[Arc<Target>]) -> Duration {
-    let timeout = if targets.iter().any(|target| target.is_http2()) { grpc_timeout(headers) } else { None };
+fn deadline_of(fields: &Fields, targets: &[Arc<Target>]) -> Duration {
+    let timeout = if targets.iter().any(|target| target.is_http2()) { grpc_timeout(fields) } else { None };
     timeout.unwrap_or_default()
 }
 
 /// Over HTTP/2 every 2xx says that there is a tunnel now (RFC 8441, section 5), so that only a 101 may become one.
 fn check_switch<B>(exchange: &Exchange, response: Response<B>) -> Result<Response<B>, Refusal> {
     let Some(side) = exchange.side.as_ref().filter(|side| side.asked_for_websocket()) else { return Ok(response) };
-    let is_good = match response.status() {
-        StatusCode::SWITCHING_PROTOCOLS => side.accepts(response.headers()),
+    let is_good = match response.status {
+        StatusCode::SWITCHING_PROTOCOLS => side.accepts(&response.fields),
         status => !status.is_success(),
     };
     if is_good { Ok(response) } else { Err(Refusal::NotSwitched) }
 }
 
 /// Takes off what must not cross and puts on what the gateway says.
-fn edit(exchange: &Exchange, ticket: &Ticket, headers: &mut HeaderMap) {
-    let connection = &exchange.connection;
-    // Once, instead of at each power of two on the way.
-    headers.reserve(ADDED);
-    let host = headers.get(HOST).cloned();
-    strip_request(headers, connection.trusted);
-    remove_keys(headers);
+fn edit(exchange: &Exchange, ticket: &Ticket, fields: &mut Fields) {
+    let trusted = exchange.connection.trusted;
+    strip_request(fields, trusted);
+    remove_keys(fields);
     if exchange.asked_for_websocket() {
-        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        fields.set(Name::Connection, "Upgrade");
+        fields.set(Name::Upgrade, "websocket");
     }
-    let labels = ticket.facts().labels();
-    headers.insert(X_TENANT_ID, labels.id.clone());
-    headers.insert(X_TENANT_SLUG, labels.slug.clone());
-    headers.insert(X_TENANT_PLAN, labels.plan.clone());
-    if let Some(features) = &labels.features {
-        headers.insert(X_TENANT_FEATURES, features.clone());
-    }
-    headers.insert(X_REQUEST_ID, exchange.id.value());
+    introduce(exchange, ticket.facts(), fields);
+    fields.push(Name::XRequestId, exchange.id.as_str());
     let mut random = [0_u8; 24];
     fastrand::fill(&mut random);
+    trace(fields, trusted, &random);
+    append_via(fields, exchange.version);
+}
+
+/// Says who the tenant is and where the request came from. Where the peer speaks for itself that is the same each time, and is
+/// remembered with the host.
+fn introduce(exchange: &Exchange, facts: &Arc<Facts>, fields: &mut Fields) {
+    let connection = &exchange.connection;
+    let mut memory = connection.memory.borrow_mut();
+    match &mut *memory {
+        Some(memory) if !connection.trusted => {
+            if memory.introduction.as_ref().is_none_or(|said| !Arc::ptr_eq(&said.facts, facts)) {
+                let mut said = Fields::new();
+                say(exchange, facts, &memory.field, &mut said);
+                // A copy takes no more room than it needs.
+                memory.introduction = Some(Introduction { facts: Arc::clone(facts), fields: said.clone() });
+            }
+            if let Some(said) = &memory.introduction {
+                fields.extend(&said.fields);
+            }
+        }
+        _ => {
+            // A copy, because what it is written into is what it is read from.
+            let host = fields.get(Name::Host).map(<[u8]>::to_vec).unwrap_or_default();
+            say(exchange, facts, &host, fields);
+        }
+    }
+}
+
+fn say(exchange: &Exchange, facts: &Facts, host: &[u8], fields: &mut Fields) {
+    let (labels, connection) = (facts.labels(), &exchange.connection);
+    fields.push(Name::XTenantId, &labels.id);
+    fields.push(Name::XTenantSlug, &labels.slug);
+    fields.push(Name::XTenantPlan, &labels.plan);
+    if let Some(features) = &labels.features {
+        fields.push(Name::XTenantFeatures, features);
+    }
     let forwarding = Forwarding {
         peer: connection.peer,
         trusted: connection.trusted,
         proto: connection.listener.name(),
-        host: host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default(),
-        version: exchange.version,
-        random,
+        host: std::str::from_utf8(host).unwrap_or_default(),
     };
-    forwarded_for(headers, &forwarding);
+    forwarded_for(fields, &forwarding);
 }
 
 /// What the client is told; where the upstream is to blame, the log is told where it is and what went wrong there.

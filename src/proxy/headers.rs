@@ -1,39 +1,68 @@
 //! Header hygiene: which fields cross the gateway, and what it says about the client on the way up.
 //!
-//! Everything is a pure function on a header map. What it promises: after [`strip_request`] and [`strip_trailers`] no spelling
-//! of a reserved name is left (servers that turn names into variables read `-`, `_` and `.` alike), no hop-by-hop field
-//! crosses, and only trusted peers can say who is behind them.
+//! Everything is a pure function on the fields of a message. What it promises: after [`strip_request`] and
+//! [`strip_trailers`] no spelling of a reserved name is left (servers that turn names into variables read `-`, `_` and `.`
+//! alike), no hop-by-hop field crosses, and only trusted peers can say who is behind them.
 
 mod forwarded;
 #[cfg(test)]
 mod tests;
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::HeaderMap;
 
-pub use forwarded::{Forwarding, forwarded_for};
+use crate::message::{Field, Fields, Name};
+
+pub use forwarded::{Forwarding, append_via, forwarded_for, trace};
 
 /// Names that only the gateway may say.
-const RESERVED: [&str; 7] =
-    ["x-tenant-id", "x-tenant-slug", "x-tenant-plan", "x-tenant-features", "x-user-id", "x-user-roles", "x-request-id"];
+const fn is_reserved(name: Name) -> bool {
+    matches!(
+        name,
+        Name::XTenantId
+            | Name::XTenantSlug
+            | Name::XTenantPlan
+            | Name::XTenantFeatures
+            | Name::XUserId
+            | Name::XUserRoles
+            | Name::XRequestId
+    )
+}
 
-/// Forwarding fields outside of the `x-forwarded-` family.
-const FORWARDING: [&str; 4] = ["forwarded", "x-real-ip", "traceparent", "tracestate"];
+/// Fields by which proxies say who is behind them, and to which trace a request belongs.
+const fn is_forwarding(name: Name) -> bool {
+    matches!(
+        name,
+        Name::XForwarded
+            | Name::XForwardedFor
+            | Name::XForwardedHost
+            | Name::XForwardedProto
+            | Name::Forwarded
+            | Name::XRealIp
+            | Name::Traceparent
+            | Name::Tracestate
+    )
+}
 
 /// RFC 9110, section 7.6.1, and what is used like these. Transfer-Encoding is written anew by whoever sends the message on.
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-    "http2-settings",
-];
+const fn is_hop_by_hop(name: Name) -> bool {
+    matches!(
+        name,
+        Name::Connection
+            | Name::KeepAlive
+            | Name::ProxyConnection
+            | Name::ProxyAuthenticate
+            | Name::ProxyAuthorization
+            | Name::Te
+            | Name::TransferEncoding
+            | Name::Upgrade
+            | Name::Http2Settings
+    )
+}
 
 /// Fields that are not removed because a client names them in Connection: the request would mean something else without them.
-const NEVER_NOMINATED: [HeaderName; 3] = [header::HOST, header::CONTENT_LENGTH, header::CONTENT_TYPE];
+const fn is_never_nominated(name: Name) -> bool {
+    matches!(name, Name::Host | Name::ContentLength | Name::ContentType)
+}
 
 /// Fields that frame, route or authenticate a message, which a trailer must not do (RFC 9110, section 6.5.1).
 const NOT_IN_TRAILERS: [&str; 29] = [
@@ -68,112 +97,76 @@ const NOT_IN_TRAILERS: [&str; 29] = [
     "www-authenticate",
 ];
 
-/// Where a key may be, which no spelling of may carry past the gateway.
-const API_KEY: &str = "x-api-key";
-
-/// Whether `name` is, in any spelling, one that only the gateway may say.
-pub fn is_reserved(name: &str) -> bool {
-    matches!(name.as_bytes().first(), Some(b'x' | b'X')) && RESERVED.iter().any(|reserved| is_spelling_of(name, reserved))
-}
-
 /// The tenants that a client claims to be: every occurrence of `X-Tenant-Id`. To be looked at before [`strip_request`].
-pub fn tenant_claims(headers: &HeaderMap) -> impl Iterator<Item = &HeaderValue> {
-    headers.get_all("x-tenant-id").iter()
+pub fn tenant_claims(fields: &Fields) -> impl Iterator<Item = &[u8]> {
+    fields.all(Name::XTenantId)
 }
 
 /// Takes off what must not reach the upstream: fields named in Connection, hop-by-hop fields (only `TE: trailers` stays),
 /// reserved names, and the forwarding fields of peers that are not `trusted`. A trusted peer's stay in their proper spelling.
-pub fn strip_request(headers: &mut HeaderMap, trusted: bool) {
-    let wants_trailers = headers.contains_key(header::TE) && takes_trailers(headers);
-    remove_nominated(headers);
-    remove_where(headers, |name| match name.as_bytes().first() {
-        Some(b'x') => is_reserved(name) || is_forwarding(name, trusted),
-        Some(b'f' | b't') => is_hop_by_hop(name) || is_forwarding(name, trusted),
-        Some(b'c' | b'k' | b'p' | b'u' | b'h') => is_hop_by_hop(name),
-        _ => false,
+pub fn strip_request(fields: &mut Fields, trusted: bool) {
+    let wants_trailers = list_items(fields, Name::Te).any(|item| item.eq_ignore_ascii_case(b"trailers"));
+    let nominated = nominated(fields);
+    fields.retain(|field| {
+        let is_unwanted = match field.name {
+            Name::Other => is_unwanted_spelling(Name::spelt(field.text)),
+            name => is_reserved(name) || is_hop_by_hop(name) || (!trusted && is_forwarding(name)),
+        };
+        !is_unwanted && !is_nominated(&nominated, field)
     });
     if wants_trailers {
-        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        fields.push(Name::Te, "trailers");
         // Who sends TE has to name it (RFC 9110, section 10.1.4).
-        headers.insert(header::CONNECTION, HeaderValue::from_static("TE"));
+        fields.push(Name::Connection, "TE");
     }
+}
+
+/// Of a name that is written in another way than its own.
+const fn is_unwanted_spelling(name: Name) -> bool {
+    is_reserved(name) || is_forwarding(name)
 }
 
 /// Takes hop-by-hop fields off a response, and those named in Connection. A 101 (`is_upgrade`) keeps its Upgrade, and its
 /// Connection says just that.
-pub fn strip_response(headers: &mut HeaderMap, is_upgrade: bool) {
-    let upgrade = headers.get(header::UPGRADE).filter(|_| is_upgrade).cloned();
-    remove_nominated(headers);
-    remove_where(headers, is_hop_by_hop);
-    if let Some(upgrade) = upgrade {
-        headers.insert(header::UPGRADE, upgrade);
-        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+pub fn strip_response(fields: &mut Fields, is_upgrade: bool) {
+    let nominated = nominated(fields);
+    fields.retain(|field| {
+        let stays = is_upgrade && field.name == Name::Upgrade;
+        (stays || !is_hop_by_hop(field.name)) && !is_nominated(&nominated, field)
+    });
+    if fields.has(Name::Upgrade) {
+        fields.push(Name::Connection, "upgrade");
     }
 }
 
 /// Takes off trailers, of either direction, what only a head may say; the rest may be forwarded.
 pub fn strip_trailers(trailers: &mut HeaderMap) {
-    remove_nominated(trailers);
-    remove_where(trailers, |name| {
-        is_reserved(name)
-            || is_hop_by_hop(name)
-            || is_forwarding(name, false)
-            || is_spelling_of(name, API_KEY)
-            || NOT_IN_TRAILERS.contains(&name)
+    let mut fields = Fields::from(&*trailers);
+    let nominated = nominated(&fields);
+    fields.retain(|field| {
+        let name = Name::spelt(field.text);
+        let is_unwanted = is_reserved(name)
+            || is_forwarding(name)
+            || is_hop_by_hop(field.name)
+            || name == Name::XApiKey
+            || NOT_IN_TRAILERS.iter().any(|unwanted| unwanted.as_bytes() == field.text);
+        !is_unwanted && !is_nominated(&nominated, field)
     });
-}
-
-/// `reserved` is in lower case, with `-` between its words.
-fn is_spelling_of(name: &str, reserved: &str) -> bool {
-    name.len() == reserved.len() && starts_with_spelling_of(name, reserved)
-}
-
-fn starts_with_spelling_of(name: &str, start: &str) -> bool {
-    let fold = |octet: u8| match octet {
-        b'_' | b'.' => b'-',
-        other => other.to_ascii_lowercase(),
-    };
-    name.len() >= start.len() && name.bytes().zip(start.bytes()).all(|(octet, wanted)| fold(octet) == wanted)
-}
-
-/// Whether a field says who is behind the peer. With `only_odd`, proper spellings are not counted.
-fn is_forwarding(name: &str, only_odd: bool) -> bool {
-    let found = starts_with_spelling_of(name, "x-forwarded-") || FORWARDING.iter().any(|known| is_spelling_of(name, known));
-    found && (!only_odd || name.contains(['_', '.']))
-}
-
-fn is_hop_by_hop(name: &str) -> bool {
-    HOP_BY_HOP.contains(&name)
-}
-
-fn takes_trailers(headers: &HeaderMap) -> bool {
-    list_items(headers, &header::TE).any(|item| item.eq_ignore_ascii_case(b"trailers"))
-}
-
-fn list_items<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h [u8]> {
-    headers.get_all(name).iter().flat_map(|value| value.as_bytes().split(|octet| *octet == b',').map(<[u8]>::trim_ascii))
-}
-
-/// Removes the fields that Connection names.
-fn remove_nominated(headers: &mut HeaderMap) {
-    if !headers.contains_key(header::CONNECTION) {
-        return;
+    if fields.len() < trailers.len() {
+        *trailers = fields.into_map();
     }
-    // Options that name no field, or one that goes anyway, are the common ones.
+}
+
+fn list_items(fields: &Fields, name: Name) -> impl Iterator<Item = &[u8]> {
+    fields.all(name).flat_map(|value| value.split(|octet| *octet == b',').map(<[u8]>::trim_ascii))
+}
+
+/// The fields that Connection names. Options that name no field, or one that goes anyway, are the common ones.
+fn nominated(fields: &Fields) -> Vec<Box<[u8]>> {
     let is_option = |item: &[u8]| [&b"keep-alive"[..], b"close", b"upgrade", b"te"].iter().any(|known| item.eq_ignore_ascii_case(known));
-    let nominated: Vec<HeaderName> = list_items(headers, &header::CONNECTION)
-        .filter(|item| !is_option(item))
-        .filter_map(|item| HeaderName::from_bytes(item).ok())
-        .filter(|name| !NEVER_NOMINATED.contains(name))
-        .collect();
-    for name in nominated {
-        headers.remove(name);
-    }
+    list_items(fields, Name::Connection).filter(|item| !is_option(item)).map(Box::from).collect()
 }
 
-fn remove_where(headers: &mut HeaderMap, is_unwanted: impl Fn(&str) -> bool) {
-    let unwanted: Vec<HeaderName> = headers.keys().filter(|name| is_unwanted(name.as_str())).cloned().collect();
-    for name in unwanted {
-        headers.remove(name);
-    }
+fn is_nominated(nominated: &[Box<[u8]>], field: Field<'_>) -> bool {
+    !is_never_nominated(field.name) && nominated.iter().any(|name| name.eq_ignore_ascii_case(field.text))
 }

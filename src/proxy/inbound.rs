@@ -7,14 +7,25 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 
 use super::http2::StreamBody;
+use crate::message::Fields;
+
+/// A request as the stages take it: what its exchange does not keep.
+pub struct Incoming {
+    /// What the head says.
+    pub fields: Fields,
+    /// What follows.
+    pub body: Inbound,
+    /// Where the connection will be, once it has switched (HTTP/1.1).
+    pub upgrade: Option<OnUpgrade>,
+}
 
 /// A request's body.
 pub enum Inbound {
     /// Over HTTP/1.1.
-    Http1(Incoming),
+    Http1(hyper::body::Incoming),
     /// Over HTTP/2.
     Http2(StreamBody),
     /// What a request for a WebSocket over HTTP/2 has: what follows it belongs to the tunnel.

@@ -5,14 +5,14 @@
 
 use std::future::poll_fn;
 
-use http::header::EXPECT;
-use http::{Request, Response, StatusCode, Version};
+use http::{Response, StatusCode, Version};
 
 use super::context::Exchange;
 use super::framing::FramingState;
 use super::headers::strip_response;
 use super::http2::Side;
 use super::reports::strip_reports;
+use crate::message::{Fields, Name};
 
 /// The way to the client of one request.
 pub struct Interim<'e> {
@@ -28,13 +28,13 @@ enum Way<'e> {
 
 impl<'e> Interim<'e> {
     /// For a request that is about to be sent.
-    pub fn of<B>(exchange: &'e Exchange, request: &Request<B>) -> Self {
+    pub fn of(exchange: &'e Exchange, fields: &Fields) -> Self {
         let way = match (&exchange.side, &exchange.connection.framing) {
             (Some(side), _) => Way::Http2(side),
             (None, Some(framing)) if exchange.version == Version::HTTP_11 => Way::Http1(framing),
             (None, _) => Way::None,
         };
-        Self { way, waits_for_100: request.headers().contains_key(EXPECT) }
+        Self { way, waits_for_100: fields.has(Name::Expect) }
     }
 
     /// Hands on one.
@@ -42,8 +42,10 @@ impl<'e> Interim<'e> {
         if interim.status() == StatusCode::CONTINUE && self.waits_for_100 {
             return;
         }
-        strip_response(interim.headers_mut(), false);
-        strip_reports(interim.headers_mut());
+        let mut fields = Fields::from(interim.headers());
+        strip_response(&mut fields, false);
+        strip_reports(&mut fields);
+        *interim.headers_mut() = fields.into_map();
         match self.way {
             Way::Http1(framing) => framing.inform(&interim),
             Way::Http2(side) => side.inform(interim),

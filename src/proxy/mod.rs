@@ -9,6 +9,7 @@
 
 mod accept;
 mod admit;
+mod answer;
 mod authorize;
 mod body;
 mod connection;
@@ -44,27 +45,32 @@ mod watch;
 mod worker;
 
 use std::convert::Infallible;
+use std::future::ready;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response};
+use futures_util::FutureExt;
+use futures_util::future::Either;
+use http::{Request, Response};
 use tokio::task::JoinError;
 
 use self::admit::admit;
+use self::answer::Answer;
 use self::authorize::authorize;
 use self::body::{AnswerBody, ClientBody};
 use self::connection::Connection;
 use self::context::{Exchange, Worker};
-use self::forward::forward;
+use self::forward::{forward, outgoing};
 use self::http2::Side;
-use self::inbound::Inbound;
+use self::inbound::{Inbound, Incoming};
 use self::redirect::redirect;
 use self::refusal::Refusal;
 use self::reserve::{Ticket, reserve};
 use self::resolve::resolve;
 use self::throttle::throttle;
 use self::tunnel::ClientEnd;
-use crate::upstream::UpstreamBody;
+use crate::message::Fields;
+use crate::upstream;
 
 pub use self::connection::Listener;
 pub use self::worker::{Shared, spawn_worker};
@@ -73,33 +79,42 @@ pub use self::worker::{Shared, spawn_worker};
 // It lives for one move; a box would cost every request an allocation.
 #[allow(clippy::large_enum_variant)]
 enum Way {
-    App(Ticket, Request<Inbound>),
+    App(Ticket, Incoming),
     TenantApi(Ticket, Bytes),
-    Redirect(HeaderValue),
+    Redirect(String),
 }
 
-/// One request of a connection, from its head to the head of its answer.
-async fn handle(
+/// One request of a connection, from its head to the head of its answer. What does not wait is done at once; the future is of
+/// what does, and is small.
+fn handle(
     worker: Rc<Worker>,
     connection: Rc<Connection>,
-    request: Request<Inbound>,
+    mut request: Request<Inbound>,
     side: Option<Rc<Side>>,
-) -> Result<Response<AnswerBody>, Infallible> {
-    let mut exchange = Exchange::begin(&worker, &connection, &request, side);
-    Ok(match enter(&mut exchange, request) {
-        Ok(Way::App(ticket, request)) => pass(exchange, ticket, request).await,
-        Ok(Way::TenantApi(ticket, answer)) => settle::own(exchange, ticket, answer),
-        Ok(Way::Redirect(location)) => settle::redirected(exchange, location),
-        Err(refusal) => settle::refused(exchange, &refusal),
-    })
+) -> impl Future<Output = Result<Response<AnswerBody>, Infallible>> {
+    let upgrade = tunnel::switching(&connection, &mut request);
+    let (parts, body) = request.into_parts();
+    let incoming = Incoming { fields: Fields::from(&parts.headers), body, upgrade };
+    let mut exchange = Exchange::begin(worker, connection, (parts.method, parts.uri, parts.version), side);
+    let answer = match enter(&mut exchange, incoming) {
+        Ok(Way::App(ticket, mut incoming)) => {
+            let end = ClientEnd::of(&exchange, &mut incoming);
+            let request = outgoing(&exchange, &ticket, incoming);
+            Either::Left(pass(exchange, ticket, request, end))
+        }
+        Ok(Way::TenantApi(ticket, answer)) => Either::Right(ready(settle::own(exchange, ticket, answer))),
+        Ok(Way::Redirect(location)) => Either::Right(ready(settle::redirected(exchange, &location))),
+        Err(refusal) => Either::Right(ready(settle::refused(exchange, &refusal))),
+    };
+    answer.map(|answer| Ok(answer.into_http()))
 }
 
-fn enter(exchange: &mut Exchange, mut request: Request<Inbound>) -> Result<Way, Refusal> {
-    admit(exchange, &mut request)?;
+fn enter(exchange: &mut Exchange, mut request: Incoming) -> Result<Way, Refusal> {
+    admit(exchange, &mut request.fields)?;
     if exchange.connection.listener.redirects(exchange.worker.config.tls.mode) {
-        return redirect(exchange, request.headers()).map(Way::Redirect);
+        return redirect(exchange, &request.fields).map(Way::Redirect);
     }
-    let (ticket, own) = let_in(exchange, request.headers()).inspect_err(|_| exchange.count_rejected())?;
+    let (ticket, own) = let_in(exchange, &request.fields).inspect_err(|_| exchange.count_rejected())?;
     Ok(match own {
         Some(answer) => Way::TenantApi(ticket, answer),
         None => Way::App(ticket, request),
@@ -107,8 +122,7 @@ fn enter(exchange: &mut Exchange, mut request: Request<Inbound>) -> Result<Way, 
 }
 
 /// To the app and back. Where the app's answer decides over a place of a gauge it is waited for though the client may leave.
-async fn pass(exchange: Box<Exchange>, ticket: Ticket, mut request: Request<Inbound>) -> Response<AnswerBody> {
-    let end = ClientEnd::of(&exchange, &mut request);
+async fn pass(exchange: Box<Exchange>, ticket: Ticket, request: Box<upstream::Request<ClientBody>>, end: Option<ClientEnd>) -> Answer {
     let (exchange, ticket, answer) = if ticket.is_counted() {
         match tokio::task::spawn_local(ask(exchange, ticket, request)).await.map_err(JoinError::try_into_panic) {
             Ok(asked) => asked,
@@ -128,17 +142,21 @@ async fn pass(exchange: Box<Exchange>, ticket: Ticket, mut request: Request<Inbo
     }
 }
 
-async fn ask(mut exchange: Box<Exchange>, ticket: Ticket, request: Request<Inbound>) -> (Box<Exchange>, Ticket, Answer) {
+async fn ask(
+    mut exchange: Box<Exchange>,
+    ticket: Ticket,
+    request: Box<upstream::Request<ClientBody>>,
+) -> (Box<Exchange>, Ticket, Answered) {
     let answer = forward(&mut exchange, &ticket, request).await;
     (exchange, ticket, answer)
 }
 
 /// The app's answer, or why there is none.
-type Answer = Result<Response<UpstreamBody<ClientBody>>, Refusal>;
+type Answered = Result<upstream::Response<ClientBody>, Refusal>;
 
 /// The stages that decide; none of them waits. For the tenant API, with its answer.
-fn let_in(exchange: &mut Exchange, headers: &HeaderMap) -> Result<(Ticket, Option<Bytes>), Refusal> {
-    let resolved = resolve(exchange, headers)?;
+fn let_in(exchange: &mut Exchange, fields: &Fields) -> Result<(Ticket, Option<Bytes>), Refusal> {
+    let resolved = resolve(exchange, fields)?;
     let authorized = authorize(exchange, resolved)?;
     let throttled = throttle(authorized)?;
     reserve(exchange, throttled)

@@ -1,22 +1,19 @@
 //! The field `RateLimit` (draft-ietf-httpapi-ratelimit-headers-11): what is left of the burst and of the day, and for how
 //! long. Its companion `RateLimit-Policy` is made when the tenant changes.
 
-use bytes::BytesMut;
-use http::HeaderValue;
-
 use super::refusal::seconds_until;
 use crate::limits::RateDecision;
 use crate::model::Millis;
 use crate::tenancy::Facts;
 
 /// `"burst";r=…;t=…, "day";r=…;t=…` as far as the plan has such limits and the numbers are known.
-pub fn rate_limit(facts: &Facts, rate: Option<RateDecision>, calls_left: Option<u64>, now: Millis) -> Option<HeaderValue> {
+pub fn rate_limit(facts: &Facts, rate: Option<RateDecision>, calls_left: Option<u64>, now: Millis) -> Option<String> {
     let burst = rate.zip(facts.plan.rate);
     let day = calls_left.filter(|_| facts.calls_per_day.is_some());
     if burst.is_none() && day.is_none() {
         return None;
     }
-    let mut text = BytesMut::with_capacity(56);
+    let mut text = String::with_capacity(56);
     if let Some((decision, rate)) = burst {
         let missing = rate.burst.saturating_sub(decision.remaining);
         let refill = u64::from(missing.div_ceil(rate.per_second.max(1)));
@@ -26,17 +23,17 @@ pub fn rate_limit(facts: &Facts, rate: Option<RateDecision>, calls_left: Option<
     if let Some(left) = day {
         item(&mut text, "\"day\"", left, seconds_until(now.day().next().start(), now));
     }
-    HeaderValue::from_maybe_shared(text.freeze()).ok()
+    Some(text)
 }
 
-fn item(text: &mut BytesMut, name: &str, left: u64, seconds: u64) {
+fn item(text: &mut String, name: &str, left: u64, seconds: u64) {
     if !text.is_empty() {
-        text.extend_from_slice(b", ");
+        text.push_str(", ");
     }
     let mut digits = itoa::Buffer::new();
-    text.extend_from_slice(name.as_bytes());
-    text.extend_from_slice(b";r=");
-    text.extend_from_slice(digits.format(left).as_bytes());
-    text.extend_from_slice(b";t=");
-    text.extend_from_slice(digits.format(seconds).as_bytes());
+    text.push_str(name);
+    text.push_str(";r=");
+    text.push_str(digits.format(left));
+    text.push_str(";t=");
+    text.push_str(digits.format(seconds));
 }

@@ -1,7 +1,5 @@
 //! The id of a request: 32 hexadecimal digits, a UUID of version 7 without hyphens, so that ids sort by time.
 
-use http::HeaderValue;
-
 use crate::model::Millis;
 
 /// `X-Request-Id`.
@@ -25,11 +23,5 @@ impl RequestId {
     pub fn as_str(&self) -> &str {
         // Hexadecimal digits are ASCII.
         std::str::from_utf8(&self.0).unwrap_or_default()
-    }
-
-    /// As a field value.
-    pub fn value(&self) -> HeaderValue {
-        // Hexadecimal digits are a valid field value.
-        HeaderValue::from_bytes(&self.0).unwrap_or(HeaderValue::from_static(""))
     }
 }

@@ -6,9 +6,6 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::HeaderMap;
-use http::header::HOST;
-
 use super::connection::Listener;
 use super::context::{Exchange, Worker};
 use super::credentials::{Presented, presented};
@@ -17,6 +14,7 @@ use super::refusal::Refusal;
 use super::site::{Remembered, Site};
 use crate::access::is_forwarded;
 use crate::config::HeaderAuth;
+use crate::message::{Fields, Name};
 use crate::model::Host;
 use crate::tenancy::TenantRuntime;
 
@@ -31,22 +29,22 @@ pub struct Resolved {
 }
 
 /// Finds the tenant.
-pub fn resolve(exchange: &mut Exchange, headers: &HeaderMap) -> Result<Resolved, Refusal> {
-    let site = locate(exchange, headers)?;
-    let presented = presented(headers, &exchange.worker.directory, exchange.time);
+pub fn resolve(exchange: &mut Exchange, fields: &Fields) -> Result<Resolved, Refusal> {
+    let site = locate(exchange, fields)?;
+    let presented = presented(fields, &exchange.worker.directory, exchange.time);
     match site {
         Site::Tenant(tenant) => {
             exchange.know(&tenant);
-            check_claims(&tenant, headers)?;
+            check_claims(&tenant, fields)?;
             Ok(Resolved { tenant, presented, vouched: false })
         }
-        Site::Api => named(exchange, headers, presented),
+        Site::Api => named(exchange, fields, presented),
     }
 }
 
 /// What the request's host leads to. Refuses hosts that do not belong to the connection's name, then unknown ones.
-pub fn locate(exchange: &mut Exchange, headers: &HeaderMap) -> Result<Site, Refusal> {
-    let field = headers.get(HOST).map(|host| host.as_bytes()).unwrap_or_default();
+pub fn locate(exchange: &mut Exchange, fields: &Fields) -> Result<Site, Refusal> {
+    let field = fields.get(Name::Host).unwrap_or_default();
     let generation = exchange.worker.directory.generation();
     if let Some(memory) = &*exchange.connection.memory.borrow()
         && memory.generation == generation
@@ -62,7 +60,7 @@ pub fn locate(exchange: &mut Exchange, headers: &HeaderMap) -> Result<Site, Refu
         check_name(exchange, &host, site.as_ref())?;
     }
     let site = site.ok_or(Refusal::TenantNotFound)?;
-    let memory = Remembered { field: field.into(), generation, host: Rc::from(host.as_str()), site: site.clone() };
+    let memory = Remembered { field: field.into(), generation, host: Rc::from(host.as_str()), site: site.clone(), introduction: None };
     *exchange.connection.memory.borrow_mut() = Some(memory);
     Ok(site)
 }
@@ -106,21 +104,21 @@ fn check_name(exchange: &Exchange, host: &Host, site: Option<&Site>) -> Result<(
 }
 
 /// On a tenant's own host, whoever says `X-Tenant-Id` must say this tenant.
-fn check_claims(tenant: &TenantRuntime, headers: &HeaderMap) -> Result<(), Refusal> {
-    let mut claims = tenant_claims(headers).peekable();
+fn check_claims(tenant: &TenantRuntime, fields: &Fields) -> Result<(), Refusal> {
+    let mut claims = tenant_claims(fields).peekable();
     if claims.peek().is_none() {
         return Ok(());
     }
     let facts = tenant.facts();
     let is_this = |claim: &[u8]| claim == facts.labels().id_text.as_bytes() || claim == facts.tenant.slug.as_str().as_bytes();
-    if claims.all(|claim| is_this(claim.as_bytes().trim_ascii())) {
+    if claims.all(|claim| is_this(claim.trim_ascii())) {
         return Ok(());
     }
     Err(Refusal::TenantMismatch("The field X-Tenant-Id names another tenant than this host; leave it out."))
 }
 
 /// The tenant on an api host: whose key it is, or (from trusted networks, where so configured) whom `X-Tenant-Id` names.
-fn named(exchange: &mut Exchange, headers: &HeaderMap, presented: Presented) -> Result<Resolved, Refusal> {
+fn named(exchange: &mut Exchange, fields: &Fields, presented: Presented) -> Result<Resolved, Refusal> {
     let worker = Rc::clone(&exchange.worker);
     let directory = &worker.directory;
     match &presented {
@@ -128,19 +126,19 @@ fn named(exchange: &mut Exchange, headers: &HeaderMap, presented: Presented) -> 
         Presented::Key(key) => {
             let tenant = directory.by_id(key.tenant_id).ok_or(Refusal::TenantNotFound)?;
             exchange.know(&tenant);
-            let claims = check_claims(&tenant, headers);
+            let claims = check_claims(&tenant, fields);
             claims.map_err(|_| Refusal::TenantMismatch("The API key belongs to another tenant than X-Tenant-Id names."))?;
             Ok(Resolved { tenant, presented, vouched: true })
         }
-        Presented::Nothing if !is_trusted(exchange, headers) => {
+        Presented::Nothing if !is_trusted(exchange, fields) => {
             Err(Refusal::Unauthenticated("This host needs an API key of the tenant, in `Authorization: Bearer gh_…` or `X-Api-Key`."))
         }
         Presented::Nothing => {
-            let first = tenant_claims(headers).next().and_then(|claim| claim.to_str().ok());
+            let first = tenant_claims(fields).next().and_then(|claim| std::str::from_utf8(claim).ok());
             let name = first.ok_or(Refusal::Unauthenticated("Name the tenant in `X-Tenant-Id`, by id or slug."))?;
             let tenant = directory.by_name(name.trim()).ok_or(Refusal::TenantNotFound)?;
             exchange.know(&tenant);
-            check_claims(&tenant, headers)?;
+            check_claims(&tenant, fields)?;
             Ok(Resolved { tenant, presented, vouched: true })
         }
     }
@@ -151,9 +149,9 @@ pub const WRONG_KEY: &str = "The API key is not one that was issued, or it was r
 
 /// Whether the client itself is in a trusted network. A peer that is no trusted proxy and says that it passes the request on
 /// may do so for anyone.
-fn is_trusted(exchange: &Exchange, headers: &HeaderMap) -> bool {
+fn is_trusted(exchange: &Exchange, fields: &Fields) -> bool {
     let tenancy = &exchange.worker.config.tenancy;
-    let known = if exchange.connection.trusted { exchange.client_is_known } else { !is_forwarded(headers) };
+    let known = if exchange.connection.trusted { exchange.client_is_known } else { !is_forwarded(fields.iter().map(|field| field.text)) };
     known && tenancy.header_auth == HeaderAuth::None && tenancy.trusted_networks.iter().any(|network| network.contains(&exchange.client))
 }
 

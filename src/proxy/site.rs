@@ -3,7 +3,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::tenancy::TenantRuntime;
+use crate::message::Fields;
+use crate::tenancy::{Facts, TenantRuntime};
 
 /// What a host leads to.
 #[derive(Clone)]
@@ -24,4 +25,14 @@ pub struct Remembered {
     pub host: Rc<str>,
     /// What it leads to.
     pub site: Site,
+    /// What the app was told last of the tenant and the client under this host.
+    pub introduction: Option<Introduction>,
+}
+
+/// What the app is told of the tenant and of the client, the same for all requests of a connection that nobody else speaks through.
+pub struct Introduction {
+    /// Of whom it speaks.
+    pub facts: Arc<Facts>,
+    /// What it says.
+    pub fields: Fields,
 }

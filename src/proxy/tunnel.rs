@@ -15,9 +15,10 @@ use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::body::ClientBody;
+use super::connection::Connection;
 use super::context::Exchange;
 use super::http2::Counted;
-use super::inbound::Inbound;
+use super::inbound::{Inbound, Incoming};
 use super::reserve::Ticket;
 use crate::clock::instant;
 use crate::config::Protection;
@@ -40,12 +41,18 @@ pub enum ClientEnd {
 
 impl ClientEnd {
     /// Of a request that asked for a WebSocket.
-    pub fn of(exchange: &Exchange, request: &mut Request<Inbound>) -> Option<Self> {
+    pub fn of(exchange: &Exchange, request: &mut Incoming) -> Option<Self> {
         match &exchange.side {
             Some(side) => side.take_tunnel().map(Self::Http2),
-            None => exchange.asked_for_websocket().then(|| Self::Http1(hyper::upgrade::on(request))),
+            None => request.upgrade.take().map(Self::Http1),
         }
     }
+}
+
+/// Where the connection will be after it has switched, if that was asked for.
+pub fn switching(connection: &Connection, request: &mut Request<Inbound>) -> Option<OnUpgrade> {
+    let asks = connection.framing.as_ref().is_some_and(|framing| framing.upgraded_at(connection.requests.get()));
+    asks.then(|| hyper::upgrade::on(request))
 }
 
 /// Carries octets until the tunnel ends; then the exchange does.

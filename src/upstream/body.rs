@@ -48,7 +48,7 @@ enum State<B> {
     Reading(Reading<B>),
     /// The last frame is still to be handed out; the connection is gone.
     Trailers(HeaderMap),
-    Upgraded(Connection),
+    Upgraded(Box<Connection>),
     Ended,
     /// The same over HTTP/2.
     Stream(Box<Answer<B>>),
@@ -63,7 +63,7 @@ struct Reading<B> {
 }
 
 impl<B> UpstreamBody<B> {
-    pub(super) const fn upgraded(connection: Connection) -> Self {
+    pub(super) const fn upgraded(connection: Box<Connection>) -> Self {
         Self { state: State::Upgraded(connection) }
     }
 

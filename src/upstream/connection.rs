@@ -108,9 +108,10 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(stream: Stream, target: Arc<Target>, address: SocketAddr, now: Instant) -> Self {
+    /// In a box, for it goes from hand to hand with every request.
+    pub(super) fn new(stream: Stream, target: Arc<Target>, address: SocketAddr, now: Instant) -> Box<Self> {
         let version = target.version();
-        Self { stream, read: BytesMut::new(), timer: Timer::default(), target, reused: false, taken: now, address, version }
+        Box::new(Self { stream, read: BytesMut::new(), timer: Timer::default(), target, reused: false, taken: now, address, version })
     }
 
     /// Whether it may be used for another request: the peer is silent, and its address is still one of the target's.

@@ -2,20 +2,19 @@
 
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, HeaderMap};
-
 use super::head::decimal;
+use crate::message::{Fields, Name};
 
 /// Longer than any call is meant to take, and within what timers can count.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// The value of `grpc-timeout`, of gRPC requests only.
-pub fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
-    let media = headers.get(CONTENT_TYPE)?.as_bytes();
+pub fn grpc_timeout(fields: &Fields) -> Option<Duration> {
+    let media = fields.get(Name::ContentType)?;
     if !media.get(..16)?.eq_ignore_ascii_case(b"application/grpc") {
         return None;
     }
-    parse(headers.get("grpc-timeout")?.as_bytes())
+    parse(fields.get(Name::GrpcTimeout)?)
 }
 
 /// At most eight digits and a unit, as the protocol of gRPC over HTTP/2 has it.
@@ -39,8 +38,6 @@ fn parse(value: &[u8]) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     #[test]
@@ -66,15 +63,15 @@ mod tests {
 
     #[test]
     fn only_a_grpc_request_has_one() {
-        let mut headers = HeaderMap::new();
-        headers.insert("grpc-timeout", "5S".parse().unwrap());
+        let mut fields = Fields::new();
+        fields.push(Name::GrpcTimeout, "5S");
         for (media, has) in
             [("application/grpc", true), ("application/grpc+proto", true), ("Application/gRPC-web", true), ("text/plain", false)]
         {
-            headers.insert(CONTENT_TYPE, media.parse().unwrap());
-            assert_eq!(grpc_timeout(&headers).is_some(), has, "{media}");
+            fields.set(Name::ContentType, media);
+            assert_eq!(grpc_timeout(&fields).is_some(), has, "{media}");
         }
-        headers.remove(CONTENT_TYPE);
-        assert_eq!(grpc_timeout(&headers), None);
+        fields.remove(Name::ContentType);
+        assert_eq!(grpc_timeout(&fields), None);
     }
 }

@@ -3,7 +3,8 @@
 use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 
-use super::head::{MAX_FIELDS, collect, has_whole_line_ends};
+use super::head::{MAX_FIELDS, has_whole_line_ends};
+use crate::message::Fields;
 
 /// Octets of the extensions of one chunk; nobody uses them.
 const MAX_EXTENSION: u16 = 256;
@@ -220,7 +221,11 @@ fn parse_trailers(section: &[u8]) -> Result<HeaderMap, &'static str> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     match httparse::parse_headers(section, &mut fields) {
         Ok(httparse::Status::Complete((length, fields))) if length == section.len() && has_whole_line_ends(section) => {
-            collect(section, fields, |_, _| Ok(true))
+            let mut trailers = Fields::new();
+            for field in fields.iter() {
+                trailers.push_as(field.name.as_bytes(), field.value);
+            }
+            Ok(trailers.into_map())
         }
         _ => Err("bad trailers"),
     }

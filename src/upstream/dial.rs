@@ -56,7 +56,7 @@ impl Failed {
 /// A place for one request.
 pub(super) enum Taken {
     /// HTTP/1.1: all of a connection.
-    Connection(Connection),
+    Connection(Box<Connection>),
     /// HTTP/2: one of its streams.
     Stream(Lease),
 }
@@ -64,7 +64,17 @@ pub(super) enum Taken {
 impl Shared {
     /// An HTTP/1.1 connection to the first of `targets` that takes one, from number `first` on. An idle one of a target comes before a
     /// new one, unless `fresh`.
-    pub(super) async fn connect(&self, targets: &[Arc<Target>], first: usize, fresh: bool) -> Result<Connection, SendError> {
+    ///
+    /// Nearly always there is an idle one: the future of opening another is in a box, so that it is no burden on all requests.
+    pub(super) async fn connect(&self, targets: &[Arc<Target>], first: usize, fresh: bool) -> Result<Box<Connection>, SendError> {
+        let next = in_turn(targets, first).next().filter(|target| !fresh && !target.is_http2());
+        match next.and_then(|target| self.take_idle(target)) {
+            Some(connection) => Ok(connection),
+            None => Box::pin(self.connect_first(targets, first, fresh)).await,
+        }
+    }
+
+    async fn connect_first(&self, targets: &[Arc<Target>], first: usize, fresh: bool) -> Result<Box<Connection>, SendError> {
         let mut last_error = None;
         let mut shunned = Vec::new();
         for target in in_turn(targets, first).filter(|target| !target.is_http2()) {
@@ -157,7 +167,7 @@ impl Shared {
         Err(last_error.unwrap_or_else(|| SendError::NoAddress(target.origin().to_string())))
     }
 
-    async fn dial(&self, target: &Arc<Target>, address: SocketAddr) -> Result<Connection, SendError> {
+    async fn dial(&self, target: &Arc<Target>, address: SocketAddr) -> Result<Box<Connection>, SendError> {
         let outcome = tokio::time::timeout(self.settings.connect_timeout, open(target, address)).await;
         let stream = self.note(target, address, outcome)?;
         Ok(Connection::new(stream, Arc::clone(target), address, clock::instant()))

@@ -55,8 +55,8 @@ impl Failure {
 
 /// A connection in use, and what is still to be sent on it.
 pub(super) struct Exchange<B> {
-    pub(super) connection: Connection,
-    pub(super) sender: Sender<B>,
+    pub(super) connection: Box<Connection>,
+    pub(super) sender: Box<Sender<B>>,
     pub(super) shared: Rc<Shared>,
 }
 

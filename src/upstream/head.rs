@@ -4,17 +4,15 @@
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use bytes::{Buf, BytesMut};
 use http::{Response, StatusCode, Version};
 use hyper::ext::ReasonPhrase;
 
 use super::decoder::Decoder;
+use crate::message::{Fields, Name};
 
 /// Fields of a head, and of a trailer section.
 pub(super) const MAX_FIELDS: usize = 128;
-/// Places for fields that are added to a head on its way to the client, so that its map need not grow.
-const ROOM: usize = 4;
 /// Interim responses to one request.
 pub(super) const MAX_INTERIM: u8 = 16;
 
@@ -31,7 +29,7 @@ pub(super) struct ResponseHead {
     pub(super) status: StatusCode,
     /// Where it is another than the usual one.
     pub(super) reason: Option<ReasonPhrase>,
-    pub(super) headers: HeaderMap,
+    pub(super) fields: Fields,
     pub(super) decoder: Decoder,
     /// Whether the upstream keeps the connection open afterwards.
     pub(super) reusable: bool,
@@ -101,7 +99,7 @@ impl HeadReader {
         }
         let mut interim = Response::new(());
         *interim.status_mut() = head.status;
-        *interim.headers_mut() = head.headers;
+        *interim.headers_mut() = head.fields.into_map();
         Ok(Heads::Interim(interim))
     }
 }
@@ -133,42 +131,22 @@ fn parse(octets: &[u8], asked: Asked) -> Result<Option<(usize, ResponseHead)>, &
     let version = if version == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
     let status = StatusCode::from_u16(code).map_err(|_| "the response has no such status")?;
     let mut framing = Framing::default();
-    let headers = collect(head, response.headers, |name, value| framing.see(name, value))?;
+    let mut fields = Fields::new();
+    for field in response.headers.iter() {
+        let name = Name::of(field.name.as_bytes());
+        if framing.see(name, field.value)? {
+            fields.push_named(name, field.name.as_bytes(), field.value);
+        }
+    }
     let usual = status.canonical_reason().unwrap_or("");
     let reason = response.reason.filter(|reason| *reason != usual).and_then(|reason| ReasonPhrase::try_from(reason.as_bytes()).ok());
-    framing.conclude(status, version, headers, asked).map(|head| Some((length, ResponseHead { reason, ..head })))
+    let (decoder, reusable) = framing.conclude(status, version, &mut fields, asked)?;
+    Ok(Some((length, ResponseHead { status, reason, fields, decoder, reusable, keep: framing.keep })))
 }
 
-/// Whether each line feed has its carriage return. The parser lets a carriage return stand only before a line feed, so that
-/// their counts tell.
+/// Whether each line feed has its carriage return.
 pub(super) fn has_whole_line_ends(head: &[u8]) -> bool {
-    let count = |wanted: u8| head.iter().map(|octet| usize::from(*octet == wanted)).sum::<usize>();
-    count(b'\n') == count(b'\r')
-}
-
-/// Makes a map of parsed fields; `see` says of each whether it is taken in. The values share one copy of `source`, which the
-/// fields must lie in: the read buffer itself would be kept as a whole by the least of them.
-pub(super) fn collect(
-    source: &[u8],
-    fields: &[httparse::Header<'_>],
-    mut see: impl FnMut(&str, &[u8]) -> Result<bool, &'static str>,
-) -> Result<HeaderMap, &'static str> {
-    let copy = Bytes::copy_from_slice(source);
-    let mut map = HeaderMap::with_capacity(fields.len() + ROOM);
-    for field in fields {
-        if !see(field.name, field.value)? {
-            continue;
-        }
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| "a field name is malformed")?;
-        let start = (field.value.as_ptr() as usize).wrapping_sub(source.as_ptr() as usize);
-        let value = match copy.get(start..start.wrapping_add(field.value.len())) {
-            Some(_) => HeaderValue::from_maybe_shared(copy.slice(start..start + field.value.len())),
-            // An empty value may point anywhere.
-            None => HeaderValue::from_bytes(field.value),
-        };
-        map.append(name, value.map_err(|_| "a field value is malformed")?);
-    }
-    Ok(map)
+    memchr::memchr_iter(b'\n', head).all(|at| at > 0 && head[at - 1] == b'\r')
 }
 
 /// What the fields say about the end of the body and of the connection.
@@ -186,15 +164,13 @@ struct Framing {
 }
 
 impl Framing {
-    /// Looks at a field; false where it repeats what was said. The lengths of names tell most of them apart.
-    fn see(&mut self, name: &str, value: &[u8]) -> Result<bool, &'static str> {
-        match name.len() {
-            10 if name.eq_ignore_ascii_case("connection") => self.see_connection(value),
-            10 if name.eq_ignore_ascii_case("keep-alive") => self.keep = keep_alive_timeout(value).or(self.keep),
-            14 if name.eq_ignore_ascii_case("content-length") => {
-                return self.see_lengths(value);
-            }
-            17 if name.eq_ignore_ascii_case("transfer-encoding") => {
+    /// Looks at a field; false where it repeats what was said.
+    fn see(&mut self, name: Name, value: &[u8]) -> Result<bool, &'static str> {
+        match name {
+            Name::Connection => self.see_connection(value),
+            Name::KeepAlive => self.keep = keep_alive_timeout(value).or(self.keep),
+            Name::ContentLength => return self.see_lengths(value),
+            Name::TransferEncoding => {
                 if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
                     self.bad = Some("the Transfer-Encoding is not `chunked`");
                 }
@@ -225,11 +201,11 @@ impl Framing {
         }
     }
 
-    /// RFC 9112, section 6.3.
-    fn conclude(self, status: StatusCode, version: Version, mut headers: HeaderMap, asked: Asked) -> Result<ResponseHead, &'static str> {
+    /// How the body ends, and whether the connection may be used again after it (RFC 9112, section 6.3).
+    fn conclude(&self, status: StatusCode, version: Version, fields: &mut Fields, asked: Asked) -> Result<(Decoder, bool), &'static str> {
         let mut reusable = !self.close && (version == Version::HTTP_11 || self.keep_alive);
         if let Some(length) = self.length.filter(|_| self.listed) {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+            fields.set(Name::ContentLength, itoa::Buffer::new().format(length));
         }
         let upgraded = status == StatusCode::SWITCHING_PROTOCOLS;
         if upgraded && !(asked.upgrade && version == Version::HTTP_11) {
@@ -239,7 +215,7 @@ impl Framing {
             Decoder::Length(0)
         } else if status.is_informational() || status == StatusCode::NO_CONTENT {
             // A length has no place here (RFC 9110, section 8.6), and who sends one may send a body as well.
-            headers.remove(header::CONTENT_LENGTH);
+            fields.remove(Name::ContentLength);
             reusable &= !self.chunked && self.length.unwrap_or(0) == 0;
             Decoder::Length(0)
         } else if self.chunked {
@@ -259,7 +235,7 @@ impl Framing {
             reusable = false;
             Decoder::UntilClose
         };
-        Ok(ResponseHead { status, reason: None, headers, decoder, reusable, keep: self.keep })
+        Ok((decoder, reusable))
     }
 }
 

@@ -18,7 +18,7 @@ const MAX_KEPT_HEAD: usize = 16 * 1024;
 const MARGIN: Duration = Duration::from_secs(1);
 
 struct Parked {
-    connection: Connection,
+    connection: Box<Connection>,
     until: Instant,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Idle {
 
 impl Idle {
     /// A connection that is fit for use at `now`; unfit ones that are met are closed.
-    pub(super) fn take(&mut self, target: &Target, now: Instant) -> Option<Connection> {
+    pub(super) fn take(&mut self, target: &Target, now: Instant) -> Option<Box<Connection>> {
         let parked = self.targets.get_mut(&target.id())?;
         while let Some(mut last) = parked.pop() {
             if last.until > now && last.connection.is_usable() {
@@ -42,7 +42,7 @@ impl Idle {
     }
 
     /// Keeps a connection for `idle_timeout`, or for what the upstream said (`keep`) if that is less.
-    pub(super) fn park(&mut self, connection: Connection, now: Instant, idle_timeout: Duration, keep: Option<Duration>) {
+    pub(super) fn park(&mut self, connection: Box<Connection>, now: Instant, idle_timeout: Duration, keep: Option<Duration>) {
         let keep = keep.map_or(idle_timeout, |keep| keep.saturating_sub(MARGIN).min(idle_timeout));
         let parked = self.targets.entry(connection.target.id()).or_default();
         if !keep.is_zero() && parked.len() < MAX_IDLE {

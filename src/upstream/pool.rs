@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::Either;
-use http::{Request, Response};
 use http_body::Body;
 
 use super::connection::Connection;
@@ -17,7 +16,8 @@ use super::exchange::{Exchange, Failure, Wait};
 use super::head::{Asked, ResponseHead};
 use super::http2::{self, Hub, Hubs, Tempo};
 use super::idle::{Buffers, Idle};
-use super::request::{Outline, write_head};
+use super::request::{Outline, Request, write_head};
+use super::response::Response;
 use super::sender::Sender;
 use super::{BoxError, Inform, Progress, SendError, Target, UpstreamBody};
 use crate::clock;
@@ -42,6 +42,9 @@ pub struct Pool {
     pub(super) shared: Rc<Shared>,
 }
 
+/// A request whose head is written, and what there is to know of it.
+type Begun<B> = (Box<Sender<B>>, Outline);
+
 /// What the requests of one worker share. No borrow is held while anything is waited for.
 pub(super) struct Shared {
     pub(super) settings: PoolSettings,
@@ -59,12 +62,12 @@ impl Shared {
         self.hubs.borrow_mut().of(target, self.tempo)
     }
 
-    pub(super) fn take_idle(&self, target: &Target) -> Option<Connection> {
+    pub(super) fn take_idle(&self, target: &Target) -> Option<Box<Connection>> {
         self.idle.borrow_mut().take(target, clock::instant())
     }
 
     /// Takes back a connection after a complete exchange; `keep` is how long the upstream says it keeps it.
-    pub(super) fn park(&self, mut connection: Connection, keep: Option<Duration>) {
+    pub(super) fn park(&self, mut connection: Box<Connection>, keep: Option<Duration>) {
         self.buffers.borrow_mut().give_read(std::mem::take(&mut connection.read));
         self.idle.borrow_mut().park(connection, clock::instant(), self.settings.idle_timeout, keep);
     }
@@ -108,7 +111,7 @@ impl Pool {
         request: Request<B>,
         progress: &'a Progress,
         inform: Inform<'a>,
-    ) -> impl Future<Output = Result<Response<UpstreamBody<B>>, SendError>> + 'a
+    ) -> impl Future<Output = Result<Response<B>, SendError>> + 'a
     where
         B: Body<Data = Bytes> + Unpin + 'static,
         B::Error: Into<BoxError>,
@@ -117,7 +120,8 @@ impl Pool {
             // In a box, so that what HTTP/2 needs is no burden on the others.
             return Either::Right(Box::pin(self.send_to_any(targets, first, request, progress, inform)));
         }
-        Either::Left(self.send_http1(targets, first, request, progress, inform))
+        // Written at once, so that the future need not hold the request.
+        Either::Left(self.send_http1(targets, first, self.begin(request), progress, inform))
     }
 
     async fn send_to_any<B>(
@@ -127,7 +131,7 @@ impl Pool {
         request: Request<B>,
         progress: &Progress,
         inform: Inform<'_>,
-    ) -> Result<Response<UpstreamBody<B>>, SendError>
+    ) -> Result<Response<B>, SendError>
     where
         B: Body<Data = Bytes> + Unpin + 'static,
         B::Error: Into<BoxError>,
@@ -140,9 +144,9 @@ impl Pool {
                 self.run(exchange, &outline, targets, first, progress, inform).await
             }
             Taken::Stream(lease) => {
-                let (parts, body) = request.into_parts();
+                let (head, body) = request.split();
                 let body = Some(body).filter(|body| !body.is_end_stream());
-                http2::send(shared, targets, first, lease, (parts, body), (progress, inform)).await
+                http2::send(shared, targets, first, lease, (head, body), (progress, inform)).await
             }
         }
     }
@@ -151,31 +155,31 @@ impl Pool {
         &self,
         targets: &[Arc<Target>],
         first: usize,
-        request: Request<B>,
+        begun: Result<Begun<B>, SendError>,
         progress: &Progress,
         inform: Inform<'_>,
-    ) -> Result<Response<UpstreamBody<B>>, SendError>
+    ) -> Result<Response<B>, SendError>
     where
         B: Body<Data = Bytes> + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
-        let (sender, outline) = self.begin(request)?;
+        let (sender, outline) = begun?;
         let connection = self.shared.connect(targets, first, false).await?;
         let exchange = Exchange { connection, sender, shared: Rc::clone(&self.shared) };
         self.run(exchange, &outline, targets, first, progress, inform).await
     }
 
     /// Writes the head.
-    fn begin<B>(&self, request: Request<B>) -> Result<(Sender<B>, Outline), SendError>
+    fn begin<B>(&self, request: Request<B>) -> Result<Begun<B>, SendError>
     where
         B: Body<Data = Bytes> + Unpin,
         B::Error: Into<BoxError>,
     {
-        let (parts, body) = request.into_parts();
+        let (request, body) = request.split();
         let body = Some(body).filter(|body| !body.is_end_stream());
         let mut head = self.shared.buffers.borrow_mut().head();
-        let outline = write_head(&parts, body.is_some(), &mut head).map_err(|reason| SendError::RequestBody(reason.into()))?;
-        Ok((Sender::new(head, body, outline.framing, outline.expects_continue), outline))
+        let outline = write_head(&request, body.is_some(), &mut head).map_err(|reason| SendError::RequestBody(reason.into()))?;
+        Ok((Box::new(Sender::new(head, body, outline.framing, outline.expects_continue)), outline))
     }
 
     /// Sends what has begun, and once more where that does no harm.
@@ -187,7 +191,7 @@ impl Pool {
         first: usize,
         progress: &Progress,
         inform: Inform<'_>,
-    ) -> Result<Response<UpstreamBody<B>>, SendError>
+    ) -> Result<Response<B>, SendError>
     where
         B: Body<Data = Bytes> + Unpin,
         B::Error: Into<BoxError>,
@@ -240,12 +244,12 @@ impl Pool {
     }
 }
 
-fn respond<B>(exchange: Exchange<B>, head: ResponseHead) -> Result<Response<UpstreamBody<B>>, SendError>
+fn respond<B>(exchange: Exchange<B>, head: ResponseHead) -> Result<Response<B>, SendError>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
-    let ResponseHead { status, reason, headers, decoder, reusable, keep } = head;
+    let ResponseHead { status, reason, fields, decoder, reusable, keep } = head;
     let body = if status == http::StatusCode::SWITCHING_PROTOCOLS {
         if !exchange.sender.is_complete() {
             let failure = Failure::Garbage("it switched protocols within the request");
@@ -255,11 +259,5 @@ where
     } else {
         UpstreamBody::new(exchange, decoder, reusable, keep)
     };
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    if let Some(reason) = reason {
-        response.extensions_mut().insert(reason);
-    }
-    Ok(response)
+    Ok(Response { status, reason, fields, body })
 }

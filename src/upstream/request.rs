@@ -2,12 +2,32 @@
 
 use std::time::Duration;
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::request::Parts;
-use http::{Method, Uri};
+use http::{HeaderMap, Method, Uri};
 
 use super::deadline::grpc_timeout;
 use super::head::{Asked, decimal};
+use crate::message::{Fields, Name};
+
+/// A request as it is given in. Its fields go out as they are; framing is written here.
+#[derive(Debug)]
+pub struct Request<B> {
+    /// Request method.
+    pub method: Method,
+    /// Its path and query are the target.
+    pub uri: Uri,
+    /// What the head says.
+    pub fields: Fields,
+    /// What follows.
+    pub body: B,
+}
+
+impl<B> Request<B> {
+    /// The head alone, and the body.
+    pub(super) fn split(self) -> (Request<()>, B) {
+        let Self { method, uri, fields, body } = self;
+        (Request { method, uri, fields, body: () }, body)
+    }
+}
 
 /// How the end of a request's body is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +52,6 @@ pub(super) struct Outline {
 }
 
 /// What a first look over the fields tells.
-#[derive(Default)]
 struct Seen {
     length: Option<u64>,
     upgrade: bool,
@@ -44,9 +63,9 @@ struct Seen {
 ///
 /// # Errors
 /// The Content-Length is not one number, or says that octets follow where there is no body.
-pub(super) fn write_head(parts: &Parts, has_body: bool, out: &mut Vec<u8>) -> Result<Outline, &'static str> {
-    write_request_line(&parts.method, &parts.uri, out);
-    let seen = write_fields(&parts.headers, out)?;
+pub(super) fn write_head(request: &Request<()>, has_body: bool, out: &mut Vec<u8>) -> Result<Outline, &'static str> {
+    write_request_line(&request.method, &request.uri, out);
+    let seen = write_fields(&request.fields, out)?;
     let framing = match seen.length {
         Some(length) if length > 0 && !has_body => return Err("the body is shorter than its Content-Length"),
         Some(length) => Framing::Length(length),
@@ -56,7 +75,7 @@ pub(super) fn write_head(parts: &Parts, has_body: bool, out: &mut Vec<u8>) -> Re
         }
         None => {
             // Where a body is usual, its absence is said (RFC 9110, section 8.6).
-            if matches!(parts.method, Method::POST | Method::PUT | Method::PATCH) {
+            if matches!(request.method, Method::POST | Method::PUT | Method::PATCH) {
                 out.extend_from_slice(b"content-length: 0\r\n");
             }
             Framing::Length(0)
@@ -65,10 +84,10 @@ pub(super) fn write_head(parts: &Parts, has_body: bool, out: &mut Vec<u8>) -> Re
     out.extend_from_slice(b"\r\n");
     Ok(Outline {
         framing,
-        repeatable: !has_body && parts.method.is_idempotent(),
+        repeatable: !has_body && request.method.is_idempotent(),
         expects_continue: has_body && seen.expects_continue,
-        asked: Asked { head: parts.method == Method::HEAD, upgrade: seen.upgrade },
-        deadline: if seen.grpc { grpc_timeout(&parts.headers) } else { None },
+        asked: Asked { head: request.method == Method::HEAD, upgrade: seen.upgrade },
+        deadline: if seen.grpc { grpc_timeout(&request.fields) } else { None },
     })
 }
 
@@ -85,50 +104,51 @@ fn write_request_line(method: &Method, uri: &Uri, out: &mut Vec<u8>) {
     out.extend_from_slice(b" HTTP/1.1\r\n");
 }
 
-fn write_fields(headers: &HeaderMap, out: &mut Vec<u8>) -> Result<Seen, &'static str> {
-    let mut seen = Seen::default();
-    let mut cookies = 0;
-    for (name, value) in headers {
-        match *name {
-            header::CONTENT_LENGTH => {
-                let length = decimal(value.as_bytes()).ok_or("the Content-Length is not a number")?;
-                match seen.length.replace(length) {
-                    Some(before) if before != length => return Err("the request has several lengths"),
-                    Some(_) => continue,
-                    None => {}
-                }
-            }
-            // Framing is decided here, whatever anyone put in.
-            header::TRANSFER_ENCODING => continue,
-            header::UPGRADE => seen.upgrade = true,
-            header::CONTENT_TYPE => seen.grpc |= value.as_bytes().starts_with(b"application/grpc"),
-            header::EXPECT => seen.expects_continue |= value.as_bytes().eq_ignore_ascii_case(b"100-continue"),
-            header::COOKIE => {
-                cookies += 1;
-                // HTTP/2 clients send cookies one by one; HTTP/1.1 has one field for them all (RFC 9113, section 8.2.3).
-                // The map hands out the values of a name one after the other.
-                if cookies > 1 {
-                    out.truncate(out.len() - 2);
-                    write_value(b"; ", value, out);
-                    continue;
-                }
-            }
-            _ => {}
+fn write_fields(fields: &Fields, out: &mut Vec<u8>) -> Result<Seen, &'static str> {
+    let mut length = None;
+    for value in fields.all(Name::ContentLength) {
+        let this = decimal(value).ok_or("the Content-Length is not a number")?;
+        if length.replace(this).is_some_and(|before| before != this) {
+            return Err("the request has several lengths");
         }
-        write_field(name, value, out);
     }
-    Ok(seen)
+    // HTTP/2 clients send cookies one by one; HTTP/1.1 has one field for them all (RFC 9113, section 8.2.3). One length is enough,
+    // and framing is decided here, whatever anyone put in.
+    let are_usual = fields.all(Name::Cookie).count() < 2 && fields.all(Name::ContentLength).count() < 2;
+    if are_usual && !fields.has(Name::TransferEncoding) {
+        fields.write(out);
+    } else {
+        fields.write_some(out, |name| !matches!(name, Name::Cookie | Name::ContentLength | Name::TransferEncoding));
+        write_cookies(fields, out);
+        if let Some(length) = length {
+            write_field(b"content-length", itoa::Buffer::new().format(length).as_bytes(), out);
+        }
+    }
+    Ok(Seen {
+        length,
+        upgrade: fields.has(Name::Upgrade),
+        grpc: fields.get(Name::ContentType).is_some_and(|media| media.starts_with(b"application/grpc")),
+        expects_continue: fields.all(Name::Expect).any(|value| value.eq_ignore_ascii_case(b"100-continue")),
+    })
 }
 
-/// Neither name nor value can hold a line end: their types do not allow it.
-fn write_field(name: &HeaderName, value: &HeaderValue, out: &mut Vec<u8>) {
-    out.extend_from_slice(name.as_str().as_bytes());
-    write_value(b": ", value, out);
+fn write_cookies(fields: &Fields, out: &mut Vec<u8>) {
+    let mut before: &[u8] = b"cookie: ";
+    for value in fields.all(Name::Cookie) {
+        out.extend_from_slice(before);
+        out.extend_from_slice(value);
+        before = b"; ";
+    }
+    if fields.has(Name::Cookie) {
+        out.extend_from_slice(b"\r\n");
+    }
 }
 
-fn write_value(before: &[u8], value: &HeaderValue, out: &mut Vec<u8>) {
-    out.extend_from_slice(before);
-    out.extend_from_slice(value.as_bytes());
+/// Neither name nor value can hold a line end: where they come from does not allow it.
+fn write_field(text: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(text);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -136,7 +156,7 @@ fn write_value(before: &[u8], value: &HeaderValue, out: &mut Vec<u8>) {
 pub(super) fn write_trailers(trailers: &HeaderMap, out: &mut Vec<u8>) {
     out.extend_from_slice(b"0\r\n");
     for (name, value) in trailers {
-        write_field(name, value, out);
+        write_field(name.as_str().as_bytes(), value.as_bytes(), out);
     }
     out.extend_from_slice(b"\r\n");
 }

@@ -14,7 +14,7 @@ use code::{code_of, is_word, words};
 /// From the ground up. A module uses its own folder and what stands in a line above its own; what stands in one line are
 /// neighbours, which do not know each other.
 const LAYERS: [&[&str]; 11] = [
-    &["model"],
+    &["model", "message"],
     &["clock", "shutdown"],
     &["config"],
     &["observe"],

@@ -57,19 +57,20 @@ pub(super) fn record(out: &mut Vec<u8>, record: &AccessRecord<'_>) {
     out.reserve(512 + record.path.len() + record.host.len());
     raw(out, "{\"time\":");
     time(out, record.time);
-    raw(out, ",\"requestId\":");
-    text(out, record.request_id);
-    raw(out, ",\"tenant\":");
+    raw(out, ",\"requestId\":\"");
+    raw(out, record.request_id);
+    raw(out, "\",\"tenant\":");
     optional(out, record.tenant);
     raw(out, ",\"slug\":");
     optional(out, record.slug);
     raw(out, ",\"client\":");
     address(out, record.client);
-    raw(out, ",\"protocol\":");
-    text(out, record.protocol);
-    raw(out, ",\"method\":");
-    text(out, record.method);
-    raw(out, ",\"host\":");
+    raw(out, ",\"protocol\":\"");
+    raw(out, record.protocol);
+    raw(out, "\",\"method\":\"");
+    // A token, like the names around it: nothing in it needs an escape (RFC 9110, section 9.1).
+    raw(out, record.method);
+    raw(out, "\",\"host\":");
     text(out, record.host);
     raw(out, ",\"path\":");
     text(out, record.path);
@@ -77,9 +78,9 @@ pub(super) fn record(out: &mut Vec<u8>, record: &AccessRecord<'_>) {
     number(out, u64::from(record.status));
     raw(out, ",\"code\":");
     optional(out, record.code);
-    raw(out, ",\"owner\":");
-    text(out, record.owner.as_str());
-    raw(out, ",\"bytesIn\":");
+    raw(out, ",\"owner\":\"");
+    raw(out, record.owner.as_str());
+    raw(out, "\",\"bytesIn\":");
     number(out, record.bytes_in);
     raw(out, ",\"bytesOut\":");
     number(out, record.bytes_out);
@@ -122,9 +123,14 @@ fn number(out: &mut Vec<u8>, number: u64) {
     raw(out, itoa::Buffer::new().format(number));
 }
 
-fn optional(out: &mut Vec<u8>, value: Option<&str>) {
-    match value {
-        Some(value) => text(out, value),
+/// A name of the gateway's own, in which nothing needs an escape.
+fn optional(out: &mut Vec<u8>, name: Option<&str>) {
+    match name {
+        Some(name) => {
+            out.push(b'"');
+            raw(out, name);
+            out.push(b'"');
+        }
         None => raw(out, "null"),
     }
 }

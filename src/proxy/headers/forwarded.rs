@@ -5,13 +5,8 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use http::Version;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+use crate::message::{Fields, Name};
 
 /// Where a request came from.
 #[derive(Debug, Clone, Copy)]
@@ -24,78 +19,70 @@ pub struct Forwarding<'a> {
     pub proto: &'a str,
     /// The authority of the request as the client sent it, with its port.
     pub host: &'a str,
-    /// The version of the request as it was received.
-    pub version: Version,
-    /// For a new trace: 16 octets of trace id, 8 of span id.
-    pub random: [u8; 24],
 }
 
 /// Sets the fields that tell the upstream where the request came from. To be called after
 /// [`strip_request`](super::strip_request), which takes off what the peer may not say.
-pub fn forwarded_for(headers: &mut HeaderMap, forwarding: &Forwarding<'_>) {
-    let Forwarding { peer, trusted, proto, host, version, random } = forwarding;
+pub fn forwarded_for(fields: &mut Fields, forwarding: &Forwarding<'_>) {
+    let Forwarding { peer, trusted, proto, host } = forwarding;
     // One buffer for all that is written here; each field takes its own copy.
     let mut text = String::with_capacity(128);
     let peer = peer.to_canonical();
     push_address(&mut text, peer);
-    extend(headers, &X_FORWARDED_FOR, &text, *trusted);
-    write_element(&mut text, peer, proto, host);
-    extend(headers, &header::FORWARDED, &text, *trusted);
-    keep_or_set(headers, X_FORWARDED_PROTO, proto, *trusted);
-    keep_or_set(headers, X_FORWARDED_HOST, host, *trusted);
-    if !(*trusted && continues_trace(headers)) {
-        headers.remove(TRACESTATE);
-        // Hexadecimal digits and hyphens are a valid field value.
-        if let Ok(value) = HeaderValue::from_bytes(&new_traceparent(random)) {
-            headers.insert(TRACEPARENT, value);
-        }
+    extend(fields, Name::XForwardedFor, &text, *trusted);
+    // What no authority can be leaves a field out rather than someone else's word in.
+    if is_value(host) {
+        write_element(&mut text, peer, proto, host);
+        extend(fields, Name::Forwarded, &text, *trusted);
+        keep_or_set(fields, Name::XForwardedHost, host, *trusted);
+    } else {
+        fields.remove(Name::Forwarded);
+        fields.remove(Name::XForwardedHost);
     }
-    append_via(headers, *version);
+    keep_or_set(fields, Name::XForwardedProto, proto, *trusted);
+}
+
+/// Goes on with the trace of a trusted peer, or begins one: `random` is 16 octets of trace id and 8 of span id.
+pub fn trace(fields: &mut Fields, trusted: bool, random: &[u8; 24]) {
+    if !(trusted && continues_trace(fields)) {
+        fields.remove(Name::Tracestate);
+        fields.set(Name::Traceparent, new_traceparent(random));
+    }
 }
 
 /// Adds the gateway to Via; `version` is that of the message as it was received.
-fn append_via(headers: &mut HeaderMap, version: Version) {
+pub fn append_via(fields: &mut Fields, version: Version) {
     let via = match version {
         Version::HTTP_10 => "1.0 gatehouse",
         Version::HTTP_2 => "2.0 gatehouse",
         Version::HTTP_3 => "3.0 gatehouse",
         _ => "1.1 gatehouse",
     };
-    headers.append(header::VIA, HeaderValue::from_static(via));
+    fields.push(Name::Via, via);
 }
 
 /// Adds `element` to the end of a list, as one field, or replaces it.
-fn extend(headers: &mut HeaderMap, name: &HeaderName, element: &str, trusted: bool) {
-    if !trusted || !headers.contains_key(name) {
-        return set(headers, name.clone(), element);
+fn extend(fields: &mut Fields, name: Name, element: &str, trusted: bool) {
+    if !trusted || !fields.has(name) {
+        return fields.set(name, element);
     }
     let mut list = Vec::new();
-    for value in headers.get_all(name) {
-        if !value.is_empty() {
-            list.extend_from_slice(value.as_bytes());
-            list.extend_from_slice(b", ");
-        }
+    for value in fields.all(name).filter(|value| !value.is_empty()) {
+        list.extend_from_slice(value);
+        list.extend_from_slice(b", ");
     }
     list.extend_from_slice(element.as_bytes());
-    // Made of valid field values and an element that is checked by `set`'s rule, so it is valid when the element is.
-    match HeaderValue::from_maybe_shared(bytes::Bytes::from(list)) {
-        Ok(value) => drop(headers.insert(name, value)),
-        Err(_) => set(headers, name.clone(), element),
+    fields.set(name, list);
+}
+
+fn keep_or_set(fields: &mut Fields, name: Name, value: &str, trusted: bool) {
+    if !(trusted && fields.has(name)) {
+        fields.set(name, value);
     }
 }
 
-fn keep_or_set(headers: &mut HeaderMap, name: HeaderName, value: &str, trusted: bool) {
-    if !(trusted && headers.contains_key(&name)) {
-        set(headers, name, value);
-    }
-}
-
-/// A value that cannot be a field value (no authority can be one) leaves the field out rather than someone else's word in.
-fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    match HeaderValue::from_str(value) {
-        Ok(value) => drop(headers.insert(name, value)),
-        Err(_) => drop(headers.remove(name)),
-    }
+fn is_value(text: &str) -> bool {
+    text.bytes().all(|octet| octet == b'\t' || (octet >= 0x20 && octet != 0x7f))
 }
 
 /// The common kind is written by hand: the general way to format it costs more than all else here.
@@ -148,9 +135,9 @@ const fn is_token(octet: u8) -> bool {
 }
 
 /// Whether there is one traceparent, and a good one.
-fn continues_trace(headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(TRACEPARENT).iter();
-    matches!((values.next(), values.next()), (Some(value), None) if is_traceparent(value.as_bytes()))
+fn continues_trace(fields: &Fields) -> bool {
+    let mut values = fields.all(Name::Traceparent);
+    matches!((values.next(), values.next()), (Some(value), None) if is_traceparent(value))
 }
 
 /// `version "-" trace-id "-" parent-id "-" flags` in lower-case hexadecimal; later versions may be longer.

@@ -2,11 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 
-use http::{HeaderMap, HeaderValue, Response};
+use http::Response;
 use tokio::sync::oneshot;
 
 use super::counted::Counted;
 use super::websocket::Asked;
+use crate::message::Fields;
 use crate::upstream::H2Duplex;
 
 /// One stream's.
@@ -54,8 +55,8 @@ impl Side {
     }
 
     /// Whether the upstream's 101 answers the key that it was sent.
-    pub fn accepts(&self, headers: &HeaderMap<HeaderValue>) -> bool {
-        self.websocket.as_ref().is_none_or(|asked| asked.is_answered_by(headers))
+    pub fn accepts(&self, fields: &Fields) -> bool {
+        self.websocket.as_ref().is_none_or(|asked| asked.is_answered_by(fields))
     }
 
     /// The client's end of the tunnel, once the stream has answered 200; to be asked for once.

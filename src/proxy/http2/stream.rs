@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, EXPECT};
@@ -41,9 +42,10 @@ pub async fn answer(worker: Rc<Worker>, connection: Rc<Connection>, mut request:
         let body = StreamBody::new(stream, Rc::clone(&side), waits);
         let intake = body.intake();
         let request = Request::from_parts(parts, Inbound::Http2(body));
-        let handled = handle(worker, Rc::clone(&connection), request, Some(Rc::clone(&side)));
-        let answered = async {
-            let Some(response) = handle_unless_reset(handled, &side, &mut respond).await else { return };
+        // Pinned where they are: a future that is handed on is there twice.
+        let mut handled = pin!(handle(worker, Rc::clone(&connection), request, Some(Rc::clone(&side))));
+        let answered = pin!(async {
+            let Some(response) = handle_unless_reset(handled.as_mut(), &side, &mut respond).await else { return };
             let stream = send(response, respond, &connection, patience).await;
             if side.has_left_request() {
                 // The end of the stream tells the client to send no more. curl 7.88 loses an answer whose end comes in one
@@ -51,14 +53,14 @@ pub async fn answer(worker: Rc<Worker>, connection: Rc<Connection>, mut request:
                 yield_now().await;
             }
             drop(stream);
-        };
+        });
         return taking_in(intake, answered).await;
     };
     let request = Request::from_parts(parts, Inbound::None);
-    let handled = handle(worker, Rc::clone(&connection), request, Some(Rc::clone(&side)));
+    let handled = Box::pin(handle(worker, Rc::clone(&connection), request, Some(Rc::clone(&side))));
     let Some(response) = handle_unless_reset(handled, &side, &mut respond).await else { return };
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        send(response, respond, &connection, patience).await;
+        Box::pin(send(response, respond, &connection, patience)).await;
         return;
     }
     let mut head = Response::from_parts(response.into_parts().0, ());
@@ -92,10 +94,9 @@ async fn send(
 }
 
 /// Drives `answered`, and takes the request's body in while that does not want it.
-async fn taking_in(intake: Option<Intake>, answered: impl Future<Output = ()>) {
-    let mut answered = pin!(answered);
+async fn taking_in(intake: Option<Intake>, mut answered: impl Future<Output = ()> + Unpin) {
     poll_fn(|cx| {
-        let outcome = answered.as_mut().poll(cx);
+        let outcome = answered.poll_unpin(cx);
         if let (Poll::Pending, Some(intake)) = (outcome, &intake) {
             intake.take_in(cx);
         }
@@ -106,13 +107,12 @@ async fn taking_in(intake: Option<Intake>, answered: impl Future<Output = ()>) {
 
 /// Sends interim responses as they come; None if the client resets the stream first.
 async fn handle_unless_reset<E>(
-    handled: impl Future<Output = Result<Response<AnswerBody>, E>>,
+    mut handled: impl Future<Output = Result<Response<AnswerBody>, E>> + Unpin,
     side: &Side,
     respond: &mut SendResponse<Counted>,
 ) -> Option<Response<AnswerBody>> {
-    let mut handled = pin!(handled);
     poll_fn(|cx| {
-        let outcome = handled.as_mut().poll(cx);
+        let outcome = handled.poll_unpin(cx);
         send_interim(side, respond);
         match outcome {
             Poll::Ready(response) => Poll::Ready(response.ok()),

@@ -3,13 +3,14 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::header::{CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 
+use crate::message::{Fields, Name};
 use crate::upstream::websocket_accept;
 
 /// A WebSocket that was asked for, and the key that stands for it towards the upstream.
 pub struct Asked {
-    accept: HeaderValue,
+    accept: String,
 }
 
 impl Asked {
@@ -23,7 +24,7 @@ impl Asked {
         let mut nonce = [0_u8; 16];
         fastrand::fill(&mut nonce);
         let key = BASE64.encode(nonce);
-        let accept = HeaderValue::try_from(websocket_accept(key.as_bytes())).ok()?;
+        let accept = websocket_accept(key.as_bytes());
         let headers = request.headers_mut();
         headers.insert(SEC_WEBSOCKET_KEY, HeaderValue::try_from(key).ok()?);
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -34,8 +35,8 @@ impl Asked {
     }
 
     /// RFC 6455, section 4.1: a client must not take another answer.
-    pub(super) fn is_answered_by(&self, headers: &HeaderMap) -> bool {
-        headers.get(SEC_WEBSOCKET_ACCEPT) == Some(&self.accept)
+    pub(super) fn is_answered_by(&self, fields: &Fields) -> bool {
+        fields.get(Name::SecWebsocketAccept) == Some(self.accept.as_bytes())
     }
 }
 

@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::RecvStream;
+use http::StatusCode;
 use http::header;
-use http::{Response, StatusCode};
 use http_body::{Body, Frame};
 
-use super::super::{BodyError, BoxError, SendError, UpstreamBody};
+use super::super::{BodyError, BoxError, Response, SendError, UpstreamBody};
 use super::call::Call;
 use super::fault::cut;
 use super::lease::Lease;
 use super::pump::Pump;
 use super::request::{Outline, content_length};
 use super::websocket::{Tunnel, make_switch};
+use crate::message::Fields;
 
 /// How long a response that has no body may take to end its stream.
 const LINGER: Duration = Duration::from_secs(1);
@@ -32,7 +33,7 @@ pub(in crate::upstream) struct Answer<B> {
 }
 
 /// The response with its body. Where a WebSocket was asked for and is granted, it is a 101.
-pub(super) fn respond<B>(call: Call<B>, outline: &Outline, head: Response<RecvStream>) -> Result<Response<UpstreamBody<B>>, SendError>
+pub(super) fn respond<B>(call: Call<B>, outline: &Outline, head: http::Response<RecvStream>) -> Result<Response<B>, SendError>
 where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<BoxError>,
@@ -62,10 +63,7 @@ where
             if is_empty { answer.without_body() } else { UpstreamBody::of_stream(answer) }
         }
     };
-    let mut response = Response::new(body);
-    *response.status_mut() = parts.status;
-    *response.headers_mut() = parts.headers;
-    Ok(response)
+    Ok(Response { status: parts.status, reason: None, fields: Fields::from(&parts.headers), body })
 }
 
 impl<B> Answer<B>

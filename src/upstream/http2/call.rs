@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::client::ResponseFuture;
-use http::request::Parts;
-use http::{Response, StatusCode};
+use http::StatusCode;
 use http_body::Body;
 
 use super::super::connection::Timer;
 use super::super::exchange::CONTINUE_WAIT;
 use super::super::head::{MAX_FIELDS, MAX_INTERIM};
 use super::super::pool::Shared;
-use super::super::{BoxError, Inform, Progress, SendError, Target, UpstreamBody};
+use super::super::request::Request;
+use super::super::{BoxError, Inform, Progress, Response, SendError, Target};
 use super::answer::respond;
 use super::fault::Failure;
 use super::lease::Lease;
@@ -57,14 +57,14 @@ pub(in crate::upstream) async fn send<B>(
     targets: &[Arc<Target>],
     first: usize,
     mut lease: Lease,
-    (parts, body): (Parts, Option<B>),
+    (head, body): (Request<()>, Option<B>),
     (progress, inform): (&Progress, Inform<'_>),
-) -> Result<Response<UpstreamBody<B>>, SendError>
+) -> Result<Response<B>, SendError>
 where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
-    let outline = Outline::of(parts, body.is_some(), lease.origin()).map_err(|reason| SendError::RequestBody(reason.into()))?;
+    let outline = Outline::of(head, body.is_some(), lease.origin()).map_err(|reason| SendError::RequestBody(reason.into()))?;
     let patience = shared.settings.response_timeout.max(outline.deadline.unwrap_or_default());
     let mut body = body.map(Replay::new);
     let (mut sendings, mut died) = (0, false);
@@ -134,7 +134,12 @@ where
     }
 
     /// Sends and reads at once until the final head is there.
-    fn poll_head(&mut self, cx: &mut Context<'_>, wait: &mut Wait, inform: Inform<'_>) -> Poll<Result<Response<RecvStream>, Failure>> {
+    fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        wait: &mut Wait,
+        inform: Inform<'_>,
+    ) -> Poll<Result<http::Response<RecvStream>, Failure>> {
         loop {
             if let Poll::Ready(Err(error)) = self.pump.poll(cx) {
                 return Poll::Ready(Err(Failure::RequestBody(error)));
@@ -156,7 +161,7 @@ where
     }
 
     /// The final response, or None after an interim one.
-    fn poll_response(&mut self, cx: &mut Context<'_>, inform: Inform<'_>) -> Poll<Result<Option<Response<RecvStream>>, Failure>> {
+    fn poll_response(&mut self, cx: &mut Context<'_>, inform: Inform<'_>) -> Poll<Result<Option<http::Response<RecvStream>>, Failure>> {
         let outcome = match ready!(self.response.poll_informational(cx)) {
             Some(Ok(interim)) => return Poll::Ready(self.pass(interim, inform).map(|()| None)),
             Some(Err(error)) => Err(error),
@@ -169,7 +174,7 @@ where
         })
     }
 
-    fn pass(&mut self, interim: Response<()>, inform: Inform<'_>) -> Result<(), Failure> {
+    fn pass(&mut self, interim: http::Response<()>, inform: Inform<'_>) -> Result<(), Failure> {
         if interim.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Failure::Garbage("HTTP/2 has no 101".to_owned()));
         }

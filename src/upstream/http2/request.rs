@@ -11,6 +11,7 @@ use http::{Method, Request, Uri};
 
 use super::super::deadline::grpc_timeout;
 use super::super::head::decimal;
+use super::super::request::Request as Given;
 use super::websocket;
 use crate::model::Origin;
 
@@ -36,9 +37,10 @@ impl Outline {
     ///
     /// # Errors
     /// The head says what cannot be: a length that is none, or of a body that is not there; no host.
-    pub(super) fn of(mut parts: Parts, has_body: bool, origin: &Origin) -> Result<Self, &'static str> {
+    pub(super) fn of(request: Given<()>, has_body: bool, origin: &Origin) -> Result<Self, &'static str> {
+        let deadline = grpc_timeout(&request.fields);
+        let mut parts = parts_of(request);
         let websocket = websocket::key(&parts);
-        let deadline = grpc_timeout(&parts.headers);
         let expects_continue =
             has_body && parts.headers.get_all(header::EXPECT).iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
         let length = content_length(&mut parts.headers)?;
@@ -71,6 +73,13 @@ impl Outline {
         }
         head
     }
+}
+
+fn parts_of(request: Given<()>) -> Parts {
+    let Given { method, uri, fields, .. } = request;
+    let mut parts = Request::new(()).into_parts().0;
+    (parts.method, parts.uri, parts.headers) = (method, uri, fields.into_map());
+    parts
 }
 
 /// The target with the authority that the Host field names.

@@ -12,7 +12,7 @@ use super::super::{Progress, SendError};
 use super::support::*;
 
 /// What arrives of a request, when the upstream answers and closes as soon as it has read `until`.
-async fn received<B>(request: Request<B>, until: &'static str) -> String
+async fn received<B>(request: impl Into<super::super::Request<B>>, until: &'static str) -> String
 where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -161,7 +161,7 @@ async fn broken(request: Request<Feed>, frames: Vec<Result<Frame<Bytes>, io::Err
     });
     let progress = Progress::default();
     let request = request.map(|_| body);
-    let outcome = pool().send(&[server.target], 0, request, &progress, &|_| ()).await;
+    let outcome = pool().send(&[server.target], 0, request.into(), &progress, &|_| ()).await;
     assert!(matches!(outcome, Err(SendError::RequestBody(_))));
     (receiver.recv().await.unwrap(), progress.head_sent())
 }

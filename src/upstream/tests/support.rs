@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Response};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty, Full};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -16,7 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use super::super::client_tls::{ClientTls, TlsFiles};
-use super::super::{BodyError, Pool, PoolSettings, Progress, SendError, Target, UpstreamBody};
+use super::super::{BodyError, Pool, PoolSettings, Progress, Request, SendError, Target, UpstreamBody};
+use crate::message::Fields;
 use crate::model::Origin;
 use crate::observe::Metrics;
 
@@ -132,27 +133,49 @@ impl Server {
     }
 }
 
+impl<B> From<http::Request<B>> for Request<B> {
+    fn from(request: http::Request<B>) -> Self {
+        let (parts, body) = request.into_parts();
+        Self { method: parts.method, uri: parts.uri, fields: Fields::from(&parts.headers), body }
+    }
+}
+
+impl<B> From<super::super::Response<B>> for Response<UpstreamBody<B>> {
+    fn from(from: super::super::Response<B>) -> Self {
+        let mut response = Self::new(from.body);
+        *response.status_mut() = from.status;
+        *response.headers_mut() = from.fields.into_map();
+        if let Some(reason) = from.reason {
+            response.extensions_mut().insert(reason);
+        }
+        response
+    }
+}
+
 /// Sends on one target.
-pub async fn send<B>(pool: &Pool, target: &Arc<Target>, request: Request<B>) -> Result<Response<UpstreamBody<B>>, SendError>
+pub async fn send<B>(pool: &Pool, target: &Arc<Target>, request: impl Into<Request<B>>) -> Result<Response<UpstreamBody<B>>, SendError>
 where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let targets = [Arc::clone(target)];
     let progress = Progress::default();
-    tokio::time::timeout(PATIENCE, pool.send(&targets, 0, request, &progress, &|_| ())).await.expect("send hangs")
+    tokio::time::timeout(PATIENCE, pool.send(&targets, 0, request.into(), &progress, &|_| ()))
+        .await
+        .expect("send hangs")
+        .map(Response::from)
 }
 
 pub fn request(method: &str) -> http::request::Builder {
-    Request::builder().method(method).uri("/path?query").header("host", "app.test")
+    http::Request::builder().method(method).uri("/path?query").header("host", "app.test")
 }
 
 pub fn get() -> Request<Empty<Bytes>> {
-    request("GET").body(Empty::new()).unwrap()
+    request("GET").body(Empty::new()).unwrap().into()
 }
 
 pub fn post(body: &'static str) -> Request<Full<Bytes>> {
-    request("POST").body(Full::new(Bytes::from(body))).unwrap()
+    request("POST").body(Full::new(Bytes::from(body))).unwrap().into()
 }
 
 /// A whole body and its trailers.

@@ -286,7 +286,7 @@ async fn whoever_leaves_resets_the_stream_and_not_the_connection() {
         let to = |path: &str| Request::get(path).header("host", "a.test").body(Empty::<Bytes>::new()).unwrap();
         let progress = Progress::default();
         {
-            let mut sending = Box::pin(pool.send(&targets, 0, to("/future"), &progress, &|_| ()));
+            let mut sending = Box::pin(pool.send(&targets, 0, to("/future").into(), &progress, &|_| ()));
             until(|| {
                 assert!(sending.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_pending());
                 progress.head_sent()

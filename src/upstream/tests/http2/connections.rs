@@ -299,7 +299,7 @@ async fn a_target_that_fails_leaves_the_request_to_the_next_of_either_kind() {
             (vec![target_at(&[dead, http2.address])], 0),
         ] {
             let response = pool.send(&targets, first, get(), &Progress::default(), &|_| ()).await.unwrap();
-            assert_eq!(read(response.into_body()).await.unwrap().0, b"ok");
+            assert_eq!(read(response.body).await.unwrap().0, b"ok");
         }
         assert!(matches!(send(&pool, &dead2, get()).await, Err(SendError::Unreachable(_))));
         assert!(matches!(send(&pool, &target_at(&[]), get()).await, Err(SendError::NoAddress(_))));

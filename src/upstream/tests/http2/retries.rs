@@ -335,7 +335,7 @@ async fn what_one_target_refuses_another_may_take() {
         let targets = [Arc::clone(&leaving.target), Arc::clone(&other.target)];
         let progress = super::super::super::Progress::default();
         let response = pool().send(&targets, 0, get(), &progress, &|_| ()).await.unwrap();
-        assert_eq!(response.status(), 200);
+        assert_eq!(response.status, 200);
         assert_eq!((leaving.connections(), other.connections()), (1, 1));
     })
     .await;
