@@ -197,7 +197,9 @@ impl Fields {
                 None => HeaderName::from_bytes(entry.text(&lines)),
             };
             let value = entry.colon as usize + COLON.len()..entry.end as usize - LINE_END.len();
-            if let (Ok(name), Ok(value)) = (name, HeaderValue::from_maybe_shared(lines.slice(value))) {
+            if let (Ok(name), Ok(mut value)) = (name, HeaderValue::from_maybe_shared(lines.slice(value))) {
+                // What is another each time is not worth a place in the table of an HTTP/2 connection (RFC 7541, section 6.2.2).
+                value.set_sensitive(matches!(entry.name, Name::XRequestId | Name::RateLimit));
                 map.append(name, value);
             }
         }

@@ -101,7 +101,7 @@ impl Name {
     /// Recognises a name, in any case.
     pub fn of(text: &[u8]) -> Self {
         let candidates = Self::as_long_as(text);
-        let found = candidates.iter().find(|name| text.eq_ignore_ascii_case(name.text().as_bytes()));
+        let found = candidates.iter().find(|name| is_same(text, name.text().as_bytes()));
         match found {
             Some(name) => *name,
             None if is_of_family(text) && !is_odd(text) => Self::XForwarded,
@@ -175,6 +175,20 @@ impl Name {
             (20, b's') => &[Self::SecWebsocketAccept],
             _ => &[],
         }
+    }
+}
+
+/// Whether a field's name is a known one of the same length, whatever its case. Eight octets are compared at once. The bit that
+/// makes a letter small changes no other octet of a field's name into one of a known name (RFC 9110, section 5.6.2).
+fn is_same(text: &[u8], known: &[u8]) -> bool {
+    const SMALL: u64 = 0x2020_2020_2020_2020;
+    let word = |octets: &[u8], at: usize| octets.get(at..at + 8).and_then(|eight| eight.try_into().ok()).map_or(0, u64::from_le_bytes);
+    let differ = |at: usize| (word(text, at) | SMALL) ^ word(known, at);
+    match text.len() {
+        // The words overlap where the length is no multiple of theirs.
+        length @ 16.. => differ(0) | differ(8) | differ(length - 8) == 0,
+        length @ 8.. => differ(0) | differ(length - 8) == 0,
+        _ => text.eq_ignore_ascii_case(known),
     }
 }
 
