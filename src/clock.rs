@@ -1,5 +1,6 @@
 //! Time: the only file that asks the machine what time it is.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -53,6 +54,22 @@ impl Clock for TestClock {
 pub fn http_date() -> String {
     let now = jiff::Timestamp::from_millisecond(SystemClock.now().0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap_or_default()
+}
+
+thread_local! {
+    /// The second that it is made for, and what [`http_date`] said then.
+    static DATE: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+}
+
+/// The same for whoever says it often: it is made once a second on each thread.
+pub fn with_http_date<T>(say: impl FnOnce(&str) -> T) -> T {
+    let second = SystemClock.now().0.div_euclid(1000);
+    DATE.with_borrow_mut(|(made_for, date)| {
+        if *made_for != second {
+            (*made_for, *date) = (second, http_date());
+        }
+        say(date)
+    })
 }
 
 /// Monotonic time, for time-outs and durations.

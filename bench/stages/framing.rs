@@ -1,15 +1,9 @@
-//! The framing guard: what the verdict on a head costs when the head comes in one read.
+//! The verdict on a head, and the request that it becomes.
 
 use std::hint::black_box;
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use criterion::{Criterion, Throughput};
-use gatehouse::clock::instant;
-use gatehouse::proxy::framing::{FramingLimits, FramingState, Guarded};
-use tokio::io::{AsyncRead, ReadBuf};
+use gatehouse::proxy::framing::{FramingLimits, Judged, judge};
 
 const CURL: &str = "GET /api/items?page=2 HTTP/1.1\r\nHost: acme.example.com\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n\r\n";
 
@@ -27,31 +21,18 @@ const BROWSER: &str = "GET /dashboard/projects?sort=updated&order=desc HTTP/1.1\
     Sec-Fetch-Mode: navigate\r\n\
     Sec-Fetch-Site: same-origin\r\n\r\n";
 
-/// A client that sends the same head for ever, one a read.
-struct Again(&'static [u8]);
-
-impl AsyncRead for Again {
-    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        buf.put_slice(self.0);
-        Poll::Ready(Ok(()))
-    }
-}
-
 /// A usual head of a program, and one of a browser.
 pub fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("framing");
     for (name, head) in [("curl", CURL), ("browser", BROWSER)] {
         let limits = FramingLimits { max_head: 16 * 1024, max_headers: 100, max_target: 16 * 1024 };
-        let mut guard = Guarded::new(Again(head.as_bytes()), Arc::new(FramingState::new(instant())), limits);
-        let mut space = vec![0; 32 * 1024];
         group.throughput(Throughput::Bytes(head.len() as u64));
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                let mut buf = ReadBuf::new(&mut space);
-                let read = Pin::new(&mut guard).poll_read(&mut Context::from_waker(Waker::noop()), &mut buf);
+                let judged = judge(black_box(head.as_bytes()), &limits);
                 // A head that was refused, or held back, would be another measurement.
-                assert!(read.is_ready() && buf.filled().len() == head.len());
-                black_box(buf.filled().len())
+                assert!(matches!(&judged, Judged::Complete(good) if good.len == head.len()));
+                judged
             });
         });
     }

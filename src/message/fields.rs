@@ -45,10 +45,6 @@ pub struct Field<'f> {
 }
 
 impl Entry {
-    fn line<'f>(&self, lines: &'f [u8]) -> &'f [u8] {
-        lines.get(self.start as usize..self.end as usize).unwrap_or_default()
-    }
-
     fn text<'f>(&self, lines: &'f [u8]) -> &'f [u8] {
         lines.get(self.start as usize..self.colon as usize).unwrap_or_default()
     }
@@ -168,8 +164,14 @@ impl Fields {
 
     /// Writes their lines; those that lie side by side are copied together.
     pub fn write(&self, out: &mut Vec<u8>) {
+        self.write_without([], out);
+    }
+
+    /// Likewise, without those of some names.
+    pub fn write_without<const N: usize>(&self, names: [Name; N], out: &mut Vec<u8>) {
+        let left_out = names.iter().fold(0, |set, name| set | name.bit());
         let mut run = 0..0;
-        for entry in &self.entries {
+        for entry in self.entries.iter().filter(|entry| entry.name.bit() & left_out == 0) {
             let (start, end) = (entry.start as usize, entry.end as usize);
             if start != run.end {
                 out.extend_from_slice(self.lines.get(run).unwrap_or_default());
@@ -178,13 +180,6 @@ impl Fields {
             run.end = end;
         }
         out.extend_from_slice(self.lines.get(run).unwrap_or_default());
-    }
-
-    /// Writes the lines of those that `takes` says.
-    pub fn write_some(&self, out: &mut Vec<u8>, takes: impl Fn(Name) -> bool) {
-        for entry in self.entries.iter().filter(|entry| takes(entry.name)) {
-            out.extend_from_slice(entry.line(&self.lines));
-        }
     }
 
     /// As a map, which takes each name in lower case. A field that is none is left out.

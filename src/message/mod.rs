@@ -1,8 +1,10 @@
 //! Messages: the fields of a head as both sides of the request path use them, whatever version of HTTP they came by.
 
 mod fields;
+mod head;
 mod name;
 mod spare;
 
 pub use fields::{Field, Fields};
+pub use head::RequestHead;
 pub use name::Name;

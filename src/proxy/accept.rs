@@ -14,7 +14,6 @@ use tokio_rustls::TlsAcceptor;
 
 use super::connection::{Connection, Door, Permit};
 use super::context::Worker;
-use super::framing::FramingState;
 use super::patience::Patient;
 use super::preface::is_http2;
 use super::proxy_protocol::{Peer, peer_of};
@@ -81,13 +80,14 @@ async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, mut strea
     if is_http2 {
         http2::serve(worker, &watch, connection, stream, signs).await;
     } else {
-        http1::serve_over_tls(worker, &watch, connection, stream).await;
+        // A task of its own, since the room that the handshake took stays with this one.
+        tokio::task::spawn_local(http1::serve_over_tls(worker, &watch, connection, stream));
     }
 }
 
 async fn welcome_in_clear(
     worker: Rc<Worker>,
-    watch: &Watch,
+    watch: &Rc<Watch>,
     door: &Door,
     stream: TcpStream,
     peer: Peer,
@@ -103,11 +103,11 @@ async fn welcome_in_clear(
         let signs = stream.signs();
         http2::serve(worker, watch, connection, stream, signs).await;
     } else {
-        http1::serve_in_clear(worker, watch, connection, stream).await;
+        tokio::task::spawn_local(http1::serve_in_clear(worker, watch, connection, stream));
     }
 }
 
-fn connection(worker: &Worker, door: &Door, peer: Peer, permit: Permit, name: Option<Host>, guarded: bool) -> Rc<Connection> {
+fn connection(worker: &Worker, door: &Door, peer: Peer, permit: Permit, name: Option<Host>, is_http1: bool) -> Rc<Connection> {
     let started = instant();
     Rc::new(Connection {
         peer: peer.address,
@@ -117,7 +117,7 @@ fn connection(worker: &Worker, door: &Door, peer: Peer, permit: Permit, name: Op
         started,
         has_sni: name.is_some(),
         name: std::cell::RefCell::new(name.map(|name| name.as_str().into())),
-        framing: guarded.then(|| Arc::new(FramingState::new(started))),
+        http1: is_http1.then(|| Rc::new(http1::State::new(started))),
         requests: Default::default(),
         open: Default::default(),
         carried: Default::default(),

@@ -13,7 +13,7 @@ use crate::message::{Fields, Name};
 
 /// Refuses what is malformed, ambiguous or too large; sets `Host` where HTTP/2 put it elsewhere.
 pub fn admit(exchange: &mut Exchange, fields: &mut Fields) -> Result<(), Refusal> {
-    if let Some(violation) = exchange.connection.framing.as_ref().and_then(|framing| framing.violation_of(exchange.index)) {
+    if let Some(violation) = exchange.connection.http1.as_ref().and_then(|http1| http1.violation()) {
         return Err(match violation {
             Violation::BadRequest(reason) => Refusal::BadRequest(reason),
             Violation::UriTooLong => Refusal::UriTooLong,
@@ -42,7 +42,7 @@ pub fn admit(exchange: &mut Exchange, fields: &mut Fields) -> Result<(), Refusal
     Ok(())
 }
 
-/// The limits that the framing guard keeps on HTTP/1.1.
+/// The limits that the verdict on a head keeps on HTTP/1.1.
 fn check_size(exchange: &Exchange, fields: &Fields, max_octets: usize, max_fields: usize) -> Result<(), Refusal> {
     let target = exchange.uri.path_and_query().map_or(0, |target| target.as_str().len());
     if target > max_octets {

@@ -1,6 +1,6 @@
 //! An answer on its way to the client, whatever version of HTTP that speaks.
 
-use http::{Response, StatusCode};
+use http::StatusCode;
 use hyper::ext::ReasonPhrase;
 
 use super::body::AnswerBody;
@@ -16,20 +16,4 @@ pub struct Answer {
     pub fields: Fields,
     /// What follows.
     pub body: AnswerBody,
-}
-
-impl Answer {
-    /// As hyper and h2 take it.
-    pub fn into_http(self) -> Response<AnswerBody> {
-        let mut response = Response::new(self.body);
-        *response.status_mut() = self.status;
-        *response.headers_mut() = self.fields.into_map();
-        if let Some(reason) = self.reason {
-            response.extensions_mut().insert(reason);
-        } else if self.status.canonical_reason().is_none() {
-            // hyper would make one up.
-            response.extensions_mut().insert(ReasonPhrase::from_static(b""));
-        }
-        response
-    }
 }

@@ -110,9 +110,6 @@ pub enum AnswerBody {
     Own(Option<Bytes>),
     /// The app's.
     App(Box<AppBody>),
-    /// None, although the head of a 304 says a length: the one that a 200 would have had (RFC 9110, section 8.6). hyper's
-    /// HTTP/1 server leaves that out where it knows that there is no body, so this one does not say.
-    Unsaid(Box<AppBody>),
 }
 
 /// The app's body on its way to the client, with all that ends when it does.
@@ -150,9 +147,9 @@ impl AppBody {
 fn note(exchange: &mut Exchange, complete: bool) {
     exchange.outcome.complete = complete;
     if exchange.version == Version::HTTP_10
-        && let Some(framing) = &exchange.connection.framing
+        && let Some(http1) = &exchange.connection.http1
     {
-        framing.set_open_ended(!complete);
+        http1.set_open_ended(!complete);
     }
 }
 
@@ -179,7 +176,7 @@ impl Body for AppBody {
                     strip_trailers(trailers);
                     strip_reports_of(trailers);
                 }
-                // hyper asks for no more once the length is reached, though trailers may follow.
+                // Over HTTP/1.1 no more is asked for once the length is reached, though trailers may follow.
                 let has_length = this.exchange.version != Version::HTTP_2 && this.upstream.size_hint().exact() == Some(0);
                 note(&mut this.exchange, has_length || this.upstream.is_end_stream());
             }
@@ -192,7 +189,7 @@ impl Body for AppBody {
                     BodyError::Upstream(_) | BodyError::Reset { .. } => Owner::Upstream,
                     BodyError::RequestBody(_) => Owner::Client,
                 };
-                // An error makes hyper and h2 drop what they have not written: head and octets that came with it go out first.
+                // An error makes h2 drop what it has not written: head and octets that came with it go out first.
                 // Over HTTP/2 another task writes, so it is its turn, whether it was woken before this one or not.
                 this.fault = frame.and_then(Result::err);
                 let mut pause: Pin<Box<dyn Future<Output = ()>>> = Box::pin(yield_now());
@@ -221,7 +218,7 @@ impl AnswerBody {
     pub fn drive_request(&mut self, cx: &mut Context<'_>) -> Result<(), BodyError> {
         match self {
             Self::Own(_) => Ok(()),
-            Self::App(body) | Self::Unsaid(body) => body.drive_request(cx),
+            Self::App(body) => body.drive_request(cx),
         }
     }
 }
@@ -233,7 +230,7 @@ impl Body for AnswerBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::App(body) | Self::Unsaid(body) => Pin::new(&mut **body).poll_frame(cx),
+            Self::App(body) => Pin::new(&mut **body).poll_frame(cx),
         }
     }
 
@@ -241,7 +238,6 @@ impl Body for AnswerBody {
         match self {
             Self::Own(bytes) => bytes.is_none(),
             Self::App(body) => body.is_end_stream(),
-            Self::Unsaid(_) => false,
         }
     }
 
@@ -249,7 +245,6 @@ impl Body for AnswerBody {
         match self {
             Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::App(body) => body.size_hint(),
-            Self::Unsaid(_) => SizeHint::default(),
         }
     }
 }

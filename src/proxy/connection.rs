@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -9,7 +10,7 @@ use std::time::Instant;
 use rustls::ServerConfig;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::framing::FramingState;
+use super::http1::State;
 use super::http2::Carried;
 use super::site::Remembered;
 use crate::clock::instant;
@@ -70,8 +71,8 @@ pub struct Connection {
     pub has_sni: bool,
     /// The name that the TLS handshake asked for, or (without one) the first host named; requests must belong to it.
     pub name: RefCell<Option<Box<str>>>,
-    /// What lies beneath hyper on HTTP/1.1.
-    pub framing: Option<Arc<FramingState>>,
+    /// What it is doing, on HTTP/1.1.
+    pub http1: Option<Rc<State>>,
     /// Requests begun.
     pub requests: Cell<u64>,
     /// Requests that have not ended.

@@ -10,6 +10,7 @@ use http::{Method, Uri, Version};
 
 use super::body::Inflow;
 use super::connection::Connection;
+use super::http1::Buffers;
 use super::http2::Side;
 use super::request_id::RequestId;
 use super::trouble::Troubles;
@@ -39,6 +40,8 @@ pub struct Worker {
     pub access: AccessWriter,
     /// What redirects to https point to.
     pub https_port: u16,
+    /// What its HTTP/1.1 connections read into and write from.
+    pub buffers: Rc<Buffers>,
     /// What goes wrong around the gateway.
     pub troubles: Troubles,
 }
@@ -49,8 +52,6 @@ pub struct Exchange {
     pub worker: Rc<Worker>,
     /// What it came by.
     pub connection: Rc<Connection>,
-    /// Number of the request on its connection, from 0.
-    pub index: u64,
     /// When the head had arrived.
     pub started: Instant,
     /// The same on the clock of usage windows; decides the day.
@@ -104,15 +105,13 @@ impl Exchange {
     /// Begins with a request whose head has arrived.
     pub fn begin(worker: Rc<Worker>, connection: Rc<Connection>, head: (Method, Uri, Version), side: Option<Rc<Side>>) -> Box<Self> {
         let (method, uri, version) = head;
-        let index = connection.requests.get();
-        connection.requests.set(index + 1);
+        connection.requests.set(connection.requests.get() + 1);
         connection.open.set(connection.open.get() + 1);
         let time = worker.clock.now();
         Box::new(Self {
             client: connection.peer,
             worker,
             connection,
-            index,
             started: instant(),
             time,
             id: RequestId::at(time),
@@ -135,9 +134,9 @@ impl Exchange {
     /// Whether the request asked for a WebSocket. Over HTTP/1.1 an answer that is not 101 has to end the connection then: what
     /// follows the request are octets that nobody has checked.
     pub fn asked_for_websocket(&self) -> bool {
-        match (&self.side, &self.connection.framing) {
+        match (&self.side, &self.connection.http1) {
             (Some(side), _) => side.asked_for_websocket(),
-            (None, framing) => framing.as_ref().is_some_and(|framing| framing.upgraded_at(self.index)),
+            (None, http1) => http1.as_ref().is_some_and(|http1| http1.asked_for_websocket()),
         }
     }
 
@@ -205,8 +204,8 @@ impl Drop for Exchange {
         connection.open.set(connection.open.get().saturating_sub(1));
         let since = u64::try_from(now.saturating_duration_since(connection.started).as_millis()).unwrap_or(u64::MAX);
         connection.idle_since_ms.set(since);
-        if let Some(framing) = &connection.framing {
-            framing.request_done(now);
+        if let Some(http1) = &connection.http1 {
+            http1.request_done(now);
         }
     }
 }

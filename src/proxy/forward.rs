@@ -29,7 +29,6 @@ pub async fn forward(exchange: &mut Exchange, ticket: &Ticket, request: Box<Requ
     let sent = instant();
     let interim = Interim::of(exchange, &request.fields);
     let outcome = exchange.worker.pool.send(&facts.targets, first, *request, ticket.progress(), &|head| interim.forward(head)).await;
-    interim.are_sent().await;
     exchange.upstream = Some(instant().saturating_duration_since(sent));
     let mut response = outcome.map_err(|error| refusal_of(exchange, &error)).inspect_err(|refusal| {
         // A client that leaves is no reason to give back; the ticket decides by how far the request has come.

@@ -3,13 +3,11 @@
 //! What it promises: they reach the client as they come and before the final response; HTTP/1.0 clients get none. A 100 that
 //! answers `Expect` is not among them: whoever reads the client's body says it when the body is first asked for.
 
-use std::future::poll_fn;
-
 use http::{Response, StatusCode, Version};
 
 use super::context::Exchange;
-use super::framing::FramingState;
 use super::headers::strip_response;
+use super::http1::State;
 use super::http2::Side;
 use super::reports::strip_reports;
 use crate::message::{Fields, Name};
@@ -21,7 +19,7 @@ pub struct Interim<'e> {
 }
 
 enum Way<'e> {
-    Http1(&'e FramingState),
+    Http1(&'e State),
     Http2(&'e Side),
     None,
 }
@@ -29,9 +27,9 @@ enum Way<'e> {
 impl<'e> Interim<'e> {
     /// For a request that is about to be sent.
     pub fn of(exchange: &'e Exchange, fields: &Fields) -> Self {
-        let way = match (&exchange.side, &exchange.connection.framing) {
+        let way = match (&exchange.side, &exchange.connection.http1) {
             (Some(side), _) => Way::Http2(side),
-            (None, Some(framing)) if exchange.version == Version::HTTP_11 => Way::Http1(framing),
+            (None, Some(http1)) if exchange.version == Version::HTTP_11 => Way::Http1(http1),
             (None, _) => Way::None,
         };
         Self { way, waits_for_100: fields.has(Name::Expect) }
@@ -47,16 +45,9 @@ impl<'e> Interim<'e> {
         strip_reports(&mut fields);
         *interim.headers_mut() = fields.into_map();
         match self.way {
-            Way::Http1(framing) => framing.inform(&interim),
+            Way::Http1(http1) => http1.inform(&interim),
             Way::Http2(side) => side.inform(interim),
             Way::None => {}
-        }
-    }
-
-    /// Waits until nothing is left that must go out before the final response.
-    pub async fn are_sent(&self) {
-        if let Way::Http1(framing) = self.way {
-            poll_fn(|cx| framing.poll_informed(cx)).await;
         }
     }
 }

@@ -44,20 +44,17 @@ mod tunnel;
 mod watch;
 mod worker;
 
-use std::convert::Infallible;
-use std::future::ready;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures_util::FutureExt;
-use futures_util::future::Either;
-use http::{Request, Response};
 use tokio::task::JoinError;
 
 use self::admit::admit;
 use self::answer::Answer;
 use self::authorize::authorize;
-use self::body::{AnswerBody, ClientBody};
+use self::body::ClientBody;
 use self::connection::Connection;
 use self::context::{Exchange, Worker};
 use self::forward::{forward, outgoing};
@@ -69,7 +66,7 @@ use self::reserve::{Ticket, reserve};
 use self::resolve::resolve;
 use self::throttle::throttle;
 use self::tunnel::ClientEnd;
-use crate::message::Fields;
+use crate::message::{Fields, RequestHead};
 use crate::upstream;
 
 pub use self::connection::Listener;
@@ -84,29 +81,39 @@ enum Way {
     Redirect(String),
 }
 
-/// One request of a connection, from its head to the head of its answer. What does not wait is done at once; the future is of
-/// what does, and is small.
-fn handle(
-    worker: Rc<Worker>,
-    connection: Rc<Connection>,
-    mut request: Request<Inbound>,
-    side: Option<Rc<Side>>,
-) -> impl Future<Output = Result<Response<AnswerBody>, Infallible>> {
-    let upgrade = tunnel::switching(&connection, &mut request);
-    let (parts, body) = request.into_parts();
-    let incoming = Incoming { fields: Fields::from(&parts.headers), body, upgrade };
-    let mut exchange = Exchange::begin(worker, connection, (parts.method, parts.uri, parts.version), side);
-    let answer = match enter(&mut exchange, incoming) {
-        Ok(Way::App(ticket, mut incoming)) => {
-            let end = ClientEnd::of(&exchange, &mut incoming);
+/// One request of a connection, from its head to the head of its answer. What does not wait is done at once.
+fn handle(worker: Rc<Worker>, connection: Rc<Connection>, head: RequestHead, body: Inbound, side: Option<Rc<Side>>) -> Handled {
+    let RequestHead { method, uri, version, fields } = head;
+    let mut exchange = Exchange::begin(worker, connection, (method, uri, version), side);
+    Handled::Answered(Some(match enter(&mut exchange, Incoming { fields, body }) {
+        Ok(Way::App(ticket, incoming)) => {
+            let end = ClientEnd::of(&exchange);
             let request = outgoing(&exchange, &ticket, incoming);
-            Either::Left(pass(exchange, ticket, request, end))
+            return Handled::Passed(Box::pin(pass(exchange, ticket, request, end)));
         }
-        Ok(Way::TenantApi(ticket, answer)) => Either::Right(ready(settle::own(exchange, ticket, answer))),
-        Ok(Way::Redirect(location)) => Either::Right(ready(settle::redirected(exchange, &location))),
-        Err(refusal) => Either::Right(ready(settle::refused(exchange, &refusal))),
-    };
-    answer.map(|answer| Ok(answer.into_http()))
+        Ok(Way::TenantApi(ticket, answer)) => settle::own(exchange, ticket, answer),
+        Ok(Way::Redirect(location)) => settle::redirected(exchange, &location),
+        Err(refusal) => settle::refused(exchange, &refusal),
+    }))
+}
+
+/// The way to an answer.
+enum Handled {
+    /// It is there; none once it was taken.
+    Answered(Option<Answer>),
+    /// The app is asked. On the heap, so that a connection has no room for it while it is idle.
+    Passed(Pin<Box<dyn Future<Output = Answer>>>),
+}
+
+impl Future for Handled {
+    type Output = Answer;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        match self.get_mut() {
+            Self::Answered(answer) => answer.take().map_or(Poll::Pending, Poll::Ready),
+            Self::Passed(passed) => passed.as_mut().poll(cx),
+        }
+    }
 }
 
 fn enter(exchange: &mut Exchange, mut request: Incoming) -> Result<Way, Refusal> {

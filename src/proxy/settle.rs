@@ -2,7 +2,7 @@
 //! handed on; its octets are counted as they are.
 
 use bytes::Bytes;
-use http::{Method, StatusCode, Version};
+use http::{Method, StatusCode};
 
 use super::answer::Answer;
 use super::body::{AnswerBody, AppBody, ClientBody};
@@ -34,9 +34,6 @@ pub fn app(mut exchange: Box<Exchange>, ticket: Ticket, response: Response<Clien
     exchange.outcome.status = status.as_u16();
     let body = match (end, switches) {
         (Some(client), true) => {
-            if let Some(framing) = &exchange.connection.framing {
-                framing.switch();
-            }
             tokio::task::spawn_local(tunnel(client, body, ticket, exchange));
             AnswerBody::Own(None)
         }
@@ -44,11 +41,7 @@ pub fn app(mut exchange: Box<Exchange>, ticket: Ticket, response: Response<Clien
             fields.push(Name::Connection, "close");
             AnswerBody::App(Box::new(AppBody::new(body, ticket, exchange)))
         }
-        (None, _) => {
-            let unsaid = status == StatusCode::NOT_MODIFIED && exchange.version != Version::HTTP_2;
-            let body = Box::new(AppBody::new(body, ticket, exchange));
-            if unsaid && fields.has(Name::ContentLength) { AnswerBody::Unsaid(body) } else { AnswerBody::App(body) }
-        }
+        (None, _) => AnswerBody::App(Box::new(AppBody::new(body, ticket, exchange))),
     };
     Answer { status, reason, fields, body }
 }

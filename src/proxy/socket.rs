@@ -4,7 +4,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,17 +12,17 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::framing::FramingState;
+use super::http1::State;
 
 /// Closed when it is dropped, or reset.
 pub struct Socket {
     tcp: TcpStream,
-    state: Arc<FramingState>,
+    state: Rc<State>,
 }
 
 impl Socket {
     /// Of the connection with this state.
-    pub const fn new(tcp: TcpStream, state: Arc<FramingState>) -> Self {
+    pub const fn new(tcp: TcpStream, state: Rc<State>) -> Self {
         Self { tcp, state }
     }
 }

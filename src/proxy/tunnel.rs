@@ -7,18 +7,14 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::Request;
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::body::ClientBody;
-use super::connection::Connection;
 use super::context::Exchange;
+use super::http1;
 use super::http2::Counted;
-use super::inbound::{Inbound, Incoming};
 use super::reserve::Ticket;
 use crate::clock::instant;
 use crate::config::Protection;
@@ -34,25 +30,20 @@ const CHUNK: usize = 16 * 1024;
 /// Where the client's end of a tunnel will be, once the client has heard that there is one.
 pub enum ClientEnd {
     /// Its connection.
-    Http1(OnUpgrade),
+    Http1(oneshot::Receiver<http1::Upgraded>),
     /// Its stream.
     Http2(oneshot::Receiver<H2Duplex<Counted>>),
 }
 
 impl ClientEnd {
     /// Of a request that asked for a WebSocket.
-    pub fn of(exchange: &Exchange, request: &mut Incoming) -> Option<Self> {
-        match &exchange.side {
-            Some(side) => side.take_tunnel().map(Self::Http2),
-            None => request.upgrade.take().map(Self::Http1),
+    pub fn of(exchange: &Exchange) -> Option<Self> {
+        match (&exchange.side, &exchange.connection.http1) {
+            (Some(side), _) => side.take_tunnel().map(Self::Http2),
+            (None, Some(http1)) if http1.asked_for_websocket() => Some(Self::Http1(http1.await_tunnel())),
+            (None, _) => None,
         }
     }
-}
-
-/// Where the connection will be after it has switched, if that was asked for.
-pub fn switching(connection: &Connection, request: &mut Request<Inbound>) -> Option<OnUpgrade> {
-    let asks = connection.framing.as_ref().is_some_and(|framing| framing.upgraded_at(connection.requests.get()));
-    asks.then(|| hyper::upgrade::on(request))
 }
 
 /// Carries octets until the tunnel ends; then the exchange does.
@@ -62,7 +53,7 @@ pub async fn tunnel(client: ClientEnd, body: UpstreamBody<ClientBody>, ticket: T
     match client {
         ClientEnd::Http1(client) => {
             if let Ok(client) = client.await {
-                carry(TokioIo::new(client), upstream, ticket, exchange).await;
+                carry(client, upstream, ticket, exchange).await;
             }
         }
         ClientEnd::Http2(client) => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use slab::Slab;
 
 use super::connection::Connection;
-use super::framing::Phase;
+use super::http1::Phase;
 use crate::config::Protection;
 
 /// The connections of one worker.
@@ -37,18 +37,18 @@ pub enum Order {
 }
 
 /// Takes a connection off the list when it ends.
-pub struct Watching<'w> {
-    watch: &'w Watch,
+pub struct Watching {
+    watch: Rc<Watch>,
     key: usize,
     watched: Rc<Watched>,
 }
 
 impl Watch {
     /// Watches over a connection.
-    pub fn over(&self, connection: Rc<Connection>) -> Watching<'_> {
+    pub fn over(self: &Rc<Self>, connection: Rc<Connection>) -> Watching {
         let order = Cell::new(self.draining.get().then_some(Order::Drain));
         let watched = Rc::new(Watched { connection, order, waker: RefCell::new(None) });
-        Watching { watch: self, key: self.list.borrow_mut().insert(Rc::clone(&watched)), watched }
+        Watching { watch: Rc::clone(self), key: self.list.borrow_mut().insert(Rc::clone(&watched)), watched }
     }
 
     /// Ends what is overdue.
@@ -78,7 +78,7 @@ impl Watched {
     }
 }
 
-impl Watching<'_> {
+impl Watching {
     /// What the connection shall do, if anything; the task of `cx` is woken when there is an order.
     pub fn order(&self, cx: &Context<'_>) -> Option<Order> {
         let order = self.watched.order.take();
@@ -90,7 +90,7 @@ impl Watching<'_> {
     }
 }
 
-impl Drop for Watching<'_> {
+impl Drop for Watching {
     fn drop(&mut self) {
         self.watch.list.borrow_mut().remove(self.key);
     }
@@ -101,8 +101,8 @@ fn overdue(connection: &Connection, limits: &Protection) -> Option<Order> {
     let now = connection.elapsed_ms();
     let longer = |since: u64, limit: Duration| u128::from(now.saturating_sub(since)) > limit.as_millis();
     let after = |since, limit, order| longer(since, limit).then_some(order);
-    match &connection.framing {
-        Some(framing) => match framing.phase() {
+    match &connection.http1 {
+        Some(http1) => match http1.phase() {
             Phase::Idle { since_ms } => after(since_ms, limits.idle_timeout, Order::Drain),
             Phase::ReadingHead { since_ms } => after(since_ms, limits.header_timeout, Order::Close),
             Phase::InRequest => None,

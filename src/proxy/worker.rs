@@ -82,6 +82,7 @@ async fn work(shared: Shared, listeners: Vec<(Listener, tokio::net::TcpListener)
         clock: shared.clock,
         access: shared.access.writer(),
         https_port: shared.https_port,
+        buffers: Rc::default(),
         troubles: Troubles::default(),
     });
     let watch = Rc::new(Watch::default());

@@ -118,7 +118,7 @@ fn write_fields(fields: &Fields, out: &mut Vec<u8>) -> Result<Seen, &'static str
     if are_usual && !fields.has(Name::TransferEncoding) {
         fields.write(out);
     } else {
-        fields.write_some(out, |name| !matches!(name, Name::Cookie | Name::ContentLength | Name::TransferEncoding));
+        fields.write_without([Name::Cookie, Name::ContentLength, Name::TransferEncoding], out);
         write_cookies(fields, out);
         if let Some(length) = length {
             write_field(b"content-length", itoa::Buffer::new().format(length).as_bytes(), out);

@@ -8,25 +8,46 @@ use std::mem::MaybeUninit;
 use http::Uri;
 use httparse::{Error, Header, Request, Status};
 
+use super::request::{fields_of, request_of};
 use super::{FramingLimits, Violation};
+use crate::message::{Field, Fields, Name, RequestHead};
 
 /// The most fields that can be allowed.
 pub(super) const MAX_HEADERS: usize = 256;
 
 /// What a head is.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Judged {
+// It is moved once; a box would cost each request an allocation.
+#[allow(clippy::large_enum_variant)]
+#[derive(Debug)]
+pub enum Judged {
     /// More octets are needed.
     Partial,
-    /// Good; it takes `len` octets.
-    Complete { len: usize, framing: Framing },
+    /// Good.
+    Complete(Head),
     /// Refused.
     Bad(Violation),
 }
 
+/// A good head.
+#[derive(Debug)]
+pub struct Head {
+    /// Octets that it takes.
+    pub len: usize,
+    /// What it says.
+    pub request: RequestHead,
+    /// What follows it.
+    pub framing: Framing,
+    /// The client takes another answer on the same connection.
+    pub keeps_alive: bool,
+    /// The client waits for a 100 before it sends the body.
+    pub expects_continue: bool,
+    /// The client takes trailers.
+    pub takes_trailers: bool,
+}
+
 /// What follows a head.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Framing {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
     /// A body of this many octets.
     Length(u64),
     /// A chunked body.
@@ -35,28 +56,50 @@ pub(super) enum Framing {
     Upgrade,
 }
 
-/// The fields that decide about framing and routing.
+/// The fields that decide about framing, routing and the connection.
 #[derive(Default)]
-struct Fields<'b> {
-    host: Option<&'b [u8]>,
+struct Said {
     length: Option<u64>,
     chunked: bool,
     websocket: bool,
     connection_upgrade: bool,
+    connection_close: bool,
+    connection_keep_alive: bool,
+    expects_continue: bool,
+    takes_trailers: bool,
 }
 
 /// Judges the head at the start of `bytes`.
-pub(super) fn judge(bytes: &[u8], limits: &FramingLimits) -> Judged {
+pub fn judge(bytes: &[u8], limits: &FramingLimits) -> Judged {
     let seen = &bytes[..bytes.len().min(limits.max_head)];
     let mut slots = [const { MaybeUninit::<Header<'_>>::uninit() }; MAX_HEADERS];
     let slots = &mut slots[..limits.max_headers.min(MAX_HEADERS)];
     let mut request = Request::new(&mut []);
     match request.parse_with_uninit_headers(seen, slots) {
-        Ok(Status::Complete(len)) if has_only_crlf(&seen[..len], &request) => match check(&request, limits) {
-            Ok(framing) => Judged::Complete { len, framing },
-            Err(violation) => Judged::Bad(violation),
-        },
+        Ok(Status::Complete(len)) if has_only_crlf(&seen[..len], &request) => {
+            let fields = fields_of(&request);
+            match check(&request, &fields, limits) {
+                Ok((framing, said)) => match request_of(&request, fields) {
+                    Ok(request) => Judged::Complete(head(len, request, framing, &said)),
+                    Err(reason) => bad(reason),
+                },
+                Err(violation) => Judged::Bad(violation),
+            }
+        }
         _ => judge_unfinished(seen, limits),
+    }
+}
+
+fn head(len: usize, request: RequestHead, framing: Framing, said: &Said) -> Head {
+    let is_http_11 = request.version == http::Version::HTTP_11;
+    Head {
+        len,
+        request,
+        framing,
+        // RFC 9112, section 9.3.
+        keeps_alive: !said.connection_close && (is_http_11 || said.connection_keep_alive),
+        expects_continue: is_http_11 && said.expects_continue,
+        takes_trailers: is_http_11 && said.takes_trailers,
     }
 }
 
@@ -121,50 +164,56 @@ fn explain(error: Error, request: &Request<'_, '_>) -> &'static str {
 }
 
 /// The rules for a head whose syntax is good.
-fn check(request: &Request<'_, '_>, limits: &FramingLimits) -> Result<Framing, Violation> {
+fn check(request: &Request<'_, '_>, fields: &Fields, limits: &FramingLimits) -> Result<(Framing, Said), Violation> {
     let method = request.method.unwrap_or_default();
     let target = request.path.unwrap_or_default();
     let is_http_11 = request.version == Some(1);
     if target.len() > limits.max_target {
         return Err(Violation::UriTooLong);
     }
-    let fields = read_fields(request.headers).map_err(Violation::BadRequest)?;
-    check_routing(method, target, is_http_11, &fields).map_err(Violation::BadRequest)?;
-    match (fields.chunked, fields.length) {
-        (true, Some(_)) => Err(Violation::BadRequest("Transfer-Encoding together with Content-Length")),
-        (true, None) if !is_http_11 => Err(Violation::BadRequest("Transfer-Encoding in HTTP/1.0")),
-        (true, None) => Ok(Framing::Chunked),
-        (false, Some(length @ 1..)) => Ok(Framing::Length(length)),
-        (false, _) if is_http_11 && method == "GET" && fields.websocket && fields.connection_upgrade => Ok(Framing::Upgrade),
-        (false, _) => Ok(Framing::Length(0)),
-    }
+    let said = read_fields(fields).map_err(Violation::BadRequest)?;
+    check_routing(method, target, is_http_11, fields.get(Name::Host)).map_err(Violation::BadRequest)?;
+    let framing = match (said.chunked, said.length) {
+        (true, Some(_)) => return Err(Violation::BadRequest("Transfer-Encoding together with Content-Length")),
+        (true, None) if !is_http_11 => return Err(Violation::BadRequest("Transfer-Encoding in HTTP/1.0")),
+        (true, None) => Framing::Chunked,
+        (false, Some(length @ 1..)) => Framing::Length(length),
+        (false, _) if is_http_11 && method == "GET" && said.websocket && said.connection_upgrade => Framing::Upgrade,
+        (false, _) => Framing::Length(0),
+    };
+    Ok((framing, said))
 }
 
-fn read_fields<'b>(headers: &[Header<'b>]) -> Result<Fields<'b>, &'static str> {
-    let mut fields = Fields::default();
-    for Header { name, value } in headers {
-        match name.len() {
-            4 if name.eq_ignore_ascii_case("host") && fields.host.replace(value).is_some() => return Err("more than one Host"),
-            7 if name.eq_ignore_ascii_case("upgrade") => fields.websocket |= has_token(value, b"websocket"),
-            10 if name.eq_ignore_ascii_case("connection") => fields.connection_upgrade |= has_token(value, b"upgrade"),
-            14 if name.eq_ignore_ascii_case("content-length") => {
+fn read_fields(fields: &Fields) -> Result<Said, &'static str> {
+    let mut said = Said::default();
+    for Field { name, value, .. } in fields.iter() {
+        match name {
+            Name::Te => said.takes_trailers |= has_token(value, b"trailers"),
+            Name::Expect => said.expects_continue = value.eq_ignore_ascii_case(b"100-continue"),
+            Name::Upgrade => said.websocket |= has_token(value, b"websocket"),
+            Name::Connection => {
+                said.connection_upgrade |= has_token(value, b"upgrade");
+                said.connection_close |= has_token(value, b"close");
+                said.connection_keep_alive |= has_token(value, b"keep-alive");
+            }
+            Name::ContentLength => {
                 let length = parse_length(value).ok_or("bad Content-Length")?;
-                if fields.length.replace(length).is_some() {
+                if said.length.replace(length).is_some() {
                     return Err("more than one Content-Length");
                 }
             }
-            17 if name.eq_ignore_ascii_case("transfer-encoding") => {
+            Name::TransferEncoding => {
                 if !value.eq_ignore_ascii_case(b"chunked") {
                     return Err("a Transfer-Encoding other than chunked");
                 }
-                if std::mem::replace(&mut fields.chunked, true) {
+                if std::mem::replace(&mut said.chunked, true) {
                     return Err("more than one Transfer-Encoding");
                 }
             }
             _ => {}
         }
     }
-    Ok(fields)
+    if fields.all(Name::Host).count() > 1 { Err("more than one Host") } else { Ok(said) }
 }
 
 /// Digits only; at most 2⁶³ − 1, which no body reaches and every server can count.
@@ -180,8 +229,8 @@ fn has_token(list: &[u8], token: &[u8]) -> bool {
     list.split(|octet| *octet == b',').any(|item| item.trim_ascii().eq_ignore_ascii_case(token))
 }
 
-fn check_routing(method: &str, target: &str, is_http_11: bool, fields: &Fields<'_>) -> Result<(), &'static str> {
-    match fields.host {
+fn check_routing(method: &str, target: &str, is_http_11: bool, host: Option<&[u8]>) -> Result<(), &'static str> {
+    match host {
         None if is_http_11 => return Err("no Host"),
         Some(host) if !is_host(host) => return Err("bad Host"),
         _ => {}
@@ -190,25 +239,11 @@ fn check_routing(method: &str, target: &str, is_http_11: bool, fields: &Fields<'
         return Err("bad octet in the request target");
     }
     match target.as_bytes() {
-        [b'/', rest @ ..] if method != "CONNECT" => {
-            if rest.iter().all(|octet| is_usual(*octet)) || Uri::try_from(target).is_ok() {
-                Ok(())
-            } else {
-                Err("bad request target")
-            }
-        }
+        // The rest of it is looked at where it becomes a part of the request.
+        [b'/', ..] if method != "CONNECT" => Ok(()),
         b"*" if method == "OPTIONS" => Ok(()),
-        _ => check_uri(method, target, fields.host),
+        _ => check_uri(method, target, host),
     }
-}
-
-/// Octets that [`Uri`] takes in a path and in a query.
-const fn is_usual(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric()
-        || matches!(
-            octet,
-            b'/' | b'-' | b'_' | b'.' | b'~' | b'%' | b'?' | b'=' | b'&' | b'+' | b',' | b';' | b':' | b'@' | b'!' | b'$' | b'*'
-        )
 }
 
 /// A field value that can name a host and a port; empty ones cannot.

@@ -2,8 +2,9 @@
 //! fault, where without a gateway it sees a lost connection: the status in the trailers keeps the two apart, and says that the
 //! answer is not whole just as well.
 
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::message::{Fields, Name};
 use crate::proxy::body::BodyFault;
 use crate::upstream::BodyError;
 
@@ -11,8 +12,8 @@ const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// Whether a head says that its body is one of gRPC, which ends in trailers; gRPC-Web has them in the body.
-pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
-    let media = headers.get(CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
+pub(super) fn is_grpc(fields: &Fields) -> bool {
+    let media = fields.get(Name::ContentType).unwrap_or_default();
     match media.split_at_checked(b"application/grpc".len()) {
         Some((kind, rest)) => kind.eq_ignore_ascii_case(b"application/grpc") && matches!(rest.first(), None | Some(b'+' | b';' | b' ')),
         None => false,
@@ -35,8 +36,6 @@ pub(super) fn status_of(error: &BodyError) -> Option<HeaderMap> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     #[test]
@@ -49,9 +48,10 @@ mod tests {
             ("application/grp", false),
             ("application/json", false),
         ] {
-            let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(media))]);
-            assert_eq!(is_grpc(&headers), expected, "{media}");
+            let mut fields = Fields::new();
+            fields.push(Name::ContentType, media);
+            assert_eq!(is_grpc(&fields), expected, "{media}");
         }
-        assert!(!is_grpc(&HeaderMap::new()));
+        assert!(!is_grpc(&Fields::new()));
     }
 }

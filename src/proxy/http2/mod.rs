@@ -50,7 +50,7 @@ const MAX_STREAMS: u32 = 250;
 /// Serves a connection to its end, or to what the watch orders.
 ///
 /// `signs` are those of what lies beneath.
-pub async fn serve<IO>(worker: Rc<Worker>, watch: &Watch, connection: Rc<Connection>, io: IO, signs: Arc<Signs>)
+pub async fn serve<IO>(worker: Rc<Worker>, watch: &Rc<Watch>, connection: Rc<Connection>, io: IO, signs: Arc<Signs>)
 where
     IO: AsyncRead + AsyncWrite + Unpin + 'static,
 {
@@ -83,7 +83,7 @@ fn settings(limits: &Protection) -> Builder {
 
 /// The prefaces are exchanged; None where that failed or took too long.
 async fn shake<IO>(
-    watching: &Watching<'_>,
+    watching: &Watching,
     handshake: impl Future<Output = Result<Streams<IO, Counted>, h2::Error>>,
 ) -> Option<Streams<IO, Counted>>
 where
@@ -124,7 +124,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Serving<IO> {
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        watching: &Watching<'_>,
+        watching: &Watching,
         worker: &Rc<Worker>,
         connection: &Rc<Connection>,
     ) -> Poll<Result<(), h2::Error>> {

@@ -10,8 +10,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, EXPECT};
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::header::EXPECT;
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use tokio::task::yield_now;
 
@@ -22,11 +22,13 @@ use super::side::Side;
 use super::upload::{Intake, StreamBody};
 use super::websocket::{Asked, switched};
 use crate::clock;
+use crate::message::{Fields, Name};
+use crate::proxy::answer::Answer;
 use crate::proxy::body::AnswerBody;
 use crate::proxy::connection::Connection;
 use crate::proxy::context::Worker;
-use crate::proxy::handle;
 use crate::proxy::inbound::Inbound;
+use crate::proxy::{Handled, handle};
 use crate::upstream::H2Duplex;
 
 /// Answers one request.
@@ -41,12 +43,11 @@ pub async fn answer(worker: Rc<Worker>, connection: Rc<Connection>, mut request:
         let waits = parts.headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
         let body = StreamBody::new(stream, Rc::clone(&side), waits);
         let intake = body.intake();
-        let request = Request::from_parts(parts, Inbound::Http2(body));
-        // Pinned where they are: a future that is handed on is there twice.
-        let mut handled = pin!(handle(worker, Rc::clone(&connection), request, Some(Rc::clone(&side))));
+        let handled = handle(worker, Rc::clone(&connection), parts.into(), Inbound::Http2(body), Some(Rc::clone(&side)));
+        // Pinned where it is: a future that is handed on is there twice.
         let answered = pin!(async {
-            let Some(response) = handle_unless_reset(handled.as_mut(), &side, &mut respond).await else { return };
-            let stream = send(response, respond, &connection, patience).await;
+            let Some(answer) = handle_unless_reset(handled, &side, &mut respond).await else { return };
+            let stream = send(answer, respond, &connection, patience).await;
             if side.has_left_request() {
                 // The end of the stream tells the client to send no more. curl 7.88 loses an answer whose end comes in one
                 // record of TLS with that, so the connection writes the answer first.
@@ -56,16 +57,13 @@ pub async fn answer(worker: Rc<Worker>, connection: Rc<Connection>, mut request:
         });
         return taking_in(intake, answered).await;
     };
-    let request = Request::from_parts(parts, Inbound::None);
-    let handled = Box::pin(handle(worker, Rc::clone(&connection), request, Some(Rc::clone(&side))));
-    let Some(response) = handle_unless_reset(handled, &side, &mut respond).await else { return };
-    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        Box::pin(send(response, respond, &connection, patience)).await;
+    let handled = handle(worker, Rc::clone(&connection), parts.into(), Inbound::None, Some(Rc::clone(&side)));
+    let Some(answer) = handle_unless_reset(handled, &side, &mut respond).await else { return };
+    if answer.status != StatusCode::SWITCHING_PROTOCOLS {
+        Box::pin(send(answer, respond, &connection, patience)).await;
         return;
     }
-    let mut head = Response::from_parts(response.into_parts().0, ());
-    switched(&mut head);
-    if let Ok(send) = respond.send_response(head, false) {
+    if let Ok(send) = respond.send_response(head_of(StatusCode::OK, switched(answer.fields)), false) {
         // Nobody waits for it where the exchange has ended; dropping the stream tells the client.
         let _ = tunnel.send(H2Duplex::new(send, stream));
     }
@@ -73,16 +71,15 @@ pub async fn answer(worker: Rc<Worker>, connection: Rc<Connection>, mut request:
 
 /// Sends an answer to its end, and gives its stream back.
 async fn send(
-    response: Response<AnswerBody>,
+    answer: Answer,
     mut respond: SendResponse<Counted>,
     connection: &Connection,
     patience: Duration,
 ) -> Option<SendStream<Counted>> {
-    let (head, body) = response.into_parts();
-    let mut head = Response::from_parts(head, ());
-    complete(&mut head, &body);
-    let (is_end, is_grpc) = (body.is_end_stream(), is_grpc(head.headers()));
-    match respond.send_response(head, is_end) {
+    let Answer { status, mut fields, body, .. } = answer;
+    complete(&mut fields, &body);
+    let (is_end, is_grpc) = (body.is_end_stream(), is_grpc(&fields));
+    match respond.send_response(head_of(status, fields), is_end) {
         Ok(stream) if !is_end => Some(pump(stream, body, is_grpc, connection, patience).await),
         Ok(stream) => Some(stream),
         Err(error) => {
@@ -106,16 +103,12 @@ async fn taking_in(intake: Option<Intake>, mut answered: impl Future<Output = ()
 }
 
 /// Sends interim responses as they come; None if the client resets the stream first.
-async fn handle_unless_reset<E>(
-    mut handled: impl Future<Output = Result<Response<AnswerBody>, E>> + Unpin,
-    side: &Side,
-    respond: &mut SendResponse<Counted>,
-) -> Option<Response<AnswerBody>> {
+async fn handle_unless_reset(mut handled: Handled, side: &Side, respond: &mut SendResponse<Counted>) -> Option<Answer> {
     poll_fn(|cx| {
         let outcome = handled.poll_unpin(cx);
         send_interim(side, respond);
         match outcome {
-            Poll::Ready(response) => Poll::Ready(response.ok()),
+            Poll::Ready(response) => Poll::Ready(Some(response)),
             Poll::Pending => respond.poll_reset(cx).map(|_| None),
         }
     })
@@ -131,19 +124,24 @@ fn send_interim(side: &Side, respond: &mut SendResponse<Counted>) {
     }
 }
 
+fn head_of(status: StatusCode, fields: Fields) -> Response<()> {
+    let mut head = Response::new(());
+    *head.status_mut() = status;
+    *head.headers_mut() = fields.into_map();
+    head
+}
+
 /// What an answer over HTTP/2 has to say, and what it must not (RFC 9113, section 8.2.2).
-fn complete(head: &mut Response<()>, body: &AnswerBody) {
-    let headers = head.headers_mut();
+fn complete(fields: &mut Fields, body: &AnswerBody) {
     // Said by the gateway to HTTP/1.1 clients; the app's own is off already.
-    headers.remove(CONNECTION);
+    fields.remove(Name::Connection);
     if !body.is_end_stream()
+        && !fields.has(Name::ContentLength)
         && let Some(length) = body.size_hint().exact()
     {
-        headers.entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
+        fields.push(Name::ContentLength, itoa::Buffer::new().format(length));
     }
-    if !headers.contains_key(DATE)
-        && let Ok(date) = HeaderValue::try_from(clock::http_date())
-    {
-        headers.insert(DATE, date);
+    if !fields.has(Name::Date) {
+        clock::with_http_date(|date| fields.push(Name::Date, date));
     }
 }

@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use http::header::{CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_KEY, UPGRADE};
+use http::{HeaderValue, Method, Request};
 
 use crate::message::{Fields, Name};
 use crate::upstream::websocket_accept;
@@ -40,11 +40,10 @@ impl Asked {
     }
 }
 
-/// The 101 as HTTP/2 says it.
-pub(super) fn switched(response: &mut Response<()>) {
-    *response.status_mut() = StatusCode::OK;
-    let headers = response.headers_mut();
-    for name in [CONNECTION, UPGRADE, SEC_WEBSOCKET_ACCEPT, CONTENT_LENGTH] {
-        headers.remove(name);
+/// The fields of a 101 as HTTP/2 says them.
+pub(super) fn switched(mut fields: Fields) -> Fields {
+    for name in [Name::Connection, Name::Upgrade, Name::SecWebsocketAccept, Name::ContentLength] {
+        fields.remove(name);
     }
+    fields
 }

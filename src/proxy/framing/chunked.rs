@@ -1,5 +1,7 @@
-//! A strict reader of the chunked transfer coding (RFC 9112, section 7.1): it finds the end of a body and refuses whatever
-//! another server could read in another way.
+//! A strict reader of the chunked transfer coding (RFC 9112, section 7.1): it tells data from framing, finds the end of a body
+//! and refuses whatever another server could read in another way.
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::FramingLimits;
 
@@ -33,42 +35,73 @@ enum State {
 
 /// The place in a chunked body.
 #[derive(Debug)]
-pub(super) struct Chunked {
+pub struct Chunked {
     state: State,
     /// The size of the chunk while it is read, then the octets of the chunk that are still to come.
     left: u64,
-    trailer_octets: usize,
+    /// The trailer section as far as it has come, without the empty line at its end.
+    trailers: Vec<u8>,
     trailer_lines: usize,
 }
 
-impl Chunked {
-    pub(super) const fn new() -> Self {
-        Self { state: State::Size { digits: 0 }, left: 0, trailer_octets: 0, trailer_lines: 0 }
+impl Default for Chunked {
+    fn default() -> Self {
+        Self { state: State::Size { digits: 0 }, left: 0, trailers: Vec::new(), trailer_lines: 0 }
     }
+}
 
-    /// Goes over `bytes`: how many of them belong to the body and are good, and whether the body ended there.
-    pub(super) fn advance(&mut self, bytes: &[u8], limits: &FramingLimits) -> (usize, Result<bool, &'static str>) {
-        let mut at = 0;
-        while at < bytes.len() {
-            if self.state == State::Data {
-                let count = (bytes.len() - at).min(usize::try_from(self.left).unwrap_or(usize::MAX));
-                at += count;
-                self.left -= count as u64;
-                if self.left == 0 {
-                    self.state = State::DataCr;
-                }
-                continue;
+impl Chunked {
+    /// Goes over the framing at the start of `bytes`, up to data or to the end: how many octets of it are good. After an error
+    /// the same is found again in the octets behind them.
+    pub fn pass_framing(&mut self, bytes: &[u8], limits: &FramingLimits) -> (usize, Result<(), &'static str>) {
+        for (at, octet) in bytes.iter().enumerate() {
+            if matches!(self.state, State::Data | State::Done) {
+                return (at, Ok(()));
             }
-            match self.step(bytes[at], limits) {
+            match self.step(*octet, limits) {
                 Ok(state) => self.state = state,
                 Err(reason) => return (at, Err(reason)),
             }
-            at += 1;
-            if self.state == State::Done {
-                return (at, Ok(true));
+        }
+        (bytes.len(), Ok(()))
+    }
+
+    /// How many of `available` octets that come next are data; they are taken.
+    pub fn take_data(&mut self, available: usize) -> usize {
+        if self.state != State::Data {
+            return 0;
+        }
+        let count = available.min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        self.left -= count as u64;
+        if self.left == 0 {
+            self.state = State::DataCr;
+        }
+        count
+    }
+
+    /// Whether the body has ended.
+    pub fn has_ended(&self) -> bool {
+        self.state == State::Done
+    }
+
+    /// Whether fields have come after the last chunk.
+    pub fn has_trailers(&self) -> bool {
+        !self.trailers.is_empty()
+    }
+
+    /// The fields after the last chunk, if there are any; to be asked for once, at the end.
+    pub fn take_trailers(&mut self) -> Option<HeaderMap> {
+        let section = std::mem::take(&mut self.trailers);
+        let mut trailers = HeaderMap::new();
+        for line in section.split(|octet| *octet == b'\n') {
+            let Some(colon) = line.iter().position(|octet| *octet == b':') else { continue };
+            let name = HeaderName::from_bytes(&line[..colon]);
+            // Each line was checked as it came: a token, a colon, octets of a value.
+            if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(line[colon + 1..].trim_ascii())) {
+                trailers.append(name, value);
             }
         }
-        (at, Ok(false))
+        (!trailers.is_empty()).then_some(trailers)
     }
 
     fn step(&mut self, octet: u8, limits: &FramingLimits) -> Step {
@@ -104,10 +137,17 @@ impl Chunked {
     }
 
     fn trailer(&mut self, octet: u8, limits: &FramingLimits) -> Step {
-        self.trailer_octets += 1;
-        if self.trailer_octets > limits.max_head {
+        if self.trailers.len() >= limits.max_head {
             return Err("trailers too large");
         }
+        let state = self.trailer_state(octet, limits)?;
+        if state != State::EndLf {
+            self.trailers.push(octet);
+        }
+        Ok(state)
+    }
+
+    fn trailer_state(&mut self, octet: u8, limits: &FramingLimits) -> Step {
         match (self.state, octet) {
             (State::LineStart, b'\r') => Ok(State::EndLf),
             (State::LineStart, _) if is_token(octet) => {
