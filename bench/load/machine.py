@@ -1,20 +1,23 @@
 """What a run needs of the machine: commands, free ports, and processes that are pinned, watched and ended by their id."""
 
+import glob
 import os
+import re
+import resource
 import shutil
 import subprocess
 import time
 from pathlib import Path
 
 # The command that shows that a Debian package is there, and the package.
-PACKAGES = [
-    ("nginx", "nginx-core"),
-    ("wrk", "wrk"),
-    ("h2load", "nghttp2-client"),
-    ("curl", "curl"),
-    ("openssl", "openssl"),
-    ("taskset", "util-linux"),
-]
+PACKAGES = {
+    "nginx": "nginx-core",
+    "wrk": "wrk",
+    "h2load": "nghttp2-client",
+    "curl": "curl",
+    "openssl": "openssl",
+    "taskset": "util-linux",
+}
 # The core of what is measured, and the core of what is not.
 PROXY_CORE = 0
 LOAD_CORE = 1
@@ -25,11 +28,13 @@ class Trouble(Exception):
     """Why there is no run, or no figure."""
 
 
-def install_missing(say):
-    """Installs what is missing where that is allowed; elsewhere says what is."""
+def install_missing(say, also=None):
+    """Installs what is missing where that is allowed; elsewhere says what is. `also`: further packages, by their command (or a
+    file)."""
     # Debian keeps servers where only root's path leads.
     os.environ["PATH"] += ":/usr/sbin:/sbin"
-    missing = [package for command, package in PACKAGES if not shutil.which(command)]
+    wanted = PACKAGES | (also or {})
+    missing = sorted({package for command, package in wanted.items() if not (shutil.which(command) or glob.glob(command))})
     if not missing:
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):
@@ -54,6 +59,13 @@ def check_cores():
     """Both cores must be there: figures of processes that share one say nothing."""
     if not {PROXY_CORE, LOAD_CORE} <= os.sched_getaffinity(0):
         raise Trouble(f"cores {PROXY_CORE} and {LOAD_CORE} are needed, and this process may not use both")
+
+
+def raise_limits():
+    """As many open files as are allowed, for this process and all that it starts; how many those are."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most
 
 
 def listening():
@@ -87,15 +99,16 @@ class Stopped(Exception):
 
 
 class Process:
-    """One server with its children, pinned to a core."""
+    """One server with its children, pinned to a core (or more: "0,1")."""
 
-    def __init__(self, name, command, core, log):
+    def __init__(self, name, command, core, log, environment=None):
         self.name, self.log = name, Path(log)
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("GATEHOUSE_")}
+        # Not what is said to the gateway or to the load's clients.
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("GATEHOUSE_", "OPENSSL_CONF"))}
         with open(log, "ab") as out:
             # taskset becomes the command, so its id is the command's.
             pinned = ["taskset", "-c", str(core), *map(str, command)]
-            self.child = subprocess.Popen(pinned, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment)
+            self.child = subprocess.Popen(pinned, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=kept | (environment or {}))
 
     def pids(self):
         """The process and all below it."""
@@ -112,6 +125,13 @@ class Process:
         its threads, and what threads had used that have ended."""
         self.check()
         return {pid: time.clock_gettime_ns((~pid << 3) | CPUCLOCK_SCHED) for pid in self.pids()}
+
+    def memory(self):
+        """Bytes that it and its children have to themselves, or their shares of what they have together (`Pss`), less what lies in
+        files."""
+        self.check()
+        texts = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self.pids()]
+        return 1024 * sum(int(figure) for text in texts for figure in re.findall(r"^Pss_(?:Anon|Shmem):\s+(\d+) kB$", text, re.M))
 
     def check(self):
         """That it runs."""
