@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Name, spare};
+use super::{Name, NameSet, spare};
 
 /// What stands between a name and its value, and what ends a line (RFC 9112, section 5).
 const COLON: &[u8] = b": ";
@@ -19,8 +19,8 @@ pub struct Fields {
     /// Lines as HTTP/1.1 writes them; those of fields that were taken off may lie between them.
     lines: Vec<u8>,
     entries: Vec<Entry>,
-    /// One bit for each name that is among them.
-    present: u64,
+    /// The names that are among them.
+    present: NameSet,
 }
 
 /// A line. A head is far smaller than 4 GiB.
@@ -62,7 +62,7 @@ impl Fields {
     /// None yet, with room for what is usual.
     pub fn new() -> Self {
         let (lines, entries) = spare::take();
-        Self { lines, entries, present: 0 }
+        Self { lines, entries, present: NameSet::default() }
     }
 
     /// How many there are.
@@ -98,7 +98,7 @@ impl Fields {
         self.lines.extend_from_slice(value);
         self.lines.extend_from_slice(LINE_END);
         self.entries.push(Entry { name, start, colon, end });
-        self.present |= name.bit();
+        self.present.add(name);
     }
 
     /// Adds all of another head.
@@ -109,7 +109,7 @@ impl Fields {
         let moved =
             |entry: &Entry| Entry { name: entry.name, start: entry.start + before, colon: entry.colon + before, end: entry.end + before };
         self.entries.extend(others.entries.iter().map(moved));
-        self.present |= others.present;
+        self.present = self.present.or(others.present);
     }
 
     /// One after the other.
@@ -119,7 +119,12 @@ impl Fields {
 
     /// Whether there is one of this name.
     pub const fn has(&self, name: Name) -> bool {
-        self.present & name.bit() != 0
+        self.present.has(name)
+    }
+
+    /// Whether there is one of any of these names.
+    pub const fn has_any(&self, names: NameSet) -> bool {
+        self.present.meets(names)
     }
 
     /// The first value of a name.
@@ -135,12 +140,17 @@ impl Fields {
 
     /// Takes all of a name off; whether there were any.
     pub fn remove(&mut self, name: Name) -> bool {
-        let is_there = self.has(name);
-        if is_there {
-            self.entries.retain(|entry| entry.name != name);
-            self.present &= !name.bit();
+        self.remove_all(NameSet::of(&[name]))
+    }
+
+    /// Takes all of some names off; whether there were any.
+    pub fn remove_all(&mut self, names: NameSet) -> bool {
+        let are_there = self.present.meets(names);
+        if are_there {
+            self.entries.retain(|entry| !names.has(entry.name));
+            self.present = self.present.without(names);
         }
-        is_there
+        are_there
     }
 
     /// One of this name, in place of all others of it.
@@ -152,11 +162,11 @@ impl Fields {
     /// Keeps those that `keeps` says.
     pub fn retain(&mut self, mut keeps: impl FnMut(Field<'_>) -> bool) {
         let Self { lines, entries, present } = self;
-        *present = 0;
+        *present = NameSet::default();
         entries.retain(|entry| {
             let kept = keeps(entry.field(lines));
             if kept {
-                *present |= entry.name.bit();
+                present.add(entry.name);
             }
             kept
         });
@@ -164,14 +174,13 @@ impl Fields {
 
     /// Writes their lines; those that lie side by side are copied together.
     pub fn write(&self, out: &mut Vec<u8>) {
-        self.write_without([], out);
+        self.write_without(NameSet::default(), out);
     }
 
     /// Likewise, without those of some names.
-    pub fn write_without<const N: usize>(&self, names: [Name; N], out: &mut Vec<u8>) {
-        let left_out = names.iter().fold(0, |set, name| set | name.bit());
+    pub fn write_without(&self, names: NameSet, out: &mut Vec<u8>) {
         let mut run = 0..0;
-        for entry in self.entries.iter().filter(|entry| entry.name.bit() & left_out == 0) {
+        for entry in self.entries.iter().filter(|entry| !names.has(entry.name)) {
             let (start, end) = (entry.start as usize, entry.end as usize);
             if start != run.end {
                 out.extend_from_slice(self.lines.get(run).unwrap_or_default());

@@ -7,4 +7,4 @@ mod spare;
 
 pub use fields::{Field, Fields};
 pub use head::RequestHead;
-pub use name::Name;
+pub use name::{Name, NameSet};

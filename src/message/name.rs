@@ -12,6 +12,8 @@ macro_rules! names {
         pub enum Name {
             /// One that it does not act on.
             Other,
+            /// Likewise, and spelt with `_` or `.`: servers that turn names into variables may take it for another.
+            Odd,
             /// Of the family `X-Forwarded-`, and none of those with a name of their own.
             XForwarded,
             $($name,)+
@@ -25,7 +27,7 @@ macro_rules! names {
             /// In lower case; empty where it is not one name.
             pub const fn text(self) -> &'static str {
                 match self {
-                    Self::Other | Self::XForwarded => "",
+                    Self::Other | Self::Odd | Self::XForwarded => "",
                     $(Self::$name => $text,)+
                 }
             }
@@ -33,7 +35,7 @@ macro_rules! names {
             /// As the name in a map.
             pub(super) const fn header(self) -> Option<HeaderName> {
                 match self {
-                    Self::Other | Self::XForwarded => None,
+                    Self::Other | Self::Odd | Self::XForwarded => None,
                     $(Self::$name => Some(HeaderName::from_static($text)),)+
                 }
             }
@@ -92,6 +94,48 @@ names! {
     XUserRoles "x-user-roles",
 }
 
+/// A set of names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NameSet(u64);
+
+impl NameSet {
+    /// Of these.
+    pub const fn of(names: &[Name]) -> Self {
+        let (mut set, mut at) = (0, 0);
+        while at < names.len() {
+            set |= names[at].bit();
+            at += 1;
+        }
+        Self(set)
+    }
+
+    /// Of all that are in either.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether a name is in it.
+    pub const fn has(self, name: Name) -> bool {
+        self.0 & name.bit() != 0
+    }
+
+    /// Whether one of another is in it.
+    pub const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Takes a name in.
+    pub(super) const fn add(&mut self, name: Name) {
+        self.0 |= name.bit();
+    }
+
+    /// Without those of another.
+    pub(super) const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+}
+
 /// How all names of the family begin.
 const FORWARDED_FAMILY: &[u8] = b"x-forwarded-";
 /// No known name is longer.
@@ -104,7 +148,8 @@ impl Name {
         let found = candidates.iter().find(|name| is_same(text, name.text().as_bytes()));
         match found {
             Some(name) => *name,
-            None if is_of_family(text) && !is_odd(text) => Self::XForwarded,
+            None if is_odd(text) => Self::Odd,
+            None if is_of_family(text) => Self::XForwarded,
             None => Self::Other,
         }
     }
@@ -126,7 +171,7 @@ impl Name {
     }
 
     /// Its place in a set of names.
-    pub(super) const fn bit(self) -> u64 {
+    const fn bit(self) -> u64 {
         1 << self as u8
     }
 
@@ -206,7 +251,7 @@ mod tests {
 
     #[test]
     fn every_name_is_recognised_in_any_case_and_spelling() {
-        assert!(Name::ALL.len() + 2 <= 64, "a set of names has 64 places");
+        assert!(Name::ALL.len() + 3 <= 64, "a set of names has 64 places");
         for name in Name::ALL {
             let text = name.text();
             assert!(text.len() <= LONGEST, "{text}");
@@ -226,6 +271,6 @@ mod tests {
         }
         assert_eq!(Name::spelt(b"X_Forwarded.A_Name_That_Is_Longer_Than_Any"), Name::XForwarded);
         assert_eq!(Name::spelt(b"x_other"), Name::Other);
-        assert_eq!(Name::of(b"x_tenant_id"), Name::Other, "only its own spelling is the name");
+        assert_eq!(Name::of(b"x_tenant_id"), Name::Odd, "only its own spelling is the name");
     }
 }

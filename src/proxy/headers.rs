@@ -10,59 +10,48 @@ mod tests;
 
 use http::HeaderMap;
 
-use crate::message::{Field, Fields, Name};
+use crate::message::{Fields, Name, NameSet};
 
 pub use forwarded::{Forwarding, append_via, forwarded_for, trace};
 
 /// Names that only the gateway may say.
-const fn is_reserved(name: Name) -> bool {
-    matches!(
-        name,
-        Name::XTenantId
-            | Name::XTenantSlug
-            | Name::XTenantPlan
-            | Name::XTenantFeatures
-            | Name::XUserId
-            | Name::XUserRoles
-            | Name::XRequestId
-    )
-}
+const RESERVED: NameSet = NameSet::of(&[
+    Name::XTenantId,
+    Name::XTenantSlug,
+    Name::XTenantPlan,
+    Name::XTenantFeatures,
+    Name::XUserId,
+    Name::XUserRoles,
+    Name::XRequestId,
+]);
 
 /// Fields by which proxies say who is behind them, and to which trace a request belongs.
-const fn is_forwarding(name: Name) -> bool {
-    matches!(
-        name,
-        Name::XForwarded
-            | Name::XForwardedFor
-            | Name::XForwardedHost
-            | Name::XForwardedProto
-            | Name::Forwarded
-            | Name::XRealIp
-            | Name::Traceparent
-            | Name::Tracestate
-    )
-}
+const FORWARDING: NameSet = NameSet::of(&[
+    Name::XForwarded,
+    Name::XForwardedFor,
+    Name::XForwardedHost,
+    Name::XForwardedProto,
+    Name::Forwarded,
+    Name::XRealIp,
+    Name::Traceparent,
+    Name::Tracestate,
+]);
 
 /// RFC 9110, section 7.6.1, and what is used like these. Transfer-Encoding is written anew by whoever sends the message on.
-const fn is_hop_by_hop(name: Name) -> bool {
-    matches!(
-        name,
-        Name::Connection
-            | Name::KeepAlive
-            | Name::ProxyConnection
-            | Name::ProxyAuthenticate
-            | Name::ProxyAuthorization
-            | Name::Te
-            | Name::TransferEncoding
-            | Name::Upgrade
-            | Name::Http2Settings
-    )
-}
+const HOP_BY_HOP: NameSet = NameSet::of(&[
+    Name::Connection,
+    Name::KeepAlive,
+    Name::ProxyConnection,
+    Name::ProxyAuthenticate,
+    Name::ProxyAuthorization,
+    Name::Te,
+    Name::TransferEncoding,
+    Name::Upgrade,
+    Name::Http2Settings,
+]);
 
 /// Fields that are not removed because a client names them in Connection: the request would mean something else without them.
-const fn is_never_nominated(name: Name) -> bool {
-    matches!(name, Name::Host | Name::ContentLength | Name::ContentType)
-}
+const NEVER_NOMINATED: NameSet = NameSet::of(&[Name::Host, Name::ContentLength, Name::ContentType]);
 
 /// Fields that frame, route or authenticate a message, which a trailer must not do (RFC 9110, section 6.5.1).
 const NOT_IN_TRAILERS: [&str; 29] = [
@@ -106,14 +95,12 @@ pub fn tenant_claims(fields: &Fields) -> impl Iterator<Item = &[u8]> {
 /// reserved names, and the forwarding fields of peers that are not `trusted`. A trusted peer's stay in their proper spelling.
 pub fn strip_request(fields: &mut Fields, trusted: bool) {
     let wants_trailers = list_items(fields, Name::Te).any(|item| item.eq_ignore_ascii_case(b"trailers"));
-    let nominated = nominated(fields);
-    fields.retain(|field| {
-        let is_unwanted = match field.name {
-            Name::Other => is_unwanted_spelling(Name::spelt(field.text)),
-            name => is_reserved(name) || is_hop_by_hop(name) || (!trusted && is_forwarding(name)),
-        };
-        !is_unwanted && !is_nominated(&nominated, field)
-    });
+    remove_nominated(fields);
+    let unwanted = RESERVED.or(HOP_BY_HOP);
+    fields.remove_all(if trusted { unwanted } else { unwanted.or(FORWARDING) });
+    if fields.has(Name::Odd) {
+        fields.retain(|field| field.name != Name::Odd || !RESERVED.or(FORWARDING).has(Name::spelt(field.text)));
+    }
     if wants_trailers {
         fields.push(Name::Te, "trailers");
         // Who sends TE has to name it (RFC 9110, section 10.1.4).
@@ -121,36 +108,27 @@ pub fn strip_request(fields: &mut Fields, trusted: bool) {
     }
 }
 
-/// Of a name that is written in another way than its own.
-const fn is_unwanted_spelling(name: Name) -> bool {
-    is_reserved(name) || is_forwarding(name)
-}
-
 /// Takes hop-by-hop fields off a response, and those named in Connection. A 101 (`is_upgrade`) keeps its Upgrade, and its
 /// Connection says just that.
 pub fn strip_response(fields: &mut Fields, is_upgrade: bool) {
-    let nominated = nominated(fields);
-    fields.retain(|field| {
-        let stays = is_upgrade && field.name == Name::Upgrade;
-        (stays || !is_hop_by_hop(field.name)) && !is_nominated(&nominated, field)
-    });
-    if fields.has(Name::Upgrade) {
+    remove_nominated(fields);
+    if is_upgrade && fields.has(Name::Upgrade) {
+        fields.retain(|field| field.name == Name::Upgrade || !HOP_BY_HOP.has(field.name));
         fields.push(Name::Connection, "upgrade");
+    } else {
+        fields.remove_all(HOP_BY_HOP);
     }
 }
 
 /// Takes off trailers, of either direction, what only a head may say; the rest may be forwarded.
 pub fn strip_trailers(trailers: &mut HeaderMap) {
     let mut fields = Fields::from(&*trailers);
-    let nominated = nominated(&fields);
+    remove_nominated(&mut fields);
+    fields.remove_all(HOP_BY_HOP);
     fields.retain(|field| {
         let name = Name::spelt(field.text);
-        let is_unwanted = is_reserved(name)
-            || is_forwarding(name)
-            || is_hop_by_hop(field.name)
-            || name == Name::XApiKey
-            || NOT_IN_TRAILERS.iter().any(|unwanted| unwanted.as_bytes() == field.text);
-        !is_unwanted && !is_nominated(&nominated, field)
+        let is_unwanted = RESERVED.or(FORWARDING).has(name) || name == Name::XApiKey;
+        !is_unwanted && !NOT_IN_TRAILERS.iter().any(|unwanted| unwanted.as_bytes() == field.text)
     });
     if fields.len() < trailers.len() {
         *trailers = fields.into_map();
@@ -161,12 +139,15 @@ fn list_items(fields: &Fields, name: Name) -> impl Iterator<Item = &[u8]> {
     fields.all(name).flat_map(|value| value.split(|octet| *octet == b',').map(<[u8]>::trim_ascii))
 }
 
-/// The fields that Connection names. Options that name no field, or one that goes anyway, are the common ones.
-fn nominated(fields: &Fields) -> Vec<Box<[u8]>> {
+/// Removes the fields that Connection names. Options that name no field, or one that goes anyway, are the common ones.
+fn remove_nominated(fields: &mut Fields) {
+    if !fields.has(Name::Connection) {
+        return;
+    }
     let is_option = |item: &[u8]| [&b"keep-alive"[..], b"close", b"upgrade", b"te"].iter().any(|known| item.eq_ignore_ascii_case(known));
-    list_items(fields, Name::Connection).filter(|item| !is_option(item)).map(Box::from).collect()
-}
-
-fn is_nominated(nominated: &[Box<[u8]>], field: Field<'_>) -> bool {
-    !is_never_nominated(field.name) && nominated.iter().any(|name| name.eq_ignore_ascii_case(field.text))
+    let nominated: Vec<Box<[u8]>> = list_items(fields, Name::Connection).filter(|item| !is_option(item)).map(Box::from).collect();
+    if !nominated.is_empty() {
+        let is_nominated = |text: &[u8]| nominated.iter().any(|name| name.eq_ignore_ascii_case(text));
+        fields.retain(|field| NEVER_NOMINATED.has(field.name) || !is_nominated(field.text));
+    }
 }

@@ -4,13 +4,16 @@
 use http::HeaderMap;
 
 use super::context::Exchange;
-use crate::message::{Fields, Name};
+use crate::message::{Fields, Name, NameSet};
 use crate::metering::short_hash;
 use crate::model::Gauge;
 use crate::tenancy::{Shift, TenantRuntime};
 
 const GAUGES: [(Gauge, Name); 3] =
     [(Gauge::Storage, Name::XUsageStorage), (Gauge::Users, Name::XUsageUsers), (Gauge::Projects, Name::XUsageProjects)];
+
+/// All names of reports.
+const REPORTS: NameSet = NameSet::of(&[Name::XUsageStorage, Name::XUsageUsers, Name::XUsageProjects, Name::XUsageUser]);
 
 /// Which gauges an answer has reported.
 #[derive(Debug, Default)]
@@ -26,6 +29,9 @@ impl Reported {
 /// Takes what is reported off the head of an answer, into the journal: before any octet of the answer goes to the client.
 pub fn take_reports(exchange: &Exchange, tenant: &TenantRuntime, fields: &mut Fields) -> Reported {
     let mut reported = Reported::default();
+    if !fields.has_any(REPORTS) {
+        return reported;
+    }
     let (journal, worker) = (&exchange.worker.journal, &exchange.worker);
     for (gauge, name) in GAUGES {
         for value in values(fields, name) {
@@ -53,10 +59,7 @@ pub fn take_reports(exchange: &Exchange, tenant: &TenantRuntime, fields: &mut Fi
 
 /// Takes reports off where they are not for anyone: in interim answers and in trailers.
 pub fn strip_reports(fields: &mut Fields) {
-    for (_, name) in GAUGES {
-        fields.remove(name);
-    }
-    fields.remove(Name::XUsageUser);
+    fields.remove_all(REPORTS);
 }
 
 /// Likewise of trailers.
@@ -66,7 +69,7 @@ pub fn strip_reports_of(trailers: &mut HeaderMap) {
     }
 }
 
-/// All values of a field, which is taken off. Nearly always there are none, which allocates nothing.
+/// All values of a field, which is taken off.
 fn values(fields: &mut Fields, name: Name) -> Vec<Vec<u8>> {
     let values = fields.all(name).map(<[u8]>::to_vec).collect();
     fields.remove(name);

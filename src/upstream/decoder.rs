@@ -220,7 +220,7 @@ impl Chunked {
 fn parse_trailers(section: &[u8]) -> Result<HeaderMap, &'static str> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     match httparse::parse_headers(section, &mut fields) {
-        Ok(httparse::Status::Complete((length, fields))) if length == section.len() && has_whole_line_ends(section) => {
+        Ok(httparse::Status::Complete((length, fields))) if length == section.len() && has_whole_line_ends(section, fields) => {
             let mut trailers = Fields::new();
             for field in fields.iter() {
                 trailers.push_as(field.name.as_bytes(), field.value);

@@ -125,7 +125,7 @@ fn parse(octets: &[u8], asked: Asked) -> Result<Option<(usize, ResponseHead)>, &
     // Both are there after a complete parse.
     let (Some(version), Some(code)) = (response.version, response.code) else { return Err("the response head is malformed") };
     let head = &octets[..length];
-    if !has_whole_line_ends(head) {
+    if !has_whole_line_ends(head, response.headers) {
         return Err("a line of the response head ends without a carriage return");
     }
     let version = if version == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
@@ -144,9 +144,13 @@ fn parse(octets: &[u8], asked: Asked) -> Result<Option<(usize, ResponseHead)>, &
     Ok(Some((length, ResponseHead { status, reason, fields, decoder, reusable, keep: framing.keep })))
 }
 
-/// Whether each line feed has its carriage return.
-pub(super) fn has_whole_line_ends(head: &[u8]) -> bool {
-    memchr::memchr_iter(b'\n', head).all(|at| at > 0 && head[at - 1] == b'\r')
+/// Whether each line feed has its carriage return. The parser lets neither pass within a line, so that it is enough to look in
+/// front of each field and at the end. A section of trailers begins with its first field.
+pub(super) fn has_whole_line_ends(head: &[u8], fields: &[httparse::Header<'_>]) -> bool {
+    let before = |name: &str| &head[..(name.as_ptr() as usize).saturating_sub(head.as_ptr() as usize)];
+    let is_line_end = |before: &[u8]| before.is_empty() || before.ends_with(b"\r\n");
+    let ends = head == b"\r\n" || head.ends_with(b"\r\n\r\n");
+    ends && fields.iter().all(|field| is_line_end(before(field.name)))
 }
 
 /// What the fields say about the end of the body and of the connection.

@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, Uri};
 
 use super::deadline::grpc_timeout;
 use super::head::{Asked, decimal};
-use crate::message::{Fields, Name};
+use crate::message::{Fields, Name, NameSet};
 
 /// A request as it is given in. Its fields go out as they are; framing is written here.
 #[derive(Debug)]
@@ -118,7 +118,7 @@ fn write_fields(fields: &Fields, out: &mut Vec<u8>) -> Result<Seen, &'static str
     if are_usual && !fields.has(Name::TransferEncoding) {
         fields.write(out);
     } else {
-        fields.write_without([Name::Cookie, Name::ContentLength, Name::TransferEncoding], out);
+        fields.write_without(NameSet::of(&[Name::Cookie, Name::ContentLength, Name::TransferEncoding]), out);
         write_cookies(fields, out);
         if let Some(length) = length {
             write_field(b"content-length", itoa::Buffer::new().format(length).as_bytes(), out);

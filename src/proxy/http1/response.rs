@@ -4,7 +4,7 @@
 use http::{HeaderMap, HeaderName, Response, StatusCode};
 
 use crate::clock;
-use crate::message::{Fields, Name};
+use crate::message::{Fields, Name, NameSet};
 use crate::proxy::answer::Answer;
 
 /// What of the request decides about the answer.
@@ -113,7 +113,7 @@ fn write_status(answer: &Answer, is_http_10: bool, out: &mut Vec<u8>) {
 
 /// All fields but those that are written by those who decide about them.
 fn write_fields(fields: &Fields, out: &mut Vec<u8>) {
-    const DECIDED: [Name; 4] = [Name::ContentLength, Name::TransferEncoding, Name::Trailer, Name::Connection];
+    const DECIDED: NameSet = NameSet::of(&[Name::ContentLength, Name::TransferEncoding, Name::Trailer, Name::Connection]);
     fields.write_without(DECIDED, out);
 }
 
