@@ -65,7 +65,7 @@ async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, mut strea
     let deadline = Instant::from_std(instant() + worker.config.limits.header_timeout);
     let Some(peer) = peer_of(&worker, &door, &mut stream, peer, deadline).await else { return };
     let Some(config) = &door.tls else {
-        return welcome_in_clear(worker, &watch, &door, stream, peer, permit, deadline).await;
+        return welcome_in_clear(worker, watch, &door, stream, peer, permit, deadline).await;
     };
     // Beneath TLS, which takes some octets that the socket does not take.
     let stream = Patient::new(stream, worker.config.limits.idle_timeout);
@@ -77,17 +77,17 @@ async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, mut strea
     let is_http2 = session.alpn_protocol() == Some(b"h2");
     let name = session.server_name().and_then(|name| Host::parse(name).ok());
     let connection = connection(&worker, &door, peer, permit, name, !is_http2);
+    // In a task of its own, since the room that the handshake took stays with this one.
     if is_http2 {
-        http2::serve(worker, &watch, connection, stream, signs).await;
+        tokio::task::spawn_local(http2::serve(worker, watch, connection, stream, signs));
     } else {
-        // A task of its own, since the room that the handshake took stays with this one.
         tokio::task::spawn_local(http1::serve_over_tls(worker, &watch, connection, stream));
     }
 }
 
 async fn welcome_in_clear(
     worker: Rc<Worker>,
-    watch: &Rc<Watch>,
+    watch: Rc<Watch>,
     door: &Door,
     stream: TcpStream,
     peer: Peer,
@@ -101,9 +101,9 @@ async fn welcome_in_clear(
     if is_http2 {
         let stream = Patient::new(stream, worker.config.limits.idle_timeout);
         let signs = stream.signs();
-        http2::serve(worker, watch, connection, stream, signs).await;
+        tokio::task::spawn_local(http2::serve(worker, watch, connection, stream, signs));
     } else {
-        tokio::task::spawn_local(http1::serve_in_clear(worker, watch, connection, stream));
+        tokio::task::spawn_local(http1::serve_in_clear(worker, &watch, connection, stream));
     }
 }
 

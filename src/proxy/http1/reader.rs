@@ -94,7 +94,10 @@ impl Reader {
         loop {
             if !self.octets.is_empty() && self.is_worth_judging() {
                 match judge(&self.octets, &self.limits) {
-                    Judged::Complete(head) => return Poll::Ready(Ok(Next::Request(self.pass(head)))),
+                    Judged::Complete(head) => {
+                        self.pass(head.len, head.framing);
+                        return Poll::Ready(Ok(Next::Request(head)));
+                    }
                     Judged::Bad(violation) => {
                         self.at = At::Lost;
                         return Poll::Ready(Ok(Next::Refused(violation)));
@@ -120,16 +123,15 @@ impl Reader {
         }
     }
 
-    fn pass(&mut self, head: Head) -> Head {
-        self.octets.advance(head.len);
+    fn pass(&mut self, octets: usize, framing: Framing) {
+        self.octets.advance(octets);
         (self.judged, self.searched) = (0, 0);
-        self.at = match head.framing {
+        self.at = match framing {
             Framing::Length(0) => At::Head,
             Framing::Length(length) => At::Length(length),
             Framing::Chunked => At::Chunked(Box::default()),
             Framing::Upgrade => At::Upgraded,
         };
-        head
     }
 
     /// A head that trickles in is parsed again only when it has grown by half, has reached the limit, or a line has ended; the

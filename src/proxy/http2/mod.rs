@@ -50,7 +50,7 @@ const MAX_STREAMS: u32 = 250;
 /// Serves a connection to its end, or to what the watch orders.
 ///
 /// `signs` are those of what lies beneath.
-pub async fn serve<IO>(worker: Rc<Worker>, watch: &Rc<Watch>, connection: Rc<Connection>, io: IO, signs: Arc<Signs>)
+pub async fn serve<IO>(worker: Rc<Worker>, watch: Rc<Watch>, connection: Rc<Connection>, io: IO, signs: Arc<Signs>)
 where
     IO: AsyncRead + AsyncWrite + Unpin + 'static,
 {

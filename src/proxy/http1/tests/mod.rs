@@ -6,6 +6,7 @@ mod ahead;
 mod answers;
 mod large;
 mod splits;
+mod uploads;
 mod verdicts;
 
 use std::cell::{Cell, RefCell};
