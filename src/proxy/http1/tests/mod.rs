@@ -253,9 +253,7 @@ async fn many_requests_sent_at_once_are_answered_in_their_order() {
 #[test]
 fn phases_follow_the_connection() {
     let started = instant();
-    let mut stand = Stand::new(Wire::sending([GOOD[0].into()]).staying(), End::Final);
-    stand.state = Rc::new(State::new(started));
-    let state = Rc::clone(&stand.state);
+    let state = State::new(started);
     assert_eq!(state.phase(), Phase::ReadingHead { since_ms: 0 });
     state.head_passed(false);
     assert_eq!((state.phase(), state.asked_for_websocket()), (Phase::InRequest, false));
