@@ -31,6 +31,7 @@ const UNSENT: u32 = 64 * 1024;
 /// Takes connections until the task is dropped.
 pub async fn accept(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, listener: TcpListener) {
     let max = worker.config.limits.max_connections;
+    prepare(&listener, worker.config.limits.idle_timeout);
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -52,16 +53,20 @@ pub async fn accept(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, listen
     }
 }
 
+/// What connections have from their listener, so that each need not be told. Where it cannot be set, answers are only slower, and
+/// a machine that vanished is noticed late.
+fn prepare(listener: &TcpListener, idle_timeout: Duration) {
+    let socket = SockRef::from(listener);
+    let _ = socket.set_tcp_nodelay(true);
+    let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle_timeout));
+    let _ = socket.set_tcp_notsent_lowat(UNSENT);
+}
+
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused)
 }
 
 async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, mut stream: TcpStream, peer: SocketAddr, permit: Permit) {
-    // Where they cannot be set, answers are only slower, and a machine that vanished is noticed late.
-    let _ = stream.set_nodelay(true);
-    let socket = SockRef::from(&stream);
-    let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(worker.config.limits.idle_timeout));
-    let _ = socket.set_tcp_notsent_lowat(UNSENT);
     let deadline = Instant::from_std(instant() + worker.config.limits.header_timeout);
     let Some(peer) = peer_of(&worker, &door, &mut stream, peer, deadline).await else { return };
     let Some(config) = &door.tls else {

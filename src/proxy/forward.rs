@@ -26,7 +26,8 @@ use crate::upstream::{Request, Response, SendError, Target, grpc_timeout};
 pub async fn forward(exchange: &mut Exchange, ticket: &Ticket, request: Box<Request<ClientBody>>) -> Result<Response<ClientBody>, Refusal> {
     let facts = ticket.facts();
     let first = ticket.tenant().turn(facts);
-    let sent = instant();
+    // Nothing has waited since the request came.
+    let sent = exchange.started;
     let interim = Interim::of(exchange, &request.fields);
     let outcome = exchange.worker.pool.send(&facts.targets, first, *request, ticket.progress(), &|head| interim.forward(head)).await;
     exchange.upstream = Some(instant().saturating_duration_since(sent));
@@ -110,13 +111,8 @@ fn introduce(exchange: &Exchange, facts: &Arc<Facts>, fields: &mut Fields) {
 }
 
 fn say(exchange: &Exchange, facts: &Facts, host: &[u8], fields: &mut Fields) {
-    let (labels, connection) = (facts.labels(), &exchange.connection);
-    fields.push(Name::XTenantId, &labels.id);
-    fields.push(Name::XTenantSlug, &labels.slug);
-    fields.push(Name::XTenantPlan, &labels.plan);
-    if let Some(features) = &labels.features {
-        fields.push(Name::XTenantFeatures, features);
-    }
+    let connection = &exchange.connection;
+    fields.extend(&facts.labels().fields);
     let forwarding = Forwarding {
         peer: connection.peer,
         trusted: connection.trusted,

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::features::enabled_features;
 use crate::clock::SharedClock;
+use crate::message::{Fields, Name};
 use crate::model::{Host, Origin, Plan, Slug, Status, Tenant, TenantConfig, TenantId};
 use crate::store::Version;
 use crate::upstream::{Resolver, Target};
@@ -84,14 +85,8 @@ pub struct Profile {
 pub struct Labels {
     /// `tenant_…`.
     pub id_text: String,
-    /// For `X-Tenant-Id`.
-    pub id: HeaderValue,
-    /// For `X-Tenant-Slug`.
-    pub slug: HeaderValue,
-    /// For `X-Tenant-Plan`.
-    pub plan: HeaderValue,
-    /// For `X-Tenant-Features`, where any is on.
-    pub features: Option<HeaderValue>,
+    /// `X-Tenant-Id`, `X-Tenant-Slug`, `X-Tenant-Plan`, and `X-Tenant-Features` where any is on.
+    pub fields: Fields,
 }
 
 /// What the facts of many tenants share.
@@ -107,13 +102,15 @@ impl Facts {
     pub fn labels(&self) -> &Labels {
         self.labels.get_or_init(|| {
             let id_text = self.tenant.id.to_string();
-            Box::new(Labels {
-                id: value(&id_text),
-                slug: value(self.tenant.slug.as_str()),
-                plan: value(&self.plan.name),
-                features: (!self.features.is_empty()).then(|| value(&self.features.join(","))),
-                id_text,
-            })
+            let mut fields = Fields::new();
+            fields.push(Name::XTenantId, value(&id_text));
+            fields.push(Name::XTenantSlug, value(self.tenant.slug.as_str()));
+            fields.push(Name::XTenantPlan, value(&self.plan.name));
+            if !self.features.is_empty() {
+                fields.push(Name::XTenantFeatures, value(&self.features.join(",")));
+            }
+            // A copy takes no more room than it needs.
+            Box::new(Labels { id_text, fields: fields.clone() })
         })
     }
 }

@@ -1,6 +1,7 @@
 //! What a worker keeps for later: idle connections by target, and buffers.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -25,7 +26,26 @@ struct Parked {
 /// Idle connections: the one used last is taken first, so that the others can age.
 #[derive(Default)]
 pub(super) struct Idle {
-    targets: HashMap<u64, Vec<Parked>>,
+    targets: HashMap<u64, Vec<Parked>, BuildHasherDefault<Spread>>,
+}
+
+/// For ids that are counted up, and that nobody else chooses: a product that spreads them is enough of a hash.
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, octets: &[u8]) {
+        octets.iter().for_each(|octet| self.write_u64(u64::from(*octet)));
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        // The golden ratio's fraction (Knuth, The Art of Computer Programming, section 6.4).
+        self.0 = (self.0 ^ id).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32);
+    }
 }
 
 impl Idle {

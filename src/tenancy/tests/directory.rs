@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::json;
 
 use crate::clock::TestClock;
+use crate::message::Name;
 use crate::model::{BillingCycle, Day, Host, Limits, Millis, Money, Origin, Overage, Plan, Rate, Slug, Status, Tenant, TenantId, Totals};
 use crate::store::{UsageRow, Version};
 use crate::tenancy::{Directory, DirectorySettings, known_tenant_document, tenant_document};
@@ -161,9 +162,10 @@ fn the_directory_tells_of_a_tenant_what_the_store_does() {
         assert_eq!(known_tenant_document(&facts), tenant_document(&tenant));
         let labels = facts.labels();
         assert_eq!(labels.id_text, tenant.id.to_string());
-        assert_eq!([&labels.id, &labels.slug, &labels.plan], [labels.id_text.as_str(), tenant.slug.as_str(), "free"]);
-        let on = tenant.config.features.contains_key("beta").then_some("beta");
-        assert_eq!(labels.features.as_ref().map(|value| value.to_str().unwrap()), on);
+        let said = |name| labels.fields.get(name).map(|value| std::str::from_utf8(value).unwrap());
+        let names = [Name::XTenantId, Name::XTenantSlug, Name::XTenantPlan];
+        assert_eq!(names.map(said), [labels.id_text.as_str(), tenant.slug.as_str(), "free"].map(Some));
+        assert_eq!(said(Name::XTenantFeatures), tenant.config.features.contains_key("beta").then_some("beta"));
     }
 }
 
