@@ -119,7 +119,7 @@ fn made(exchange: &mut Exchange, status: StatusCode, body: Bytes) -> Answer {
     if exchange.asked_for_websocket() {
         fields.push(Name::Connection, "close");
     }
-    // HEAD is told the length of what GET would get, and nothing of it; over HTTP/2, hyper would send it.
+    // HEAD is told the length of what GET would get, and nothing of it.
     let body = Some(body).filter(|body| !body.is_empty() && exchange.method != Method::HEAD);
     exchange.bytes_out = body.as_ref().map_or(0, |body| body.len() as u64);
     Answer { status, reason: None, fields, body: AnswerBody::Own(body) }
