@@ -28,12 +28,12 @@ class Trouble(Exception):
     """Why there is no run, or no figure."""
 
 
-def install_missing(say, also=None):
+def install_missing(say, also=None, always=None):
     """Installs what is missing where that is allowed; elsewhere says what is. `also`: further packages, by their command (or a
-    file)."""
+    file); `always`: instead of those that every load needs."""
     # Debian keeps servers where only root's path leads.
     os.environ["PATH"] += ":/usr/sbin:/sbin"
-    wanted = PACKAGES | (also or {})
+    wanted = (PACKAGES if always is None else always) | (also or {})
     missing = sorted({package for command, package in wanted.items() if not (shutil.which(command) or glob.glob(command))})
     if not missing:
         return
