@@ -82,7 +82,7 @@ def compare(way, recorded, found, tolerances, worse, told):
         if was is None:
             continue
         if now is None:
-            worse.append(f"{way}, {name}: not found, so not guarded; give stages.py other functions of it, or record without it")
+            told.append(f"{way}, {name}: not found, so not guarded here; give stages.py other functions of it, or record without it")
         elif now > was * (1 + tolerances["stage_percent"] / 100) and now > was + tolerances["stage_instructions"]:
             allowed = f"allowed: {tolerances['stage_percent']} % and {tolerances['stage_instructions']}"
             worse.append(f"{way}, {name}: {now:,} instructions, {percent(was, now)} more than the recorded {was:,} ({allowed})")

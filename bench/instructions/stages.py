@@ -42,7 +42,7 @@ RECORDS = Stage(
 )
 APP = Stage(
     "the app's connection: request written, answer's head read",
-    [r"gatehouse::upstream::pool::Pool::(send|begin|run::\{\{closure\}\})"],
+    [r"gatehouse::upstream::pool::Pool::(send|begin)", r"gatehouse::upstream::exchange::Exchange<.*>::poll_head"],
 )
 STAGES = [
     Stage("the runtime: waiting, timers", [r"tokio::runtime::scheduler::current_thread::Context::park"]),

@@ -136,6 +136,8 @@ impl Drop for AccessLog {
 impl AccessWriter {
     /// Adds a line (never blocks; refusals are sampled under a flood, and how many were left out is written by
     /// [`flush`](Self::flush)).
+    // Kept apart, so that its instructions can be told from others (`bench/instructions`).
+    #[inline(never)]
     pub fn write(&self, record: &AccessRecord<'_>) {
         let Some(local) = &self.0 else { return };
         let local = &mut *local.borrow_mut();

@@ -42,6 +42,8 @@ pub async fn forward(exchange: &mut Exchange, ticket: &Ticket, request: Box<Requ
 }
 
 /// The request as the upstream is to get it; in a box, so that no future has to hold it.
+// Kept apart, so that its instructions can be told from others (`bench/instructions`).
+#[inline(never)]
 pub fn outgoing(exchange: &Exchange, ticket: &Ticket, incoming: Incoming) -> Box<Request<ClientBody>> {
     let Incoming { mut fields, body, .. } = incoming;
     edit(exchange, ticket, &mut fields);

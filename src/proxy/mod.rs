@@ -162,6 +162,8 @@ async fn ask(
 type Answered = Result<upstream::Response<ClientBody>, Refusal>;
 
 /// The stages that decide; none of them waits. For the tenant API, with its answer.
+// Kept apart, so that its instructions can be told from others (`bench/instructions`).
+#[inline(never)]
 fn let_in(exchange: &mut Exchange, fields: &Fields) -> Result<(Ticket, Option<Bytes>), Refusal> {
     let resolved = resolve(exchange, fields)?;
     let authorized = authorize(exchange, resolved)?;

@@ -26,6 +26,8 @@ pub fn answered<B>(exchange: &Exchange, ticket: &Ticket, response: &mut Response
 }
 
 /// The app's answer goes to the client.
+// Kept apart, so that its instructions can be told from others (`bench/instructions`).
+#[inline(never)]
 pub fn app(mut exchange: Box<Exchange>, ticket: Ticket, response: Response<ClientBody>, end: Option<ClientEnd>) -> Answer {
     let Response { status, reason, mut fields, body } = response;
     let switches = status == StatusCode::SWITCHING_PROTOCOLS;

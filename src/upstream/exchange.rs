@@ -84,6 +84,8 @@ where
     B::Error: Into<BoxError>,
 {
     /// Sends and reads at once until the final head is there.
+    // Kept apart, so that its instructions can be told from others (`bench/instructions`).
+    #[inline(never)]
     pub(super) fn poll_head(
         &mut self,
         cx: &mut Context<'_>,

@@ -72,6 +72,8 @@ impl HeadReader {
     }
 
     /// Takes a head off `read`, if there is one.
+    // Kept apart, so that its instructions can be told from others (`bench/instructions`).
+    #[inline(never)]
     pub(super) fn advance(&mut self, read: &mut BytesMut) -> Result<Heads, &'static str> {
         if read.len() < self.parse_at && !has_empty_line(&read[self.scanned.saturating_sub(3)..]) {
             self.scanned = read.len();

@@ -70,6 +70,8 @@ struct Said {
 }
 
 /// Judges the head at the start of `bytes`.
+// Kept apart, so that its instructions can be told from others (`bench/instructions`).
+#[inline(never)]
 pub fn judge(bytes: &[u8], limits: &FramingLimits) -> Judged {
     let seen = &bytes[..bytes.len().min(limits.max_head)];
     let mut slots = [const { MaybeUninit::<Header<'_>>::uninit() }; MAX_HEADERS];

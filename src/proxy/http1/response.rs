@@ -46,6 +46,8 @@ pub(super) struct Written {
 }
 
 /// Writes a head behind `out`.
+// Kept apart, so that its instructions can be told from others (`bench/instructions`).
+#[inline(never)]
 pub(super) fn write_head(answer: &Answer, length: Length, asked: Asked, out: &mut Vec<u8>) -> Written {
     let Answer { status, fields, .. } = answer;
     write_status(answer, asked.is_http_10, out);
