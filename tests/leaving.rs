@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use serde_json::{Value, json};
 use socket2::SockRef;
 use tokio::net::TcpStream;
@@ -61,6 +62,47 @@ async fn before_the_head_of_the_answer_over_http_1_1() {
     assert_eq!(usage["bandwidth"], 0);
     let record = gateway.access_record(|record| record["status"] == 499).await;
     assert_eq!((&record["code"], &record["bytesOut"]), (&json!("client_closed"), &json!(0)));
+}
+
+/// A connection whose end is a reset, or not.
+async fn ending(gateway: &TestGateway, in_a_reset: bool) -> Raw {
+    let client = gateway.tcp().await;
+    if in_a_reset {
+        SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+    Raw::over(gateway.tls_over(client, "acme", "http/1.1").await.unwrap())
+}
+
+#[tokio::test]
+async fn behind_more_octets_than_are_read_ahead() {
+    let origin = RawUpstream::listen().await;
+    let gateway = gateway(&origin).await;
+    for in_a_reset in [true, false] {
+        let mut client = ending(&gateway, in_a_reset).await;
+        client.send(format!("GET / HTTP/1.1\r\n{HOST}\r\n")).await;
+        let (mut app, _) = origin.head().await;
+        app.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
+        client.head().await;
+        client.send(vec![b'x'; 60_000]).await;
+        drop(client);
+        within("the app's connection closes", app.rest()).await;
+        next_is_served(&gateway, &origin).await;
+    }
+}
+
+#[tokio::test]
+async fn within_a_body_that_the_app_does_not_read() {
+    let origin = RawUpstream::listen().await;
+    let gateway = gateway(&origin).await;
+    let mut client = ending(&gateway, true).await;
+    client.send(format!("PUT / HTTP/1.1\r\n{HOST}content-length: 100000000\r\n\r\n")).await;
+    let (mut app, _) = origin.head().await;
+    app.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
+    client.head().await;
+    // As much as is taken at once, which is more than anybody reads.
+    while client.try_send([b'x'; 64 * 1024]).now_or_never().is_some() {}
+    drop(client);
+    next_is_served(&gateway, &origin).await;
 }
 
 /// As [`the_request_is_gone`], where the access log has refusals as well.

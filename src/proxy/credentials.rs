@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::access::{is_gatehouse_key, key_hash};
-use crate::message::{Fields, Name};
+use crate::message::{Fields, Name, NameSet};
 use crate::model::{ApiKey, Millis};
 use crate::tenancy::Directory;
 
@@ -33,8 +33,9 @@ pub fn presented(fields: &Fields, directory: &Directory, now: Millis) -> Present
 
 /// Takes gatehouse's own keys off; what belongs to the app stays.
 pub fn remove_keys(fields: &mut Fields) {
-    if fields.has(Name::Authorization) || fields.has(Name::XApiKey) {
-        fields.retain(|field| key_in(field.name, field.value).is_none());
+    if fields.has_any(NameSet::of(&[Name::Authorization, Name::XApiKey, Name::Odd])) {
+        // Also where it was not looked for, because another spelling is another name to the gateway.
+        fields.retain(|field| key_in(Name::spelt(field.text), field.value).is_none());
     }
 }
 
@@ -67,9 +68,10 @@ mod tests {
         fields.push(Name::Authorization, "Basic YTpi");
         fields.push(Name::Authorization, "bearer  gh_live_x");
         fields.push(Name::XApiKey, "gh_test_y");
+        fields.push_as(b"X_Api.Key", b"gh_test_z");
         assert_eq!(keys_in(&fields).collect::<Vec<_>>(), ["gh_live_x", "gh_test_y"]);
         remove_keys(&mut fields);
         assert_eq!(fields.all(Name::Authorization).collect::<Vec<_>>(), [b"Basic YTpi"]);
-        assert!(!fields.has(Name::XApiKey));
+        assert!(!fields.has(Name::XApiKey) && !fields.has(Name::Odd));
     }
 }

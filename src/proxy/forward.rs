@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{StatusCode, Version};
 
 use super::body::{BodyFault, ClientBody};
 use super::context::Exchange;
@@ -75,6 +75,10 @@ fn edit(exchange: &Exchange, ticket: &Ticket, fields: &mut Fields) {
     let trusted = exchange.connection.trusted;
     strip_request(fields, trusted);
     remove_keys(fields);
+    if exchange.version == Version::HTTP_10 {
+        // Its clients know no interim responses (RFC 9110, section 10.1.1).
+        fields.remove(Name::Expect);
+    }
     if exchange.asked_for_websocket() {
         fields.set(Name::Connection, "Upgrade");
         fields.set(Name::Upgrade, "websocket");

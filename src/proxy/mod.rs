@@ -35,6 +35,7 @@ mod request_id;
 mod reserve;
 mod resolve;
 mod settle;
+mod sight;
 mod site;
 mod socket;
 mod tenant_api;

@@ -53,6 +53,11 @@ impl<IO> Patient<IO> {
         Self { io, patience, stuck: None, signs: Arc::default() }
     }
 
+    /// What it watches over.
+    pub const fn inner(&self) -> &IO {
+        &self.io
+    }
+
     /// To look at from elsewhere.
     pub fn signs(&self) -> Arc<Signs> {
         Arc::clone(&self.signs)

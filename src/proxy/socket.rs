@@ -21,6 +21,11 @@ pub struct Socket {
 }
 
 impl Socket {
+    /// The socket itself.
+    pub const fn tcp(&self) -> &TcpStream {
+        &self.tcp
+    }
+
     /// Of the connection with this state.
     pub const fn new(tcp: TcpStream, state: Rc<State>) -> Self {
         Self { tcp, state }

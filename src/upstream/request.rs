@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, Uri};
 
 use super::deadline::grpc_timeout;
 use super::head::{Asked, decimal};
-use crate::message::{Fields, Name, NameSet};
+use crate::message::{Fields, Name, NameSet, write_field};
 
 /// A request as it is given in. Its fields go out as they are; framing is written here.
 #[derive(Debug)]
@@ -144,30 +144,11 @@ fn write_cookies(fields: &Fields, out: &mut Vec<u8>) {
     }
 }
 
-/// Neither name nor value can hold a line end: where they come from does not allow it.
-fn write_field(text: &[u8], value: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(text);
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
-}
-
 /// Writes the last chunk and the trailer section.
 pub(super) fn write_trailers(trailers: &HeaderMap, out: &mut Vec<u8>) {
     out.extend_from_slice(b"0\r\n");
     for (name, value) in trailers {
         write_field(name.as_str().as_bytes(), value.as_bytes(), out);
-    }
-    out.extend_from_slice(b"\r\n");
-}
-
-/// Writes the line before a chunk's data.
-pub(super) fn write_chunk_size(size: usize, out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = (usize::BITS - size.leading_zeros()).div_ceil(4).max(1);
-    for place in (0..digits).rev() {
-        // A nibble is below 16.
-        out.push(DIGITS[(size >> (4 * place)) & 0xf]);
     }
     out.extend_from_slice(b"\r\n");
 }

@@ -9,8 +9,9 @@ use http_body::Body;
 use tokio::io::AsyncWrite;
 
 use super::BoxError;
-use super::request::{Framing, write_chunk_size, write_trailers};
+use super::request::{Framing, write_trailers};
 use super::stream::Stream;
+use crate::message::write_chunk_size;
 
 /// Why the request cannot be sent to its end.
 #[derive(Debug)]

@@ -227,3 +227,16 @@ async fn a_reason_phrase_is_the_apps() {
         assert_eq!(client.head().await.first, format!("HTTP/1.1 {line}"));
     }
 }
+
+#[tokio::test]
+async fn fields_cross_in_their_order_with_the_case_of_their_names() {
+    let origin = RawUpstream::listen().await;
+    let gateway = gateway(&origin).await;
+    let mut client = gateway.raw("acme").await;
+    client.send("GET / HTTP/1.1\r\nB-Two: 1\r\nHost: acme.example.localhost\r\na-One: 2\r\nB-TWO: 3\r\n\r\n").await;
+    let (mut app, asked) = origin.lines().await;
+    assert_eq!(asked[1..5], ["B-Two: 1", "Host: acme.example.localhost", "a-One: 2", "B-TWO: 3"]);
+    app.send("HTTP/1.1 200 OK\r\nZ-Last: 1\r\ncontent-length: 0\r\nA-First: 2\r\nconnection: close\r\nz-last: 3\r\n\r\n").await;
+    let told = client.lines().await;
+    assert_eq!(told[..4], ["HTTP/1.1 200 OK", "Z-Last: 1", "A-First: 2", "z-last: 3"]);
+}

@@ -97,6 +97,13 @@ impl RawUpstream {
         let head = wire.head().await;
         (wire, head)
     }
+
+    /// Likewise, with the head's lines as they came.
+    pub async fn lines(&self) -> (Raw, Vec<String>) {
+        let mut wire = self.accept().await;
+        let lines = wire.lines().await;
+        (wire, lines)
+    }
 }
 
 impl Raw {
@@ -126,8 +133,8 @@ impl Raw {
         within("the end is sent", self.io.shutdown()).await.expect("an open connection");
     }
 
-    /// Reads a head.
-    pub async fn head(&mut self) -> Head {
+    /// The lines of the next head, as they came.
+    pub async fn lines(&mut self) -> Vec<String> {
         let end = loop {
             if let Some(at) = self.unread.windows(4).position(|four| four == b"\r\n\r\n") {
                 break at + 4;
@@ -135,9 +142,14 @@ impl Raw {
             assert!(self.fill().await, "the connection ended within a head: {:?}", String::from_utf8_lossy(&self.unread));
         };
         let text = String::from_utf8(self.unread.drain(..end).collect()).expect("a readable head");
-        let mut lines = text.lines();
-        let first = lines.next().expect("a first line").to_owned();
-        Head { first, fields: lines.filter_map(field).collect() }
+        text.lines().take_while(|line| !line.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// Reads a head.
+    pub async fn head(&mut self) -> Head {
+        let lines = self.lines().await;
+        let (first, fields) = lines.split_first().expect("a first line");
+        Head { first: first.clone(), fields: fields.iter().filter_map(|line| field(line)).collect() }
     }
 
     /// Reads a message whose body says where it ends; answers to HEAD are read with [`head`](Self::head).

@@ -191,7 +191,7 @@ fn read_fields(fields: &Fields) -> Result<Said, &'static str> {
     for Field { name, value, .. } in fields.iter() {
         match name {
             Name::Te => said.takes_trailers |= has_token(value, b"trailers"),
-            Name::Expect => said.expects_continue = value.eq_ignore_ascii_case(b"100-continue"),
+            Name::Expect => said.expects_continue |= value.eq_ignore_ascii_case(b"100-continue"),
             Name::Upgrade => said.websocket |= has_token(value, b"websocket"),
             Name::Connection => {
                 said.connection_upgrade |= has_token(value, b"upgrade");

@@ -33,6 +33,7 @@ use super::context::Worker;
 use super::framing::FramingLimits;
 use super::inbound::Inbound;
 use super::patience::Patient;
+use super::sight::Sighted;
 use super::socket::Socket;
 use super::watch::{Order, Watch, Watching};
 use super::{Handled, handle};
@@ -59,7 +60,7 @@ pub fn serve_in_clear(worker: Rc<Worker>, watch: &Rc<Watch>, connection: Rc<Conn
 /// Serves a connection over TLS likewise.
 pub fn serve_over_tls<IO>(worker: Rc<Worker>, watch: &Rc<Watch>, connection: Rc<Connection>, tls: IO) -> Serving<IO>
 where
-    IO: AsyncRead + AsyncWrite + Unpin + 'static,
+    IO: AsyncRead + AsyncWrite + Sighted + Unpin + 'static,
 {
     let state = state_of(&connection);
     Serving::new(worker, watch, connection, state, tls, End::Final)
@@ -98,7 +99,7 @@ impl Answerer for Site {
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin + 'static> Serving<IO> {
+impl<IO: AsyncRead + AsyncWrite + Sighted + Unpin + 'static> Serving<IO> {
     fn new(worker: Rc<Worker>, watch: &Rc<Watch>, connection: Rc<Connection>, state: Rc<State>, io: IO, end: End) -> Self {
         let buffers = Rc::clone(&worker.buffers);
         let reader = Reader::new(framing(&worker.config.limits), Rc::clone(&buffers), end);
@@ -108,7 +109,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + 'static> Serving<IO> {
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin + 'static> Future for Serving<IO> {
+impl<IO: AsyncRead + AsyncWrite + Sighted + Unpin + 'static> Future for Serving<IO> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {

@@ -4,7 +4,7 @@
 //!
 //! - one request at a time: until its response has ended, what follows is held and not looked at. At most
 //!   [`FramingLimits::max_head`] octets are read ahead (or one buffer, if that is more), so that a client that leaves is noticed
-//!   although it has sent more; behind them, the end is seen when the response has ended;
+//!   at once although it has sent more; behind them, and within a body that nobody wants yet, within a second;
 //! - a bad chunked body ends in an error after the good octets before it;
 //! - while nothing is there no buffer is held, and a small one while there is little.
 
@@ -12,10 +12,12 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http_body::Frame;
 use tokio::io::AsyncRead;
+use tokio::time::{Sleep, sleep};
 use tokio_util::io::poll_read_buf;
 
 use super::CHUNK;
@@ -23,12 +25,15 @@ use super::buffers::Buffers;
 use super::half_closed::End;
 use super::state::State;
 use crate::proxy::framing::{Chunked, Framing, FramingLimits, Head, Judged, Violation, judge};
+use crate::proxy::sight::{Sight, Sighted};
 
 /// A head that is larger than this is judged no more at the end of each of its lines, which would take a time that grows with
 /// its square.
 const LARGE: usize = 16 * 1024;
 /// What waits for more lies in a buffer of its own if it is no larger.
 const SMALL: usize = 4096;
+/// How often a client of which nothing is read is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Up to this many octets of a body are copied out of the buffer; more take a part of the buffer itself with them.
 const MAX_COPY: usize = 4096;
 
@@ -81,12 +86,14 @@ pub(super) struct Reader {
     /// Octets of the current head in which its end was looked for.
     searched: usize,
     end: End,
+    /// Until the next look at a client of which nothing is read.
+    look: Option<Pin<Box<Sleep>>>,
 }
 
 impl Reader {
     /// At the start of a connection; `end` says what its end will mean.
     pub(super) fn new(limits: FramingLimits, buffers: Rc<Buffers>, end: End) -> Self {
-        Self { limits, buffers, octets: BytesMut::new(), at: At::Head, judged: 0, searched: 0, end }
+        Self { limits, buffers, octets: BytesMut::new(), at: At::Head, judged: 0, searched: 0, end, look: None }
     }
 
     /// The next request, once there is no other under way.
@@ -242,9 +249,9 @@ impl Reader {
     }
 
     /// While a response is under way and its request has come: reads ahead, and is ready when nobody is left to answer.
-    pub(super) fn poll_gone(&mut self, io: &mut (impl AsyncRead + Unpin), cx: &mut Context<'_>) -> Poll<io::Error> {
+    pub(super) fn poll_gone(&mut self, io: &mut (impl AsyncRead + Sighted + Unpin), cx: &mut Context<'_>) -> Poll<io::Error> {
         if !matches!(self.at, At::Head | At::Upgraded) {
-            return Poll::Pending;
+            return self.poll_left(io, cx);
         }
         while !self.end.has_come() && self.octets.len() < self.limits.max_head {
             match self.poll_fill(io, cx) {
@@ -256,6 +263,21 @@ impl Reader {
                     self.rest();
                     return Poll::Pending;
                 }
+            }
+        }
+        self.poll_left(io, cx)
+    }
+
+    /// Likewise, while nothing is read: the client is looked at now and then.
+    pub(super) fn poll_left(&mut self, io: &impl Sighted, cx: &mut Context<'_>) -> Poll<io::Error> {
+        while !self.end.has_come() {
+            ready!(self.look.get_or_insert_with(|| Box::pin(sleep(LOOK_EVERY))).as_mut().poll(cx));
+            self.look = None;
+            match io.look() {
+                Sight::Here => {}
+                Sight::Ended if self.end.come() => {}
+                Sight::Ended => return Poll::Ready(io::ErrorKind::UnexpectedEof.into()),
+                Sight::Gone => return Poll::Ready(io::ErrorKind::ConnectionReset.into()),
             }
         }
         ready!(self.end.poll_gone(cx));

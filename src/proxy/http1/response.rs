@@ -4,7 +4,7 @@
 use http::{HeaderMap, HeaderName, Response, StatusCode};
 
 use crate::clock;
-use crate::message::{Fields, Name, NameSet};
+use crate::message::{Fields, Name, NameSet, write_field};
 use crate::proxy::answer::Answer;
 
 /// What of the request decides about the answer.
@@ -123,14 +123,6 @@ fn items(fields: &Fields, name: Name) -> impl Iterator<Item = &[u8]> {
     fields.all(name).flat_map(|value| value.split(|octet| *octet == b',').map(<[u8]>::trim_ascii))
 }
 
-/// Neither name nor value can hold a line end: where they come from does not allow it.
-fn write_field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(name);
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
-}
-
 /// Writes all values of a field, and `more`, as one list, if there are any.
 fn write_list(fields: &Fields, name: Name, more: &'static str, out: &mut Vec<u8>) {
     if !fields.has(name) && more.is_empty() {
@@ -154,17 +146,6 @@ pub(super) fn write_last_chunk(announced: &[HeaderName], trailers: &HeaderMap, o
     out.extend_from_slice(b"0\r\n");
     for (name, value) in trailers.iter().filter(|(name, _)| announced.contains(name)) {
         write_field(name.as_str().as_bytes(), value.as_bytes(), out);
-    }
-    out.extend_from_slice(b"\r\n");
-}
-
-/// Writes the line before a chunk's data.
-pub(super) fn write_chunk_size(size: usize, out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = (usize::BITS - size.leading_zeros()).div_ceil(4).max(1);
-    for place in (0..digits).rev() {
-        // A nibble is below 16.
-        out.push(DIGITS[(size >> (4 * place)) & 0xf]);
     }
     out.extend_from_slice(b"\r\n");
 }

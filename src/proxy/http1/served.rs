@@ -26,6 +26,7 @@ use crate::proxy::answer::Answer;
 use crate::proxy::body::AnswerBody;
 use crate::proxy::framing::{Framing, Head};
 use crate::proxy::inbound::{Inbound, InboundError};
+use crate::proxy::sight::Sighted;
 
 /// Whoever answers requests.
 pub(super) trait Answerer {
@@ -76,7 +77,7 @@ enum Turn {
 
 impl<IO, A> Served<IO, A>
 where
-    IO: AsyncRead + AsyncWrite + Unpin,
+    IO: AsyncRead + AsyncWrite + Sighted + Unpin,
     A: Answerer,
 {
     pub(super) const fn new(io: IO, answerer: A, state: Rc<State>, reader: Reader, writer: Writer) -> Self {
@@ -295,7 +296,10 @@ where
             };
         };
         if !intake.is_wanted() {
-            return Ok(false);
+            return match self.reader.poll_left(&self.io, cx) {
+                Poll::Ready(error) => Err(error),
+                Poll::Pending => Ok(false),
+            };
         }
         loop {
             if self.hand_on(cx) {

@@ -11,7 +11,8 @@ use http::HeaderMap;
 use tokio::io::AsyncWrite;
 
 use super::buffers::Buffers;
-use super::response::{Framing, write_chunk_size, write_last_chunk};
+use super::response::{Framing, write_last_chunk};
+use crate::message::write_chunk_size;
 
 /// Up to this size a piece is gathered: a copy costs less than a call with several parts.
 const SMALL: usize = 16 * 1024;

@@ -9,6 +9,12 @@ use super::*;
 /// A client that never stops; counts what was read.
 struct Endless(usize);
 
+impl Sighted for Endless {
+    fn look(&self) -> Sight {
+        Sight::Here
+    }
+}
+
 impl AsyncRead for Endless {
     fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let stream = GOOD[0].as_bytes();
@@ -44,8 +50,8 @@ proptest! {
     }
 }
 
-#[test]
-fn a_bad_head_is_not_judged_before_the_answer_to_the_request_before_it() {
+#[tokio::test(start_paused = true)]
+async fn a_bad_head_is_not_judged_before_the_answer_to_the_request_before_it() {
     let mut stand = staying(&format!("{}{}", GOOD[0], BAD[0].0), &[]);
     assert!(stand.poll().is_pending());
     assert_eq!((stand.state.violation(), stand.desk.asked.borrow().len()), (None, 1));
@@ -54,8 +60,8 @@ fn a_bad_head_is_not_judged_before_the_answer_to_the_request_before_it() {
     assert!(matches!(stand.state.violation(), Some(Violation::BadRequest(_))));
 }
 
-#[test]
-fn a_client_that_leaves_is_noticed_although_it_has_sent_more() {
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_is_noticed_although_it_has_sent_more() {
     for next in [GOOD[0], BAD[0].0, "GET / HT", ""] {
         let stream = format!("{}{next}", GOOD[8]);
         for cuts in [&[][..], &[20, GOOD[8].len(), GOOD[8].len() + 3]] {
@@ -82,8 +88,8 @@ async fn a_client_that_says_no_more_gets_its_answers_where_it_may_still_listen()
     assert!(matches!(poll_fn(|cx| stand.served.poll(cx)).await, Over::Broken(_)));
 }
 
-#[test]
-fn what_is_read_ahead_is_bounded() {
+#[tokio::test]
+async fn what_is_read_ahead_is_bounded() {
     let (mut endless, mut reader, state) = (Endless(0), reader(LIMITS), State::new(instant()));
     for turn in 1..=100 {
         assert!(matches!(reader.poll_next(&mut endless, &mut noop(), &state), Poll::Ready(Ok(Next::Request(_)))));
@@ -96,8 +102,8 @@ fn what_is_read_ahead_is_bounded() {
     }
 }
 
-#[test]
-fn a_request_without_others_leaves_its_buffer_to_those() {
+#[tokio::test(start_paused = true)]
+async fn a_request_without_others_leaves_its_buffer_to_those() {
     let mut stand = staying(GOOD[0], &[]);
     assert!(stand.poll().is_pending());
     assert_eq!(stand.served.reader().held(), (0, 0));
@@ -107,8 +113,8 @@ fn a_request_without_others_leaves_its_buffer_to_those() {
     assert_eq!((stand.served.reader().held(), stand.buffers.kept()), ((0, 0), (1, 1)));
 }
 
-#[test]
-fn what_follows_a_request_for_a_websocket_waits_for_the_answer() {
+#[tokio::test(start_paused = true)]
+async fn what_follows_a_request_for_a_websocket_waits_for_the_answer() {
     let head = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n";
     for cuts in [&[][..], &[head.len(), head.len() + 2]] {
         let mut stand = staying(&format!("{head}\0\0 not HTTP \n\n"), cuts);

@@ -34,6 +34,7 @@ use crate::proxy::answer::Answer;
 use crate::proxy::body::AnswerBody;
 use crate::proxy::framing::{FramingLimits, Violation};
 use crate::proxy::inbound::Inbound;
+use crate::proxy::sight::{Sight, Sighted};
 
 const LIMITS: FramingLimits = FramingLimits { max_head: 1024, max_headers: 8, max_target: 128 };
 
@@ -75,6 +76,18 @@ impl Wire {
 
     fn staying(self) -> Self {
         Self { stays: true, ..self }
+    }
+}
+
+impl Sighted for Wire {
+    fn look(&self) -> Sight {
+        Sight::Here
+    }
+}
+
+impl Sighted for tokio::io::DuplexStream {
+    fn look(&self) -> Sight {
+        Sight::Here
     }
 }
 
@@ -177,7 +190,7 @@ struct Stand<IO> {
     buffers: Rc<Buffers>,
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> Stand<IO> {
+impl<IO: AsyncRead + AsyncWrite + Sighted + Unpin> Stand<IO> {
     fn new(io: IO, end: End) -> Self {
         let state = Rc::new(State::new(instant()));
         let buffers = Rc::<Buffers>::default();

@@ -29,7 +29,7 @@ impl Answerer for Elsewhere {
 
 type Told = oneshot::Receiver<Result<Bytes, String>>;
 
-fn stand<IO: AsyncRead + AsyncWrite + Unpin>(io: IO) -> (Served<IO, Elsewhere>, Told) {
+fn stand<IO: AsyncRead + AsyncWrite + Sighted + Unpin>(io: IO) -> (Served<IO, Elsewhere>, Told) {
     let (state, buffers) = (Rc::new(State::new(instant())), Rc::<Buffers>::default());
     let reader = Reader::new(LIMITS, Rc::clone(&buffers), End::Final);
     let (told, hears) = oneshot::channel();
