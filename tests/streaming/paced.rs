@@ -150,7 +150,9 @@ async fn serve(mut stream: TcpStream) {
 }
 
 async fn serve_http2(stream: TcpStream) {
-    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+    // Pieces that it has not taken yet may be many and small; by default that ends the connection.
+    let handshake = h2::server::Builder::new().data_frame_budget(16 * 1024 * 1024).handshake(stream);
+    let Ok(mut connection) = handshake.await else { return };
     let mut tasks = tokio::task::JoinSet::new();
     while let Some(Ok((request, respond))) = connection.accept().await {
         tasks.spawn(answer_http2(request, respond));

@@ -29,6 +29,9 @@ pub struct H2Streams {
     pub connection: JoinHandle<Result<(), h2::Error>>,
 }
 
+/// What small frames that wait may cost a client of HTTP/2, as h2 counts it.
+const SMALL_FRAMES: usize = 16 * 1024 * 1024;
+
 impl TestGateway {
     /// A bare connection to the listener that proxies.
     pub async fn tcp(&self) -> TcpStream {
@@ -82,7 +85,8 @@ impl TestGateway {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let shaken = within("a TLS handshake", self.tls_over(stream, slug, "h2")).await.expect("a TLS handshake");
-        let handshake = h2::client::handshake(shaken);
+        // Pieces that a test has not taken yet may be many and small; by default that ends the connection.
+        let handshake = h2::client::Builder::new().data_frame_budget(SMALL_FRAMES).handshake(shaken);
         let (send, connection) = within("an HTTP/2 handshake", handshake).await.expect("an HTTP/2 handshake");
         H2Streams { send, host: format!("{slug}.{BASE}"), connection: tokio::spawn(connection) }
     }
