@@ -1,7 +1,7 @@
 //! The request path: accept → admit → resolve → authorize → throttle → reserve → forward → settle.
 //!
-//! Each stage is one file and one call in `serve`. Up to `reserve` nothing waits; from then on the ticket makes sure that
-//! the call is counted once.
+//! Each stage is one file and one call: the first in `enter` and `let_in`, the last in `pass`. Up to `reserve` nothing waits; from
+//! then on the ticket makes sure that the call is counted once.
 //!
 //! A request ends where its answer does, by two drops: the ticket's (`reserve.rs`: metered or given back, and its place in
 //! flight freed) and the exchange's (`context.rs`: access log and metrics). Both ride in the body of the app's answer
