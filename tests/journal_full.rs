@@ -80,7 +80,7 @@ async fn come(gateway: &TestGateway, range: std::ops::Range<usize>) {
 #[tokio::test]
 async fn a_journal_that_cannot_grow_serves_whom_it_has_room_for_refuses_others_and_recovers_by_itself() {
     within_one_day().await;
-    let Some(disk) = Disk::of_mebibytes(16) else { return };
+    let Some(disk) = Disk::of_mebibytes(32) else { return };
     let origin = Upstream::replying("hello").start().await;
     let mut gateway = crowded(&origin, &disk).await;
     assert_eq!(gateway.part("journal").await["unusedSegments"], 2);

@@ -223,7 +223,8 @@ async fn after_a_clock_that_was_ahead_everyone_counts_on_the_same_day_and_no_use
         let path = format!("/admin/tenants/acme/usage?period={month}");
         gateway.admin(Method::GET, &path, Value::Null).await.expect(200).json()["activeUsers"].clone()
     };
-    assert_eq!((active(&gateway, "2026-11").await, active(&gateway, "2026-12").await), (json!(1), json!(4)));
+    eventually("November is folded", || async { (active(&gateway, "2026-11").await == 1).then_some(()) }).await;
+    assert_eq!(active(&gateway, "2026-12").await, 4);
     gateway.signal("KILL");
     gateway.ended().await;
     gateway.start_again().await;

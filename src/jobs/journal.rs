@@ -12,23 +12,30 @@ pub(super) async fn run(jobs: Jobs) {
     let mut last = jobs.clock.now().day();
     let mut counted = last;
     loop {
-        tokio::select! {
-            _ = beat.tick() => {}
-            () = jobs.journal.wants_upkeep() => {}
-        }
+        let is_due = tokio::select! {
+            _ = beat.tick() => true,
+            () = jobs.journal.wants_room() => false,
+        };
         let now = jobs.clock.now();
         if now.day() != last {
             counted = change_day(&jobs, counted, now.day());
             last = now.day();
         }
-        turn(&jobs, &jobs.duties.journal, keep(&jobs, now), "the usage journal cannot be kept ahead; serving goes on while it has room")
-            .await;
+        turn(
+            &jobs,
+            &jobs.duties.journal,
+            keep(&jobs, now, is_due),
+            "the usage journal cannot be kept ahead; serving goes on while it has room",
+        )
+        .await;
     }
 }
 
-async fn keep(jobs: &Jobs, now: Millis) -> Result<(), String> {
+/// All of the upkeep where it is due, else what cannot wait.
+async fn keep(jobs: &Jobs, now: Millis, is_due: bool) -> Result<(), String> {
     let journal = Arc::clone(&jobs.journal);
-    let kept = tokio::task::spawn_blocking(move || journal.maintain(now.day())).await;
+    let keep = move || if is_due { journal.maintain(now.day()) } else { journal.provide(now.day()) };
+    let kept = tokio::task::spawn_blocking(keep).await;
     if jobs.journal.lacked_room() {
         jobs.directory.catch_up(&jobs.journal, now);
     }

@@ -33,6 +33,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
+use tokio::sync::Notify;
 
 use self::page::Page;
 use self::recovery::Earlier;
@@ -63,6 +64,8 @@ pub struct Journal {
     capacity: u32,
     slots: DashMap<(TenantId, Day), Slot>,
     segments: ArcSwap<Vec<Arc<Segment>>>,
+    /// Slots are claimed in a segment that was unused.
+    spare_begun: Notify,
     reports: Reports,
     upkeep: Mutex<Upkeep>,
     /// Pages in the store of segments that are retired.
@@ -142,6 +145,7 @@ impl Journal {
             capacity,
             slots: DashMap::new(),
             segments: ArcSwap::default(),
+            spare_begun: Notify::new(),
             reports: Reports::new(incarnation, capacity),
             upkeep: Mutex::default(),
             gone: Mutex::default(),
@@ -189,13 +193,18 @@ impl Journal {
         }
         let segments = self.segments.load();
         // Days are kept apart where there is room, so that whole segments fall due together.
-        let claimed = [Wish::SameDay, Wish::Unused, Wish::Any]
-            .into_iter()
-            .find_map(|wish| segments.iter().filter(|segment| segment.fits(wish, day)).find_map(|segment| segment.claim(tenant, day)));
-        claimed.ok_or_else(|| {
-            self.lacked.store(true, Ordering::Relaxed);
-            SlotUnavailable
-        })
+        for wish in [Wish::SameDay, Wish::Unused, Wish::Any] {
+            let claimed = segments.iter().filter(|segment| segment.fits(wish, day)).find_map(|segment| segment.claim(tenant, day));
+            if let Some(slot) = claimed {
+                if wish == Wish::Unused {
+                    // A spare has begun: another is wanted before it is full.
+                    self.spare_begun.notify_one();
+                }
+                return Ok(slot);
+            }
+        }
+        self.lacked.store(true, Ordering::Relaxed);
+        Err(SlotUnavailable)
     }
 
     /// The counters of a tenant's day, where it has a slot; after its retirement the store has their last values.
@@ -246,9 +255,12 @@ impl Journal {
         clock.max(Day(self.latest.load(Ordering::Relaxed)))
     }
 
-    /// Waits until reports come so fast that the upkeep should look before its time.
-    pub async fn wants_upkeep(&self) {
-        self.reports.wanted().await;
+    /// Waits until tenants or reports come so fast that there should be more room before its time: see [`provide`](Self::provide).
+    pub async fn wants_room(&self) {
+        tokio::select! {
+            () = self.reports.wanted() => {}
+            () = self.spare_begun.notified() => {}
+        }
     }
 
     /// True while calls that are let in now can be sure that what they report finds room.

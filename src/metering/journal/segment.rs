@@ -16,7 +16,7 @@ use crate::model::{Day, TenantId, Totals};
 use crate::store::{Key, UsageRow};
 
 /// Which segment is wished for a new slot.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wish {
     /// One that has slots of the same day.
     SameDay,

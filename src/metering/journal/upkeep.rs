@@ -31,12 +31,23 @@ impl Journal {
         if let Some(segment) = self.segments.load().first() {
             segment.touch();
         }
-        let synced = self.sync();
-        // Before the growth, since it makes room on the disk.
-        let retired = self.retire(today);
+        // First of all, because tenants that are new to the day may fill the spare while the disk is waited for.
         let grown = self.grow(&mut upkeep, self.wanted(today));
+        let synced = self.sync();
+        let retired = self.retire(today);
+        // What is retired makes room on the disk.
+        let grown = grown.or_else(|_| self.grow(&mut upkeep, self.wanted(today)));
         let logs = self.reports.grow(&self.dir, &mut upkeep.sequence, &self.lock);
         synced.and(retired).and(grown).and(logs)
+    }
+
+    /// What of it cannot wait: room for slots and reports. Blocking; called by a job whenever it is [wanted](Self::wants_room).
+    pub fn provide(&self, today: Day) -> Result<(), JournalError> {
+        self.latest.fetch_max(today.0, Ordering::Relaxed);
+        let mut upkeep = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        let grown = self.grow(&mut upkeep, self.wanted(today));
+        let logs = self.reports.grow(&self.dir, &mut upkeep.sequence, &self.lock);
+        grown.and(logs)
     }
 
     /// Makes what was counted and reported so far survive a power failure.

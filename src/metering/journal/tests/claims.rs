@@ -3,6 +3,8 @@
 use std::sync::Barrier;
 use std::thread;
 
+use futures_util::FutureExt;
+
 use super::*;
 
 #[tokio::test]
@@ -21,6 +23,25 @@ async fn threads_that_claim_the_same_slots_at_once_count_in_one_each() {
     let rows = journal.rows();
     assert_eq!(rows.len(), 1_000, "of 1,024: no slot was claimed twice");
     assert!(rows.iter().all(|row| row.totals == calls(4, 4)));
+}
+
+#[tokio::test]
+async fn a_spare_that_begins_asks_for_another_which_is_there_before_it_is_full() {
+    let (dir, store) = (tempfile::tempdir().unwrap(), Memory::default());
+    let journal = small(&dir, &store).await;
+    let is_wanted = || journal.wants_room().now_or_never().is_some();
+    let claim = |tenants: std::ops::Range<u32>| tenants.for_each(|number| call(&journal.slot(tenant(number), TODAY).unwrap(), 1));
+    claim(0..1);
+    assert!(is_wanted(), "the first has begun");
+    claim(1..4);
+    assert!(!is_wanted());
+    for begun in (4..400).step_by(4) {
+        claim(begun..begun + 1);
+        assert!(is_wanted(), "{begun}");
+        journal.provide(TODAY).unwrap();
+        claim(begun + 1..begun + 4);
+    }
+    assert_eq!(journal.rows().len(), 400);
 }
 
 #[tokio::test]
