@@ -53,7 +53,7 @@ async fn malformed_h2_requests_never_reach_the_app() {
     assert_eq!(origin.seen().len(), 1);
 
     let smuggled = "1\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: globex.example.localhost";
-    let heads: [Vec<(&str, &str)>; 20] = [
+    let heads: [Vec<(&str, &str)>; 22] = [
         with(&[("transfer-encoding", "chunked")]),
         with(&[("connection", "x-tenant-id")]),
         with(&[("keep-alive", "timeout=5")]),
@@ -66,6 +66,8 @@ async fn malformed_h2_requests_never_reach_the_app() {
         with(&[("x a", "1")]),
         with(&[("", "1")]),
         with(&[("x-nul", "a\0b")]),
+        with(&[("x-a", " 1")]),
+        with(&[("x-a", "1\t")]),
         with(&[("x-a", "1"), (":path", "/late")]),
         with(&[(":path", "/twice")]),
         with(&[(":authority", "globex.example.localhost")]),

@@ -259,10 +259,10 @@ impl Account {
     }
 }
 
-/// Places of the day that were taken before this call.
+/// Places of the day that were taken before this call, which keeps its own only if the app has answered.
 fn places_before(answer: &Answer) -> u64 {
     let (_, left) = answer.header("ratelimit").split_once("\"day\";r=").unwrap();
-    PLACES - left.split(';').next().unwrap().parse::<u64>().unwrap() - 1
+    PLACES - left.split(';').next().unwrap().parse::<u64>().unwrap() - u64::from(answer.status == 200)
 }
 
 fn variable(name: &str) -> Option<u64> {

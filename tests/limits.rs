@@ -189,7 +189,8 @@ async fn calls_that_no_app_answered_are_given_back_and_serve_later_ones() {
     let gateway = gateway.tenant(tenant("acme").calls_per_day(5).with("upstream", nobody)).start().await;
     let mut connection = gateway.connect(Version::HTTP_11, "acme").await;
     for _ in 0..12 {
-        connection.get("/").await.expect(502).code("upstream_unreachable");
+        let refused = connection.get("/").await.expect(502).code("upstream_unreachable");
+        assert_eq!(left_today(&refused), 5, "the place serves a later call");
     }
     let odd = odd_app().await;
     gateway.admin(Method::PATCH, "/admin/tenants/acme", json!({"upstream": odd})).await.expect(200);
@@ -300,12 +301,15 @@ async fn a_smaller_plan_holds_at_once_for_what_is_used_already() {
 #[tokio::test]
 async fn a_months_bandwidth_is_refused_beyond_its_end_and_a_response_under_way_is_finished() {
     let origin = Upstream::with(|_| async { Response::new(full(vec![b'x'; 40_000])) }).start().await;
-    let mut gateway = TestGateway::to(&origin).tenant(tenant("acme").bytes_per_month(100_000)).start().await;
+    let mut gateway = TestGateway::to(&origin).tenant(tenant("acme").bytes_per_month(100_000).rate(1, 100)).start().await;
     for served in [40_000, 80_000, 120_000] {
         assert_eq!(gateway.get("acme", "/").await.expect(200).body.len(), 40_000);
         assert_eq!(gateway.usage("acme").await["bandwidth"], served);
     }
-    check_exceeded(&gateway.get("acme", "/").await.expect(429), "bandwidth", 100_000, 120_000);
+    let refused = gateway.get("acme", "/").await.expect(429);
+    check_exceeded(&refused, "bandwidth", 100_000, 120_000);
+    let left: u64 = between(refused.header("ratelimit"), "\"burst\";r=", ";").parse().unwrap();
+    assert!((96..100).contains(&left), "it has taken one of the burst, and says so: {left}");
     gateway.signal("KILL");
     gateway.ended().await;
     gateway.start_again().await;

@@ -10,14 +10,14 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::{Name, NameSet, spare};
 
 /// What stands between a name and its value, and what ends a line (RFC 9112, section 5).
-const COLON: &[u8] = b": ";
-const LINE_END: &[u8] = b"\r\n";
+pub(super) const COLON: &[u8] = b": ";
+pub(super) const LINE_END: &[u8] = b"\r\n";
 
 /// The fields of one head.
 #[derive(Debug, Clone, Default)]
 pub struct Fields {
-    /// Lines as HTTP/1.1 writes them; those of fields that were taken off may lie between them.
-    lines: Vec<u8>,
+    /// Lines as HTTP/1.1 writes them; those of fields that were taken off, and others that are none, may lie between them.
+    pub(super) lines: Vec<u8>,
     entries: Vec<Entry>,
     /// The names that are among them.
     present: NameSet,
@@ -26,11 +26,11 @@ pub struct Fields {
 /// A line. A head is far smaller than 4 GiB.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry {
-    name: Name,
-    start: u32,
+    pub(super) name: Name,
+    pub(super) start: u32,
     /// Where the name's text ends.
-    colon: u32,
-    end: u32,
+    pub(super) colon: u32,
+    pub(super) end: u32,
 }
 
 /// One of them.
@@ -97,8 +97,25 @@ impl Fields {
         self.lines.extend_from_slice(COLON);
         self.lines.extend_from_slice(value);
         self.lines.extend_from_slice(LINE_END);
-        self.entries.push(Entry { name, start, colon, end });
-        self.present.add(name);
+        self.add(Entry { name, start, colon, end });
+    }
+
+    /// Adds one with a known name, whose value is what `write` writes.
+    #[allow(clippy::cast_possible_truncation)]
+    pub fn push_with(&mut self, name: Name, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.lines.len() as u32;
+        self.lines.extend_from_slice(name.text().as_bytes());
+        let colon = self.lines.len() as u32;
+        self.lines.extend_from_slice(COLON);
+        write(&mut self.lines);
+        self.lines.extend_from_slice(LINE_END);
+        self.add(Entry { name, start, colon, end: self.lines.len() as u32 });
+    }
+
+    /// Adds one whose line is there already.
+    pub(super) fn add(&mut self, entry: Entry) {
+        self.entries.push(entry);
+        self.present.add(entry.name);
     }
 
     /// Adds all of another head.
@@ -192,8 +209,9 @@ impl Fields {
     }
 
     /// As a map, which takes each name in lower case. A field that is none is left out.
-    pub fn into_map(mut self) -> HeaderMap {
-        let lines = Bytes::from(std::mem::take(&mut self.lines));
+    pub fn to_map(&self) -> HeaderMap {
+        // A copy, so that the room that the lines have serves the next head.
+        let lines = Bytes::copy_from_slice(&self.lines);
         let mut map = HeaderMap::with_capacity(self.entries.len());
         for entry in &self.entries {
             let name = match entry.name.header() {
@@ -269,7 +287,7 @@ mod tests {
         fields.push_as(b"Set-Cookie", b"a=1");
         fields.push_as(b"set-cookie", b"b=2");
         fields.push_as(b"X-Obs", b"\xe9");
-        let map = fields.into_map();
+        let map = fields.to_map();
         assert_eq!(map.get_all("set-cookie").iter().collect::<Vec<_>>(), ["a=1", "b=2"]);
         assert_eq!(map["x-obs"].as_bytes(), b"\xe9");
         assert_eq!(texts(&Fields::from(&map)).len(), 3);

@@ -4,9 +4,11 @@ mod fields;
 mod head;
 mod lines;
 mod name;
+mod parsed;
 mod spare;
 
 pub use fields::{Field, Fields};
 pub use head::RequestHead;
 pub use lines::{write_chunk_size, write_field};
 pub use name::{Name, NameSet};
+pub use parsed::Parsed;

@@ -33,10 +33,11 @@ macro_rules! names {
             }
 
             /// As the name in a map.
-            pub(super) const fn header(self) -> Option<HeaderName> {
+            pub(super) fn header(self) -> Option<HeaderName> {
                 match self {
                     Self::Other | Self::Odd | Self::XForwarded => None,
-                    $(Self::$name => Some(HeaderName::from_static($text)),)+
+                    // Made when the gateway is compiled; a copy of it is as good.
+                    $(Self::$name => Some(const { HeaderName::from_static($text) }),)+
                 }
             }
         }

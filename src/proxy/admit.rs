@@ -9,7 +9,7 @@ use super::context::Exchange;
 use super::framing::Violation;
 use super::refusal::Refusal;
 use crate::access::is_forwarded;
-use crate::message::{Fields, Name};
+use crate::message::{Field, Fields, Name};
 
 /// Refuses what is malformed, ambiguous or too large; sets `Host` where HTTP/2 put it elsewhere.
 pub fn admit(exchange: &mut Exchange, fields: &mut Fields) -> Result<(), Refusal> {
@@ -25,7 +25,7 @@ pub fn admit(exchange: &mut Exchange, fields: &mut Fields) -> Result<(), Refusal
     }
     let limits = &exchange.worker.config.limits;
     if exchange.version == Version::HTTP_2 {
-        check_size(exchange, fields, limits.max_header_bytes, limits.max_headers)?;
+        check_fields(exchange, fields, limits.max_header_bytes, limits.max_headers)?;
         settle_authority(exchange, fields)?;
     } else if !fields.has(Name::Host) {
         return Err(Refusal::BadRequest("no Host"));
@@ -42,14 +42,21 @@ pub fn admit(exchange: &mut Exchange, fields: &mut Fields) -> Result<(), Refusal
     Ok(())
 }
 
-/// The limits that the verdict on a head keeps on HTTP/1.1.
-fn check_size(exchange: &Exchange, fields: &Fields, max_octets: usize, max_fields: usize) -> Result<(), Refusal> {
+/// The limits and rules that the verdict on a head keeps on HTTP/1.1.
+fn check_fields(exchange: &Exchange, fields: &Fields, max_octets: usize, max_fields: usize) -> Result<(), Refusal> {
     let target = exchange.uri.path_and_query().map_or(0, |target| target.as_str().len());
     if target > max_octets {
         return Err(Refusal::UriTooLong);
     }
-    // As they would be written in HTTP/1.1, with colon, space and line end.
-    let octets: usize = fields.iter().map(|field| field.text.len() + field.value.len() + 4).sum();
+    let mut octets = 0;
+    for Field { text, value, .. } in fields.iter() {
+        // The app would not see it, and so read another value (RFC 9113, section 8.2.1).
+        if value.trim_ascii().len() < value.len() {
+            return Err(Refusal::BadRequest("white space around a field value"));
+        }
+        // As it would be written in HTTP/1.1, with colon, space and line end.
+        octets += text.len() + value.len() + 4;
+    }
     if fields.len() > max_fields || target + octets > max_octets { Err(Refusal::HeadersTooLarge) } else { Ok(()) }
 }
 

@@ -12,10 +12,12 @@ use super::body::Inflow;
 use super::connection::Connection;
 use super::http1::Buffers;
 use super::http2::Side;
+use super::rate_limit::RateLimit;
 use super::request_id::RequestId;
 use super::trouble::Troubles;
 use crate::clock::{SharedClock, instant};
 use crate::config::Config;
+use crate::limits::RateDecision;
 use crate::metering::Journal;
 use crate::model::Millis;
 use crate::observe::{AccessRecord, AccessWriter, Metrics, Owner};
@@ -76,8 +78,10 @@ pub struct Exchange {
     pub facts: Option<Arc<Facts>>,
     /// The tenant, once it is known.
     pub tenant: Option<Arc<TenantRuntime>>,
+    /// What was taken of the plan's rate.
+    pub rate: Option<RateDecision>,
     /// `RateLimit`, as it stood when this request was let in or refused.
-    pub rate_limit: Option<String>,
+    pub rate_limit: Option<RateLimit>,
     /// How it was answered.
     pub outcome: Outcome,
     /// The body from the client.
@@ -123,6 +127,7 @@ impl Exchange {
             client_is_known: true,
             facts: None,
             tenant: None,
+            rate: None,
             rate_limit: None,
             outcome: Outcome { status: 0, code: None, owner: Owner::None, complete: false },
             inflow: Rc::default(),

@@ -23,7 +23,11 @@ use crate::tenancy::Facts;
 use crate::upstream::{Request, Response, SendError, Target, grpc_timeout};
 
 /// Sends the request; a call that could not be delivered gives its place back.
-pub async fn forward(exchange: &mut Exchange, ticket: &Ticket, request: Box<Request<ClientBody>>) -> Result<Response<ClientBody>, Refusal> {
+pub async fn forward(
+    exchange: &mut Exchange,
+    ticket: &Ticket,
+    request: Box<Request<ClientBody>>,
+) -> Result<Box<Response<ClientBody>>, Refusal> {
     let facts = ticket.facts();
     let first = ticket.tenant().turn(facts);
     // Nothing has waited since the request came.
@@ -61,7 +65,7 @@ fn deadline_of(fields: &Fields, targets: &[Arc<Target>]) -> Duration {
 }
 
 /// Over HTTP/2 every 2xx says that there is a tunnel now (RFC 8441, section 5), so that only a 101 may become one.
-fn check_switch<B>(exchange: &Exchange, response: Response<B>) -> Result<Response<B>, Refusal> {
+fn check_switch<B>(exchange: &Exchange, response: Box<Response<B>>) -> Result<Box<Response<B>>, Refusal> {
     let Some(side) = exchange.side.as_ref().filter(|side| side.asked_for_websocket()) else { return Ok(response) };
     let is_good = match response.status {
         StatusCode::SWITCHING_PROTOCOLS => side.accepts(&response.fields),
@@ -92,11 +96,15 @@ fn edit(exchange: &Exchange, ticket: &Ticket, fields: &mut Fields) {
 }
 
 /// Says who the tenant is and where the request came from. Where the peer speaks for itself that is the same each time, and is
-/// remembered with the host.
+/// remembered with the host, from the second request for it on: a connection may carry those of many tenants in turn.
 fn introduce(exchange: &Exchange, facts: &Arc<Facts>, fields: &mut Fields) {
     let connection = &exchange.connection;
     let mut memory = connection.memory.borrow_mut();
     match &mut *memory {
+        Some(memory) if !connection.trusted && !memory.is_again => {
+            memory.is_again = true;
+            say(exchange, facts, &memory.field, fields);
+        }
         Some(memory) if !connection.trusted => {
             if memory.introduction.as_ref().is_none_or(|said| !Arc::ptr_eq(&said.facts, facts)) {
                 let mut said = Fields::new();

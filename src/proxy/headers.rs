@@ -131,7 +131,7 @@ pub fn strip_trailers(trailers: &mut HeaderMap) {
         !is_unwanted && !NOT_IN_TRAILERS.iter().any(|unwanted| unwanted.as_bytes() == field.text)
     });
     if fields.len() < trailers.len() {
-        *trailers = fields.into_map();
+        *trailers = fields.to_map();
     }
 }
 
@@ -142,6 +142,10 @@ fn list_items(fields: &Fields, name: Name) -> impl Iterator<Item = &[u8]> {
 /// Removes the fields that Connection names. Options that name no field, or one that goes anyway, are the common ones.
 fn remove_nominated(fields: &mut Fields) {
     if !fields.has(Name::Connection) {
+        return;
+    }
+    let only = |fields: &Fields, value: &[u8]| fields.all(Name::Connection).all(|said| said == value);
+    if only(fields, b"keep-alive") || only(fields, b"close") {
         return;
     }
     let is_option = |item: &[u8]| [&b"keep-alive"[..], b"close", b"upgrade", b"te"].iter().any(|known| item.eq_ignore_ascii_case(known));

@@ -43,7 +43,7 @@ impl<'e> Interim<'e> {
         let mut fields = Fields::from(interim.headers());
         strip_response(&mut fields, false);
         strip_reports(&mut fields);
-        *interim.headers_mut() = fields.into_map();
+        *interim.headers_mut() = fields.to_map();
         match self.way {
             Way::Http1(http1) => http1.inform(&interim),
             Way::Http2(side) => side.inform(interim),

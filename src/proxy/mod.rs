@@ -19,6 +19,7 @@ mod credentials;
 mod forward;
 pub mod framing;
 pub mod headers;
+mod hold;
 mod http1;
 mod http2;
 mod inbound;
@@ -131,7 +132,7 @@ fn enter(exchange: &mut Exchange, mut request: Incoming) -> Result<Way, Refusal>
 
 /// To the app and back. Where the app's answer decides over a place of a gauge it is waited for though the client may leave.
 async fn pass(exchange: Box<Exchange>, ticket: Ticket, request: Box<upstream::Request<ClientBody>>, end: Option<ClientEnd>) -> Answer {
-    let (exchange, ticket, answer) = if ticket.is_counted() {
+    let (mut exchange, ticket, answer) = if ticket.is_counted() {
         match tokio::task::spawn_local(ask(exchange, ticket, request)).await.map_err(JoinError::try_into_panic) {
             Ok(asked) => asked,
             Err(Ok(panic)) => std::panic::resume_unwind(panic),
@@ -142,9 +143,11 @@ async fn pass(exchange: Box<Exchange>, ticket: Ticket, request: Box<upstream::Re
         ask(exchange, ticket, request).await
     };
     match answer {
-        Ok(response) => settle::app(exchange, ticket, response, end),
+        Ok(response) => settle::app(exchange, ticket, *response, end),
         Err(refusal) => {
             drop(ticket);
+            // What is left is told anew, since the place may have been given back.
+            exchange.rate_limit = None;
             settle::refused(exchange, &refusal)
         }
     }
@@ -160,7 +163,7 @@ async fn ask(
 }
 
 /// The app's answer, or why there is none.
-type Answered = Result<upstream::Response<ClientBody>, Refusal>;
+type Answered = Result<Box<upstream::Response<ClientBody>>, Refusal>;
 
 /// The stages that decide; none of them waits. For the tenant API, with its answer.
 // Kept apart, so that its instructions can be told from others (`bench/instructions`).

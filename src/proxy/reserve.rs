@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::context::{Exchange, Worker};
 use super::counting::Counting;
-use super::rate_limit::rate_limit;
+use super::rate_limit::RateLimit;
 use super::refusal::{Refusal, Violation};
 use super::tenant_api;
 use super::throttle::Throttled;
@@ -50,6 +50,7 @@ pub struct Meter {
 /// Takes a place of the window that `exchange.time` lies in, after those of the gauges that the route counts.
 pub fn reserve(exchange: &mut Exchange, throttled: Throttled) -> Result<(Ticket, Option<Bytes>), Refusal> {
     let (authorized, rate, in_flight) = throttled.into_parts();
+    exchange.rate = rate;
     let (tenant, facts) = (Arc::clone(authorized.tenant()), Arc::clone(authorized.facts()));
     let today = exchange.worker.journal.today(exchange.time.day());
     let window = tenant.window(today);
@@ -67,11 +68,11 @@ pub fn reserve(exchange: &mut Exchange, throttled: Throttled) -> Result<(Ticket,
         return Err(Refusal::Overloaded);
     }
     let place = take_place(slot.admitted(), slot.given_back(), window.calls_before(), facts.calls_per_day).map_err(|exceeded| {
-        exchange.rate_limit = rate_limit(&facts, rate, Some(0), exchange.time);
+        exchange.rate_limit = RateLimit::of(&facts, rate, Some(0), exchange.time);
         let resets_at = window.day().next().start();
         Refusal::QuotaExceeded(Violation { resource: "apiCalls", limit: exceeded.limit, used: exceeded.used, resets_at })
     })?;
-    exchange.rate_limit = rate_limit(&facts, rate, place.remaining, exchange.time);
+    exchange.rate_limit = RateLimit::of(&facts, rate, place.remaining, exchange.time);
     // Asked now, because the window does not outlive the admission.
     let own = authorized.question().map(|question| tenant_api::answer(question, &tenant, &facts, &window, exchange.time));
     let call = Call { slot, metered_before: window.metered_before() };

@@ -60,7 +60,8 @@ pub fn locate(exchange: &mut Exchange, fields: &Fields) -> Result<Site, Refusal>
         check_name(exchange, &host, site.as_ref())?;
     }
     let site = site.ok_or(Refusal::TenantNotFound)?;
-    let memory = Remembered { field: field.into(), generation, host: Rc::from(host.as_str()), site: site.clone(), introduction: None };
+    let host = exchange.host.clone().unwrap_or_default();
+    let memory = Remembered { field: field.into(), generation, host, site: site.clone(), is_again: false, introduction: None };
     *exchange.connection.memory.borrow_mut() = Some(memory);
     Ok(site)
 }

@@ -8,7 +8,7 @@ use super::answer::Answer;
 use super::body::{AnswerBody, AppBody, ClientBody};
 use super::context::Exchange;
 use super::headers::strip_response;
-use super::rate_limit::rate_limit;
+use super::rate_limit::RateLimit;
 use super::refusal::{Kind, Refusal};
 use super::reports::take_reports;
 use super::reserve::Ticket;
@@ -100,14 +100,14 @@ pub fn refused(mut exchange: Box<Exchange>, refusal: &Refusal) -> Answer {
 }
 
 /// What is left of the limits of a known tenant when nothing of them was taken.
-fn untaken(exchange: &Exchange, refusal: &Refusal) -> Option<String> {
+fn untaken(exchange: &Exchange, refusal: &Refusal) -> Option<RateLimit> {
     let (tenant, facts) = (exchange.tenant.as_ref()?, exchange.facts.as_ref()?);
     let rate = match refusal {
         Refusal::RateLimited(decision) => Some(*decision),
-        _ => None,
+        _ => exchange.rate,
     };
     let taken = tenant.window(exchange.worker.journal.today(exchange.time.day())).calls_today();
-    rate_limit(facts, rate, facts.calls_per_day.map(|limit| limit.saturating_sub(taken)), exchange.time)
+    RateLimit::of(facts, rate, facts.calls_per_day.map(|limit| limit.saturating_sub(taken)), exchange.time)
 }
 
 /// An answer that the gateway makes; what it is and whether it is whole is known at once.
@@ -133,7 +133,8 @@ fn say(exchange: &Exchange, fields: &mut Fields) {
     if let Some(policy) = exchange.facts.as_ref().and_then(|facts| facts.policy_value.as_ref()) {
         fields.set(Name::RateLimitPolicy, policy);
     }
-    if let Some(state) = &exchange.rate_limit {
-        fields.set(Name::RateLimit, state);
+    if let Some(left) = exchange.rate_limit {
+        fields.remove(Name::RateLimit);
+        fields.push_with(Name::RateLimit, |out| left.write(out));
     }
 }

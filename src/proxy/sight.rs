@@ -4,9 +4,11 @@
 use std::os::fd::AsFd;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use super::hold::Hold;
 use super::patience::Patient;
 use super::socket::Socket;
 
@@ -47,6 +49,12 @@ impl Sighted for TcpStream {
 impl Sighted for Socket {
     fn look(&self) -> Sight {
         self.tcp().look()
+    }
+}
+
+impl<IO: Sighted + AsyncWrite + Unpin> Sighted for Hold<IO> {
+    fn look(&self) -> Sight {
+        self.inner().look()
     }
 }
 

@@ -17,7 +17,7 @@ use super::stream::Stream;
 use super::{BoxError, Target};
 
 /// Octets that one read asks for.
-pub(super) const CHUNK: usize = 32 * 1024;
+pub(super) const CHUNK: usize = 64 * 1024;
 
 /// How far a request has come; readable by whoever owns it, also after the future of `send` was dropped.
 #[derive(Debug, Default)]

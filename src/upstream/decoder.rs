@@ -18,8 +18,8 @@ const MAX_COPY: usize = 4096;
 pub(super) enum Decoder {
     /// So many octets are to come.
     Length(u64),
-    /// Chunks are to come.
-    Chunked(Chunked),
+    /// Chunks are to come. In a box, because most bodies have a length and are moved from hand to hand.
+    Chunked(Box<Chunked>),
     /// Everything until the connection closes.
     UntilClose,
 }
@@ -37,7 +37,7 @@ pub(super) enum Step {
 
 impl Decoder {
     pub(super) fn chunked() -> Self {
-        Self::Chunked(Chunked { state: State::Size { digits: 0 }, left: 0, trailers: None, broken: None })
+        Self::Chunked(Box::new(Chunked { state: State::Size { digits: 0 }, left: 0, trailers: None, broken: None }))
     }
 
     /// Takes the next piece off `read`. Framing right behind it is read as well, so that [`has_ended`](Self::has_ended)
@@ -225,7 +225,7 @@ fn parse_trailers(section: &[u8]) -> Result<HeaderMap, &'static str> {
             for field in fields.iter() {
                 trailers.push_as(field.name.as_bytes(), field.value);
             }
-            Ok(trailers.into_map())
+            Ok(trailers.to_map())
         }
         _ => Err("bad trailers"),
     }

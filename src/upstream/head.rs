@@ -9,7 +9,7 @@ use http::{Response, StatusCode, Version};
 use hyper::ext::ReasonPhrase;
 
 use super::decoder::Decoder;
-use crate::message::{Fields, Name};
+use crate::message::{Fields, Name, Parsed};
 
 /// Fields of a head, and of a trailer section.
 pub(super) const MAX_FIELDS: usize = 128;
@@ -101,7 +101,7 @@ impl HeadReader {
         }
         let mut interim = Response::new(());
         *interim.status_mut() = head.status;
-        *interim.headers_mut() = head.fields.into_map();
+        *interim.headers_mut() = head.fields.to_map();
         Ok(Heads::Interim(interim))
     }
 }
@@ -133,13 +133,14 @@ fn parse(octets: &[u8], asked: Asked) -> Result<Option<(usize, ResponseHead)>, &
     let version = if version == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
     let status = StatusCode::from_u16(code).map_err(|_| "the response has no such status")?;
     let mut framing = Framing::default();
-    let mut fields = Fields::new();
+    let mut fields = Parsed::of(head);
     for field in response.headers.iter() {
         let name = Name::of(field.name.as_bytes());
         if framing.see(name, field.value)? {
-            fields.push_named(name, field.name.as_bytes(), field.value);
+            fields.add(name, field.name.as_bytes(), field.value);
         }
     }
+    let mut fields = fields.into_fields();
     let usual = status.canonical_reason().unwrap_or("");
     let reason = response.reason.filter(|reason| *reason != usual).and_then(|reason| ReasonPhrase::try_from(reason.as_bytes()).ok());
     let (decoder, reusable) = framing.conclude(status, version, &mut fields, asked)?;

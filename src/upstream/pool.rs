@@ -111,7 +111,7 @@ impl Pool {
         request: Request<B>,
         progress: &'a Progress,
         inform: Inform<'a>,
-    ) -> impl Future<Output = Result<Response<B>, SendError>> + 'a
+    ) -> impl Future<Output = Result<Box<Response<B>>, SendError>> + 'a
     where
         B: Body<Data = Bytes> + Unpin + 'static,
         B::Error: Into<BoxError>,
@@ -131,7 +131,7 @@ impl Pool {
         request: Request<B>,
         progress: &Progress,
         inform: Inform<'_>,
-    ) -> Result<Response<B>, SendError>
+    ) -> Result<Box<Response<B>>, SendError>
     where
         B: Body<Data = Bytes> + Unpin + 'static,
         B::Error: Into<BoxError>,
@@ -158,7 +158,7 @@ impl Pool {
         begun: Result<Begun<B>, SendError>,
         progress: &Progress,
         inform: Inform<'_>,
-    ) -> Result<Response<B>, SendError>
+    ) -> Result<Box<Response<B>>, SendError>
     where
         B: Body<Data = Bytes> + Unpin + 'static,
         B::Error: Into<BoxError>,
@@ -191,7 +191,7 @@ impl Pool {
         first: usize,
         progress: &Progress,
         inform: Inform<'_>,
-    ) -> Result<Response<B>, SendError>
+    ) -> Result<Box<Response<B>>, SendError>
     where
         B: Body<Data = Bytes> + Unpin,
         B::Error: Into<BoxError>,
@@ -244,7 +244,7 @@ impl Pool {
     }
 }
 
-fn respond<B>(exchange: Exchange<B>, head: ResponseHead) -> Result<Response<B>, SendError>
+fn respond<B>(exchange: Exchange<B>, head: ResponseHead) -> Result<Box<Response<B>>, SendError>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
@@ -259,5 +259,6 @@ where
     } else {
         UpstreamBody::new(exchange, decoder, reusable, keep)
     };
-    Ok(Response { status, reason, fields, body })
+    // In a box, because it goes through many hands.
+    Ok(Box::new(Response { status, reason, fields, body }))
 }

@@ -134,12 +134,13 @@ fn write_fields(fields: &Fields, out: &mut Vec<u8>) -> Result<Seen, &'static str
 
 fn write_cookies(fields: &Fields, out: &mut Vec<u8>) {
     let mut before: &[u8] = b"cookie: ";
-    for value in fields.all(Name::Cookie) {
+    // An empty one would leave an empty pair (RFC 6265, section 4.2.1).
+    for value in fields.all(Name::Cookie).filter(|value| !value.is_empty()) {
         out.extend_from_slice(before);
         out.extend_from_slice(value);
         before = b"; ";
     }
-    if fields.has(Name::Cookie) {
+    if before == b"; " {
         out.extend_from_slice(b"\r\n");
     }
 }

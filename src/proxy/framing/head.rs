@@ -79,7 +79,7 @@ pub fn judge(bytes: &[u8], limits: &FramingLimits) -> Judged {
     let mut request = Request::new(&mut []);
     match request.parse_with_uninit_headers(seen, slots) {
         Ok(Status::Complete(len)) if has_only_crlf(&seen[..len], &request) => {
-            let fields = fields_of(&request);
+            let fields = fields_of(&seen[..len], &request);
             match check(&request, &fields, limits) {
                 Ok((framing, said)) => match request_of(&request, fields) {
                     Ok(request) => Judged::Complete(head(len, request, framing, &said)),

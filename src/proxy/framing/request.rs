@@ -3,15 +3,16 @@
 use bytes::Bytes;
 use http::{Method, Uri, Version};
 
-use crate::message::{Fields, RequestHead};
+use crate::message::{Fields, Name, Parsed, RequestHead};
 
 /// The fields of a parsed head. They are a copy: the buffer that it was read into goes back at once.
-pub(super) fn fields_of(parsed: &httparse::Request<'_, '_>) -> Fields {
-    let mut fields = Fields::new();
+pub(super) fn fields_of(head: &[u8], parsed: &httparse::Request<'_, '_>) -> Fields {
+    let mut fields = Parsed::of(head);
     for field in parsed.headers.iter() {
-        fields.push_as(field.name.as_bytes(), field.value);
+        let text = field.name.as_bytes();
+        fields.add(Name::of(text), text, field.value);
     }
-    fields
+    fields.into_fields()
 }
 
 /// The request that `parsed` is, with its fields.

@@ -21,7 +21,7 @@ fn map(fields: &[(&str, &str)]) -> Fields {
 }
 
 fn trailers(fields: &[(&str, &str)]) -> HeaderMap {
-    map(fields).into_map()
+    map(fields).to_map()
 }
 
 /// `name: value` of every field, sorted.

@@ -31,6 +31,7 @@ use self::writer::Writer;
 use super::connection::Connection;
 use super::context::Worker;
 use super::framing::FramingLimits;
+use super::hold::Holds;
 use super::inbound::Inbound;
 use super::patience::Patient;
 use super::sight::Sighted;
@@ -60,7 +61,7 @@ pub fn serve_in_clear(worker: Rc<Worker>, watch: &Rc<Watch>, connection: Rc<Conn
 /// Serves a connection over TLS likewise.
 pub fn serve_over_tls<IO>(worker: Rc<Worker>, watch: &Rc<Watch>, connection: Rc<Connection>, tls: IO) -> Serving<IO>
 where
-    IO: AsyncRead + AsyncWrite + Sighted + Unpin + 'static,
+    IO: AsyncRead + AsyncWrite + Sighted + Holds + Unpin + 'static,
 {
     let state = state_of(&connection);
     Serving::new(worker, watch, connection, state, tls, End::Final)
@@ -99,17 +100,18 @@ impl Answerer for Site {
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Sighted + Unpin + 'static> Serving<IO> {
+impl<IO: AsyncRead + AsyncWrite + Sighted + Holds + Unpin + 'static> Serving<IO> {
     fn new(worker: Rc<Worker>, watch: &Rc<Watch>, connection: Rc<Connection>, state: Rc<State>, io: IO, end: End) -> Self {
         let buffers = Rc::clone(&worker.buffers);
+        let small = if matches!(end, End::Tolerated) { writer::SMALL } else { writer::SMALL_OVER_TLS };
         let reader = Reader::new(framing(&worker.config.limits), Rc::clone(&buffers), end);
         let watching = watch.over(Rc::clone(&connection));
-        let served = Served::new(io, Site { worker, connection }, Rc::clone(&state), reader, Writer::new(buffers));
+        let served = Served::new(io, Site { worker, connection }, Rc::clone(&state), reader, Writer::new(buffers, small));
         Self { served: Some(served), state, watching }
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Sighted + Unpin + 'static> Future for Serving<IO> {
+impl<IO: AsyncRead + AsyncWrite + Sighted + Holds + Unpin + 'static> Future for Serving<IO> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {

@@ -25,6 +25,7 @@ use crate::proxy::Handled;
 use crate::proxy::answer::Answer;
 use crate::proxy::body::AnswerBody;
 use crate::proxy::framing::{Framing, Head};
+use crate::proxy::hold::Holds;
 use crate::proxy::inbound::{Inbound, InboundError};
 use crate::proxy::sight::Sighted;
 
@@ -77,7 +78,7 @@ enum Turn {
 
 impl<IO, A> Served<IO, A>
 where
-    IO: AsyncRead + AsyncWrite + Sighted + Unpin,
+    IO: AsyncRead + AsyncWrite + Sighted + Holds + Unpin,
     A: Answerer,
 {
     pub(super) const fn new(io: IO, answerer: A, state: Rc<State>, reader: Reader, writer: Writer) -> Self {
@@ -108,7 +109,7 @@ where
                 Turn::Answering(..) => self.poll_answering(cx),
                 Turn::Switching => self.poll_written(cx).map_ok(|()| Some(Over::Switched)),
                 Turn::Cut => self.poll_written(cx).map(|_| Err(io::Error::other("an answer was cut short"))),
-                Turn::Last => self.poll_written(cx).map_ok(|()| self.then(Turn::Ending)),
+                Turn::Last => self.poll_last(cx),
                 Turn::Ending => Pin::new(&mut self.io)
                     .poll_shutdown(cx)
                     .map_ok(|()| self.then(Turn::Lingering(Linger::new(self.reader.expects_more())))),
@@ -130,6 +131,12 @@ where
     fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self { io, reader, writer, .. } = self;
         writer.poll_flush(io, cx, || reader.lives())
+    }
+
+    /// Nothing follows the last answer but the end, which goes out with it.
+    fn poll_last(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        self.io.hold();
+        self.poll_written(cx).map_ok(|()| self.then(Turn::Ending))
     }
 
     fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {

@@ -14,13 +14,16 @@ use super::buffers::Buffers;
 use super::response::{Framing, write_last_chunk};
 use crate::message::write_chunk_size;
 
-/// Up to this size a piece is gathered: a copy costs less than a call with several parts.
-const SMALL: usize = 16 * 1024;
+/// Up to this size a piece is gathered: a copy costs less than a system call with several parts.
+pub(super) const SMALL: usize = 16 * 1024;
+/// Likewise over TLS, which copies what it encrypts anyhow.
+pub(super) const SMALL_OVER_TLS: usize = 2 * 1024;
 
 /// What is to be written.
 #[derive(Debug)]
 pub(super) struct Writer {
     buffers: Rc<Buffers>,
+    small: usize,
     gathered: Vec<u8>,
     /// Octets of it that are written.
     written: usize,
@@ -33,9 +36,9 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// With nothing to write.
-    pub(super) const fn new(buffers: Rc<Buffers>) -> Self {
-        Self { buffers, gathered: Vec::new(), written: 0, large: Bytes::new(), tail: b"", is_flushed: true }
+    /// With nothing to write. Pieces of up to `small` octets are gathered.
+    pub(super) const fn new(buffers: Rc<Buffers>, small: usize) -> Self {
+        Self { buffers, small, gathered: Vec::new(), written: 0, large: Bytes::new(), tail: b"", is_flushed: true }
     }
 
     /// To write small things behind what is there already; not while [`has_room`](Self::has_room) is false.
@@ -76,7 +79,7 @@ impl Writer {
             }
             Framing::Length(_) | Framing::UntilClose => b"",
         };
-        if data.len() <= SMALL {
+        if data.len() <= self.small {
             let out = self.out();
             out.extend_from_slice(&data);
             out.extend_from_slice(tail);

@@ -141,7 +141,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Serving<IO> {
         loop {
             match std::task::ready!(self.streams.poll_accept(cx)) {
                 Some(Ok((request, respond))) => {
-                    tokio::task::spawn_local(stream::answer(Rc::clone(worker), Rc::clone(connection), request, respond));
+                    stream::answer(worker, connection, request, respond);
                 }
                 Some(Err(error)) => return Poll::Ready(Err(error)),
                 None => return Poll::Ready(Ok(())),

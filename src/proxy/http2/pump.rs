@@ -1,7 +1,8 @@
 //! The body of an answer on its way into a stream, piece by piece as the client's window opens.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,28 +17,17 @@ use crate::proxy::body::AnswerBody;
 use crate::proxy::connection::Connection;
 use crate::upstream::BodyError;
 
-/// Sends `body` to its end; gives the stream back, which is reset when it is dropped before the request has ended. A body that
-/// fails resets it at once, so that it never looks whole (RFC 9113, section 8.1.1), or ends an answer of gRPC with a status that
-/// says so; a client that resets it ends the body.
+/// Sends a body to its end. One that fails resets its stream at once, so that it never looks whole (RFC 9113, section 8.1.1), or
+/// ends an answer of gRPC with a status that says so; a client that resets it ends the body.
 ///
 /// A client that leaves this answer alone for `patience`, although it had its turn, is stuck with it; its other streams go on.
-pub(super) async fn pump(
+pub(super) struct Pump {
     stream: SendStream<Counted>,
     body: AnswerBody,
     is_grpc: bool,
-    connection: &Connection,
-    patience: Duration,
-) -> SendStream<Counted> {
-    let mut pump = Pump { stream, body, is_grpc, connection, patience, piece: None, stuck: None };
-    poll_fn(|cx| pump.poll(cx)).await;
-    pump.stream
-}
-
-struct Pump<'c> {
-    stream: SendStream<Counted>,
-    body: AnswerBody,
-    is_grpc: bool,
-    connection: &'c Connection,
+    /// The head was all.
+    is_over: bool,
+    connection: Rc<Connection>,
     patience: Duration,
     /// Waits for the window, and whether it is the last.
     piece: Option<(Bytes, bool)>,
@@ -62,8 +52,28 @@ enum Over {
     Failed(BodyError),
 }
 
-impl Pump<'_> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+impl Pump {
+    /// `is_over` says that the head has ended the stream.
+    pub(super) const fn new(
+        stream: SendStream<Counted>,
+        body: AnswerBody,
+        (is_grpc, is_over): (bool, bool),
+        connection: Rc<Connection>,
+        patience: Duration,
+    ) -> Self {
+        Self { stream, body, is_grpc, is_over, connection, patience, piece: None, stuck: None }
+    }
+
+    /// The stream, which is reset when it is dropped before the request has ended; the body ends now.
+    pub(super) fn into_stream(self) -> SendStream<Counted> {
+        self.stream
+    }
+
+    /// Ready when there is nothing more to send.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_over {
+            return Poll::Ready(());
+        }
         let over = ready!(self.poll_over(cx));
         match over {
             Over::Sent | Over::Gone => {}
@@ -78,10 +88,17 @@ impl Pump<'_> {
     }
 
     fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<Over> {
+        let over = self.poll_pieces(cx);
+        // While something can be sent, sending tells of a reset as well.
+        if over.is_pending() && self.stream.poll_reset(cx).is_ready() {
+            return Poll::Ready(Over::Gone);
+        }
+        over
+    }
+
+    /// Sends as much as there is, and as the client takes.
+    fn poll_pieces(&mut self, cx: &mut Context<'_>) -> Poll<Over> {
         loop {
-            if self.stream.poll_reset(cx).is_ready() {
-                return Poll::Ready(Over::Gone);
-            }
             if let Some(over) = ready!(self.poll_piece(cx)) {
                 return Poll::Ready(over);
             }

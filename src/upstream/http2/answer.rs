@@ -33,7 +33,7 @@ pub(in crate::upstream) struct Answer<B> {
 }
 
 /// The response with its body. Where a WebSocket was asked for and is granted, it is a 101.
-pub(super) fn respond<B>(call: Call<B>, outline: &Outline, head: http::Response<RecvStream>) -> Result<Response<B>, SendError>
+pub(super) fn respond<B>(call: Call<B>, outline: &Outline, head: http::Response<RecvStream>) -> Result<Box<Response<B>>, SendError>
 where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<BoxError>,
@@ -63,7 +63,7 @@ where
             if is_empty { answer.without_body() } else { UpstreamBody::of_stream(answer) }
         }
     };
-    Ok(Response { status: parts.status, reason: None, fields: Fields::from(&parts.headers), body })
+    Ok(Box::new(Response { status: parts.status, reason: None, fields: Fields::from(&parts.headers), body }))
 }
 
 impl<B> Answer<B>

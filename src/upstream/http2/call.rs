@@ -59,7 +59,7 @@ pub(in crate::upstream) async fn send<B>(
     mut lease: Lease,
     (head, body): (Request<()>, Option<B>),
     (progress, inform): (&Progress, Inform<'_>),
-) -> Result<Response<B>, SendError>
+) -> Result<Box<Response<B>>, SendError>
 where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<BoxError>,

@@ -78,7 +78,7 @@ impl Outline {
 fn parts_of(request: Given<()>) -> Parts {
     let Given { method, uri, fields, .. } = request;
     let mut parts = Request::new(()).into_parts().0;
-    (parts.method, parts.uri, parts.headers) = (method, uri, fields.into_map());
+    (parts.method, parts.uri, parts.headers) = (method, uri, fields.to_map());
     parts
 }
 

@@ -76,6 +76,16 @@ async fn cookies_are_joined() {
 }
 
 #[tokio::test]
+async fn empty_cookies_leave_nothing() {
+    let request = |cookies: &[&str]| {
+        let request = cookies.iter().fold(request("GET"), |request, cookie| request.header("cookie", *cookie));
+        request.body(Empty::<Bytes>::new()).unwrap()
+    };
+    assert!(received(request(&["a=1", "", "b=2"]), "\r\n\r\n").await.ends_with("\r\ncookie: a=1; b=2\r\n\r\n"));
+    assert_eq!(received(request(&["", ""]), "\r\n\r\n").await, "GET /path?query HTTP/1.1\r\nhost: app.test\r\n\r\n");
+}
+
+#[tokio::test]
 async fn a_missing_body_is_said_where_one_is_usual() {
     for (method, said) in [("POST", true), ("PUT", true), ("PATCH", true), ("GET", false), ("DELETE", false), ("OPTIONS", false)] {
         let request = request(method).body(Empty::<Bytes>::new()).unwrap();

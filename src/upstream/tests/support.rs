@@ -144,7 +144,7 @@ impl<B> From<super::super::Response<B>> for Response<UpstreamBody<B>> {
     fn from(from: super::super::Response<B>) -> Self {
         let mut response = Self::new(from.body);
         *response.status_mut() = from.status;
-        *response.headers_mut() = from.fields.into_map();
+        *response.headers_mut() = from.fields.to_map();
         if let Some(reason) = from.reason {
             response.extensions_mut().insert(reason);
         }
@@ -163,7 +163,7 @@ where
     tokio::time::timeout(PATIENCE, pool.send(&targets, 0, request.into(), &progress, &|_| ()))
         .await
         .expect("send hangs")
-        .map(Response::from)
+        .map(|response| Response::from(*response))
 }
 
 pub fn request(method: &str) -> http::request::Builder {

@@ -9,6 +9,8 @@ use super::*;
 /// A client that never stops; counts what was read.
 struct Endless(usize);
 
+impl Holds for Endless {}
+
 impl Sighted for Endless {
     fn look(&self) -> Sight {
         Sight::Here

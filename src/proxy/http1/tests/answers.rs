@@ -66,7 +66,7 @@ fn trailers_go_to_those_who_take_them_if_they_were_announced() {
     for (asked, wanted) in [(takes, "1\r\nx\r\n0\r\nx-sum: 1\r\n\r\n"), (KEEPS, "1\r\nx\r\n0\r\n\r\n")] {
         let (text, mut framing, _) = written(200, &[("trailer", "X-Sum"), ("trailer", "x-b")], Length::Unknown, asked);
         assert!(text.contains("|trailer: X-Sum, x-b|"), "{text}");
-        let mut writer = Writer::new(Rc::default());
+        let mut writer = Writer::new(Rc::default(), SMALL);
         assert!(!writer.put(&mut framing, Bytes::from("x"), false));
         let trailers =
             HeaderMap::from_iter([("x-sum", "1"), ("x-other", "2")].map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())));
@@ -78,7 +78,7 @@ fn trailers_go_to_those_who_take_them_if_they_were_announced() {
 /// Writes head and pieces of a body; what the client got, and in calls of which sizes.
 fn write(mut framing: Framing, pieces: &[(usize, bool)], room: usize) -> (Vec<u8>, Vec<usize>) {
     let mut wire = Wire { room, ..Wire::default() };
-    let mut writer = Writer::new(Rc::default());
+    let mut writer = Writer::new(Rc::default(), SMALL);
     writer.out().extend_from_slice(b"head ");
     for (size, is_last) in pieces {
         assert!(writer.has_room());
@@ -112,7 +112,7 @@ fn a_client_that_takes_little_by_little_gets_all_in_order() {
 #[test]
 fn a_body_is_never_longer_than_its_length_and_a_shorter_one_is_noticed() {
     assert_eq!(write(Framing::Length(3), &[(10, true)], 0).0, b"head xxx");
-    let mut writer = Writer::new(Rc::default());
+    let mut writer = Writer::new(Rc::default(), SMALL);
     let mut framing = Framing::Length(3);
     assert!(!writer.put(&mut framing, Bytes::from("xx"), true));
     assert!(!writer.end(&framing, None));
@@ -142,7 +142,7 @@ async fn what_comes_before_the_answer_is_written_in_its_order() {
     let (near, mut far) = tokio::io::duplex(16);
     let (state, buffers) = (Rc::new(State::new(instant())), Rc::<Buffers>::default());
     let reader = Reader::new(LIMITS, Rc::clone(&buffers), End::Final);
-    let mut served = Served::new(near, Talker(Rc::clone(&state)), state, reader, Writer::new(buffers));
+    let mut served = Served::new(near, Talker(Rc::clone(&state)), state, reader, Writer::new(buffers, SMALL));
     let talk = async move {
         far.write_all(b"PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
             .await
@@ -177,7 +177,7 @@ fn a_body_that_nobody_reads_ends_the_connection_unless_it_is_there() {
         let got = Rc::clone(&wire.got);
         let (state, buffers) = (Rc::new(State::new(instant())), Rc::<Buffers>::default());
         let reader = Reader::new(LIMITS, Rc::clone(&buffers), End::Final);
-        let mut served = Served::new(wire, Hasty(Rc::clone(&state)), state, reader, Writer::new(buffers));
+        let mut served = Served::new(wire, Hasty(Rc::clone(&state)), state, reader, Writer::new(buffers, SMALL));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let _inside = runtime.enter();
         assert!(served.poll(&mut noop()).is_pending());

@@ -25,7 +25,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use super::half_closed::End;
 use super::reader::{Next, Piece, Reader};
 use super::served::{Answerer, Over, Served};
-use super::writer::Writer;
+use super::writer::{SMALL, Writer};
 use super::*;
 use crate::clock::instant;
 use crate::message::{Fields, RequestHead};
@@ -33,6 +33,7 @@ use crate::proxy::Handled;
 use crate::proxy::answer::Answer;
 use crate::proxy::body::AnswerBody;
 use crate::proxy::framing::{FramingLimits, Violation};
+use crate::proxy::hold::Holds;
 use crate::proxy::inbound::Inbound;
 use crate::proxy::sight::{Sight, Sighted};
 
@@ -79,11 +80,17 @@ impl Wire {
     }
 }
 
+impl Holds for Wire {}
+
 impl Sighted for Wire {
     fn look(&self) -> Sight {
         Sight::Here
     }
 }
+
+impl Holds for tokio::io::DuplexStream {}
+
+impl Holds for tokio::net::TcpStream {}
 
 impl Sighted for tokio::io::DuplexStream {
     fn look(&self) -> Sight {
@@ -190,13 +197,13 @@ struct Stand<IO> {
     buffers: Rc<Buffers>,
 }
 
-impl<IO: AsyncRead + AsyncWrite + Sighted + Unpin> Stand<IO> {
+impl<IO: AsyncRead + AsyncWrite + Sighted + Holds + Unpin> Stand<IO> {
     fn new(io: IO, end: End) -> Self {
         let state = Rc::new(State::new(instant()));
         let buffers = Rc::<Buffers>::default();
         let desk = Desk { state: Some(Rc::clone(&state)), ..Desk::default() };
         let reader = Reader::new(LIMITS, Rc::clone(&buffers), end);
-        let served = Served::new(io, desk.clone(), Rc::clone(&state), reader, Writer::new(Rc::clone(&buffers)));
+        let served = Served::new(io, desk.clone(), Rc::clone(&state), reader, Writer::new(Rc::clone(&buffers), SMALL));
         Self { served, desk, state, buffers }
     }
 

@@ -29,12 +29,12 @@ impl Answerer for Elsewhere {
 
 type Told = oneshot::Receiver<Result<Bytes, String>>;
 
-fn stand<IO: AsyncRead + AsyncWrite + Sighted + Unpin>(io: IO) -> (Served<IO, Elsewhere>, Told) {
+fn stand<IO: AsyncRead + AsyncWrite + Sighted + Holds + Unpin>(io: IO) -> (Served<IO, Elsewhere>, Told) {
     let (state, buffers) = (Rc::new(State::new(instant())), Rc::<Buffers>::default());
     let reader = Reader::new(LIMITS, Rc::clone(&buffers), End::Final);
     let (told, hears) = oneshot::channel();
     let elsewhere = Elsewhere { state: Rc::clone(&state), told: Cell::new(Some(told)) };
-    (Served::new(io, elsewhere, state, reader, Writer::new(buffers)), hears)
+    (Served::new(io, elsewhere, state, reader, Writer::new(buffers, SMALL)), hears)
 }
 
 const HEAD: &[u8] = b"PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n";

@@ -23,7 +23,7 @@ pub(super) fn read(pieces: impl IntoIterator<Item = Vec<u8>>, limits: FramingLim
         match reader.poll_next(&mut wire, &mut noop(), &state) {
             Poll::Ready(Ok(Next::Request(head))) => {
                 let RequestHead { method, uri, version, fields } = head.request;
-                seen.heads.push(format!("{method} {uri} {version:?} {:?}", fields.into_map()));
+                seen.heads.push(format!("{method} {uri} {version:?} {:?}", fields.to_map()));
                 state.head_passed(false);
                 state.request_done(instant());
                 if !body(&mut reader, &mut wire, &mut seen) {
