@@ -20,24 +20,27 @@ WARMING, REQUESTS = 200_000, 1_000_000
 
 
 def flat(place, chosen, say):
-    """CPU for each answer among few tenants and among very many, all called evenly: of all threads, and of the workers alone."""
+    """CPU for each answer where there are few tenants and where there are very many, of whom the same few are called or all in
+    turn: of all threads, and of the workers alone."""
     many = FEWER if chosen.quick else MANY
     sides.start_app(place)
     compared = {tenants: start(place, tenants) for tenants in (FEW, many)}
-    figures = {tenants: {"all": [], "workers": []} for tenants in compared}
     for tenants, side in compared.items():
-        load = load_of(tenants)
         # So that each tenant has been called before.
-        generators.driven(load, side, 60, place, answers=2 * many)
+        generators.driven(load_of(tenants), side, 60, place, answers=2 * many)
         say(f"{tenants:,} tenants are warm")
+    # How many there are, and how many of them are called.
+    settings = [(FEW, FEW), (many, FEW), (many, many)]
+    figures = {setting: {"all": [], "workers": []} for setting in settings}
     for number in range(chosen.rounds):
-        for tenants in list(compared)[:: 1 if number % 2 == 0 else -1]:
-            everything, workers = attempt(place, compared[tenants], load_of(tenants), chosen.seconds)
-            figures[tenants]["all"].append(everything)
-            figures[tenants]["workers"].append(workers)
-            say(f"round {number + 1}/{chosen.rounds}  {tenants:,} tenants: {everything:.1f} µs, of which workers {workers:.1f} µs")
+        for there, called in settings[:: 1 if number % 2 == 0 else -1]:
+            everything, workers = attempt(place, compared[there], load_of(called), chosen.seconds)
+            figures[there, called]["all"].append(everything)
+            figures[there, called]["workers"].append(workers)
+            told = f"{everything:.1f} µs, of which workers {workers:.1f} µs"
+            say(f"round {number + 1}/{chosen.rounds}  {there:,} tenants, {called:,} of them called: {told}")
     place.stop()
-    return {"few": FEW, "many": many, "micros": figures}
+    return [{"tenants": there, "called": called, "micros": micros} for (there, called), micros in figures.items()]
 
 
 def start(place, tenants):
@@ -91,13 +94,16 @@ def heap(place, chosen, say):
 def tables(flat_found, heap_found):
     """What of both there is."""
     if flat_found:
-        few, many = flat_found["few"], flat_found["many"]
-        yield f"| CPU of the gateway for each answer, µs | {few} tenants | {many:,} tenants | ratio |"
-        yield "| --- | --- | --- | --- |"
-        for what, name in (("all", "all threads"), ("workers", "those that serve requests")):
-            a, b = (flat_found["micros"][tenants][what] for tenants in (few, many))
-            ratios = sorted(y / x for x, y in zip(a, b))
-            yield f"| {name} | {median(a):.1f} | {median(b):.1f} | **{median(ratios):.2f}** ({ratios[0]:.2f} – {ratios[-1]:.2f}) |"
+        few = flat_found[0]["micros"]
+        yield "| tenants, and how many of them are called in turn | CPU of the gateway for each answer, µs | ratio | of the threads that serve | ratio |"
+        yield "| --- | --- | --- | --- | --- |"
+        for setting in flat_found:
+            cells = [f"{setting['tenants']:,}, {setting['called']:,} called"]
+            for what in ("all", "workers"):
+                ratios = sorted(y / x for x, y in zip(few[what], setting["micros"][what]))
+                cells.append(f"{median(setting['micros'][what]):.1f}")
+                cells.append(f"**{median(ratios):.2f}** ({ratios[0]:.2f} – {ratios[-1]:.2f})")
+            yield f"| {' | '.join(cells)} |"
         yield ""
     if heap_found:
         requests = heap_found["requests"]
