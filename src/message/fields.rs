@@ -101,6 +101,7 @@ impl Fields {
     }
 
     /// Adds one with a known name, whose value is what `write` writes.
+    // No head comes near 4 GiB.
     #[allow(clippy::cast_possible_truncation)]
     pub fn push_with(&mut self, name: Name, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.lines.len() as u32;
