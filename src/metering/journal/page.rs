@@ -19,8 +19,6 @@ pub(in crate::metering) struct Page {
     pub(super) number: usize,
     /// All its slots, with the indices of their cells.
     pub(super) rows: Vec<(usize, UsageRow)>,
-    /// How many of them the store does not have.
-    pub(super) changed: usize,
 }
 
 impl Page {
@@ -121,7 +119,7 @@ mod tests {
                 let totals = Totals { admitted, metered, given_back, aborted: 0, egress, ingress, rejected, calls_over, egress_over };
                 (index, UsageRow { writer: 7 << 40, tenant: TenantId::from_bytes(tenant), day: Day(day), totals })
             });
-            let page = Page { incarnation: 7 << 40, sequence: 3, number: 9, rows: rows.collect(), changed: 1 };
+            let page = Page { incarnation: 7 << 40, sequence: 3, number: 9, rows: rows.collect() };
             let (key, bytes) = page.record();
             prop_assert!(bytes.len() <= 3_900);
             prop_assert_eq!(decode(&key, &bytes).unwrap(), page.rows.iter().map(|(_, row)| *row).collect::<Vec<_>>());

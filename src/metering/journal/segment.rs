@@ -120,40 +120,35 @@ impl Segment {
 
     /// Cumulative rows of its slots, with their indices.
     pub(super) fn rows(&self) -> impl Iterator<Item = (usize, UsageRow)> {
-        let row = |(index, cell): (usize, &Cell)| {
+        self.rows_of(0, self.cells())
+    }
+
+    /// The same of some neighbouring cells, the first of which is at `start`.
+    fn rows_of(&self, start: usize, cells: &[Cell]) -> impl Iterator<Item = (usize, UsageRow)> {
+        let row = move |(offset, cell): (usize, &Cell)| {
             let (tenant, day) = cell.key()?;
-            Some((index, UsageRow { writer: self.header.incarnation, tenant, day, totals: cell.totals() }))
+            Some((start + offset, UsageRow { writer: self.header.incarnation, tenant, day, totals: cell.totals() }))
         };
-        self.cells().iter().enumerate().filter_map(row)
+        cells.iter().enumerate().filter_map(row)
     }
 
     /// What the store does not have.
     pub(super) fn unstored(&self) -> Unstored {
         let stored = self.stored();
-        let changed = |(index, row): &(usize, UsageRow)| row.totals != stored.totals.get(*index).copied().unwrap_or_default();
+        let is_news = |index: usize, totals: &Totals| *totals != stored.totals.get(index).copied().unwrap_or_default();
         if stored.as_rows {
-            return Unstored::Rows(self.rows().filter(changed).collect());
+            return Unstored::Rows(self.rows().filter(|(index, row)| is_news(*index, &row.totals)).collect());
         }
-        let mut pages: Vec<Page> = Vec::new();
-        for row in self.rows() {
-            let number = row.0 / page::SLOTS;
-            if pages.last().is_none_or(|page| page.number != number) {
-                pages.push(Page {
-                    incarnation: self.header.incarnation,
-                    sequence: self.header.sequence,
-                    number,
-                    rows: Vec::new(),
-                    changed: 0,
-                });
+        let page = |(number, cells): (usize, &[Cell])| {
+            let start = number * page::SLOTS;
+            // Most have nothing new, and this is done each second.
+            if !cells.iter().enumerate().any(|(offset, cell)| cell.key().is_some() && is_news(start + offset, &cell.totals())) {
+                return None;
             }
-            // The last one is there by now.
-            if let Some(page) = pages.last_mut() {
-                page.changed += usize::from(changed(&row));
-                page.rows.push(row);
-            }
-        }
-        pages.retain(|page| page.changed > 0);
-        Unstored::Pages(pages)
+            let rows = self.rows_of(start, cells).collect();
+            Some(Page { incarnation: self.header.incarnation, sequence: self.header.sequence, number, rows })
+        };
+        Unstored::Pages(self.cells().chunks(page::SLOTS).enumerate().filter_map(page).collect())
     }
 
     /// The store has these counters of slots, as rows or as pages; those that it did not have before. A page that was written
