@@ -74,13 +74,13 @@ async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, mut strea
         return welcome_in_clear(worker, watch, &door, stream, peer, permit, deadline).await;
     };
     // Beneath TLS, which takes some octets that the socket does not take.
-    let stream = Patient::new(Hold::new(stream), worker.config.limits.idle_timeout);
-    let signs = stream.signs();
+    let stream = Hold::new(Patient::new(stream, worker.config.limits.idle_timeout));
+    let signs = stream.inner().signs();
     let shaken = timeout_at(deadline, TlsAcceptor::from(Arc::clone(config)).accept(stream)).await;
     let Ok(Ok(mut stream)) = shaken else { return worker.metrics.connection_refused("handshake") };
     let (io, session) = stream.get_mut();
     // The tickets that end the handshake have time until the first answer.
-    io.inner_mut().release();
+    io.release();
     session.set_buffer_limit(Some(2 * http1::CHUNK));
     let is_http2 = session.alpn_protocol() == Some(b"h2");
     let name = session.server_name().and_then(|name| Host::parse(name).ok());

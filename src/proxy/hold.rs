@@ -11,15 +11,26 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
 use super::patience::Patient;
-use super::socket::Socket;
 
 /// More than this is never held.
 const MOST: usize = 16 * 1024;
+
+/// Fewer octets than this are not written while more are gathered.
+const ENOUGH: usize = 56 * 1024;
 
 /// A connection that can be told to hold what is written.
 pub trait Holds {
     /// From now on, until it is told otherwise, or all is written.
     fn hold(&mut self) {}
+
+    /// Whether writes of little are left with TLS above, which offers them again with what follows. Who asks for it ends it and
+    /// flushes before it waits for anything, since nobody is woken for what was left there.
+    fn gather(&mut self, _gathers: bool) {}
+
+    /// Whether it does.
+    fn gathers(&self) -> bool {
+        false
+    }
 }
 
 /// One that does, beneath TLS.
@@ -28,12 +39,13 @@ pub struct Hold<IO: AsyncWrite + Unpin> {
     io: IO,
     held: Vec<u8>,
     holds: bool,
+    gathers: bool,
 }
 
 impl<IO: AsyncWrite + Unpin> Hold<IO> {
     /// Holds at once.
     pub const fn new(io: IO) -> Self {
-        Self { io, held: Vec::new(), holds: true }
+        Self { io, held: Vec::new(), holds: true, gathers: false }
     }
 
     /// What is written from now on goes out, behind what is held.
@@ -63,6 +75,9 @@ impl<IO: AsyncWrite + Unpin> Hold<IO> {
     /// Takes octets in behind what is held; None where they are to be written as they are.
     fn poll_take(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<Option<usize>>> {
         let count = bufs.iter().map(|buf| buf.len()).sum::<usize>();
+        if self.gathers && count < ENOUGH {
+            return Poll::Pending;
+        }
         let waits = self.holds || !self.held.is_empty();
         if waits && self.held.len() + count <= MOST {
             bufs.iter().for_each(|buf| self.held.extend_from_slice(buf));
@@ -140,19 +155,29 @@ impl<IO: AsyncWrite + Unpin> Holds for Hold<IO> {
     fn hold(&mut self) {
         self.holds = true;
     }
-}
 
-impl Holds for Socket {}
+    fn gather(&mut self, gathers: bool) {
+        self.gathers = gathers;
+    }
 
-impl<IO: Holds> Holds for Patient<IO> {
-    fn hold(&mut self) {
-        self.inner_mut().hold();
+    fn gathers(&self) -> bool {
+        self.gathers
     }
 }
+
+impl<IO> Holds for Patient<IO> {}
 
 impl<IO: Holds> Holds for TlsStream<IO> {
     fn hold(&mut self) {
         self.get_mut().0.hold();
+    }
+
+    fn gather(&mut self, gathers: bool) {
+        self.get_mut().0.gather(gathers);
+    }
+
+    fn gathers(&self) -> bool {
+        self.get_ref().0.gathers()
     }
 }
 
@@ -225,6 +250,20 @@ mod tests {
         let (flushed, read) = tokio::join!(near.flush(), far.read_exact(&mut octets));
         flushed.and(read).unwrap();
         assert_eq!(&octets, b"ticket answer");
+    }
+
+    #[tokio::test]
+    async fn little_is_left_with_who_offers_it_while_more_is_gathered() {
+        let (near, mut far) = duplex(2 * ENOUGH);
+        let mut near = Hold::new(near);
+        near.release();
+        near.gather(true);
+        assert!(near.write(b"frame").now_or_never().is_none());
+        assert!(near.write(&vec![b'f'; ENOUGH - 1]).now_or_never().is_none());
+        assert_eq!(near.write(&vec![b'f'; ENOUGH]).await.unwrap(), ENOUGH, "this is enough");
+        near.gather(false);
+        assert_eq!(near.write(b"rest").await.unwrap(), 4);
+        assert_eq!(has_come(&mut far).len(), ENOUGH + 4);
     }
 
     #[tokio::test]

@@ -58,11 +58,6 @@ impl<IO> Patient<IO> {
         &self.io
     }
 
-    /// Likewise.
-    pub const fn inner_mut(&mut self) -> &mut IO {
-        &mut self.io
-    }
-
     /// To look at from elsewhere.
     pub fn signs(&self) -> Arc<Signs> {
         Arc::clone(&self.signs)

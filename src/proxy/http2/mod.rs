@@ -4,6 +4,7 @@
 //! way end; extended CONNECT (RFC 8441) is offered.
 
 mod counted;
+mod gather;
 mod grpc;
 mod pulse;
 mod pump;
@@ -24,10 +25,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connection::Connection;
 use super::context::Worker;
+use super::hold::Holds;
 use super::patience::Signs;
 use super::watch::{Order, Watch, Watching};
 use crate::config::Protection;
 use crate::upstream::Sieve;
+use gather::{Gather, Turn};
 use pulse::Pulse;
 
 pub use self::counted::{Carried, Counted};
@@ -52,13 +55,14 @@ const MAX_STREAMS: u32 = 250;
 /// `signs` are those of what lies beneath.
 pub async fn serve<IO>(worker: Rc<Worker>, watch: Rc<Watch>, connection: Rc<Connection>, io: IO, signs: Arc<Signs>)
 where
-    IO: AsyncRead + AsyncWrite + Unpin + 'static,
+    IO: AsyncRead + AsyncWrite + Holds + Unpin + 'static,
 {
     let watching = watch.over(Rc::clone(&connection));
     let limits = &worker.config.limits;
+    let (io, turn) = Gather::new(io);
     let Some(mut streams) = shake(&watching, settings(limits).handshake(Sieve::of_client(io))).await else { return };
     let pulse = streams.ping_pong().map(|pings| Pulse::new(pings, limits.idle_timeout, Arc::clone(&signs)));
-    let mut serving = Serving { streams, pulse, signs };
+    let mut serving = Serving { streams, turn, pulse, signs };
     let outcome = poll_fn(|cx| serving.poll(cx, &watching, &worker, &connection)).await;
     if let Err(error) = outcome {
         tracing::debug!(%error, "a client's HTTP/2 connection ended");
@@ -113,13 +117,17 @@ where
     }
 }
 
+/// A request, and where its answer goes.
+type Accepted = Result<(http::Request<h2::RecvStream>, h2::server::SendResponse<Counted>), h2::Error>;
+
 struct Serving<IO> {
-    streams: Streams<Sieve<IO>, Counted>,
+    streams: Streams<Sieve<Gather<IO>>, Counted>,
+    turn: Rc<Turn>,
     pulse: Option<Pulse>,
     signs: Arc<Signs>,
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> Serving<IO> {
+impl<IO: AsyncRead + AsyncWrite + Holds + Unpin> Serving<IO> {
     /// Ready at the end of the connection.
     fn poll(
         &mut self,
@@ -139,7 +147,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Serving<IO> {
             return Poll::Ready(Ok(()));
         }
         loop {
-            match std::task::ready!(self.streams.poll_accept(cx)) {
+            match std::task::ready!(self.poll_accept(cx)) {
                 Some(Ok((request, respond))) => {
                     stream::answer(worker, connection, request, respond);
                 }
@@ -147,5 +155,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Serving<IO> {
                 None => return Poll::Ready(Ok(())),
             }
         }
+    }
+
+    /// The next stream, after a turn of the whole connection.
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Option<Accepted>> {
+        self.turn.begin();
+        let accepted = self.streams.poll_accept(cx);
+        if self.turn.end() && accepted.is_pending() {
+            // What was gathered goes out.
+            return self.streams.poll_accept(cx);
+        }
+        accepted
     }
 }

@@ -17,6 +17,9 @@ use crate::proxy::body::AnswerBody;
 use crate::proxy::connection::Connection;
 use crate::upstream::BodyError;
 
+/// Octets of a frame that is one record of TLS together with its head; a larger one would be two (RFC 8446, section 5.1).
+const FRAME: usize = 16 * 1024 - 9;
+
 /// Sends a body to its end. One that fails resets its stream at once, so that it never looks whole (RFC 9113, section 8.1.1), or
 /// ends an answer of gRPC with a status that says so; a client that resets it ends the body.
 ///
@@ -134,7 +137,7 @@ impl Pump {
     /// Sends the piece in hand as there is room for it, and no more than that: what is sent leaves this clock's sight.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Over>> {
         while let Some((data, is_last)) = &mut self.piece {
-            let room = self.stream.capacity().min(data.len());
+            let room = self.stream.capacity().min(framed(data.len()));
             if room > 0 {
                 self.stuck = None;
                 let (part, is_last) = (data.split_to(room), *is_last && data.is_empty());
@@ -181,6 +184,11 @@ impl Pump {
             Err(_) => Some(Over::Gone),
         }
     }
+}
+
+/// Of so many octets, those of the first frame: as few frames as there can be, of about one size.
+fn framed(octets: usize) -> usize {
+    octets.div_ceil(octets.div_ceil(FRAME).max(1))
 }
 
 fn reason_of(error: &BodyError) -> Reason {
