@@ -73,7 +73,7 @@ async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, mut strea
     let Some(config) = &door.tls else {
         return welcome_in_clear(worker, watch, &door, stream, peer, permit, deadline).await;
     };
-    // Beneath TLS, which takes some octets that the socket does not take.
+    // Beneath TLS, which takes some octets that the socket does not take; and beneath what is held, which the client was not offered.
     let stream = Hold::new(Patient::new(stream, worker.config.limits.idle_timeout));
     let signs = stream.inner().signs();
     let shaken = timeout_at(deadline, TlsAcceptor::from(Arc::clone(config)).accept(stream)).await;

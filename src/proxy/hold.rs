@@ -1,7 +1,8 @@
 //! Hold: octets that may go out with those that follow, where both are under way: the end of a handshake with the first answer,
 //! the last answer with the word that the connection ends. A call to the system and a packet cost more than most answers.
 //!
-//! What it promises: nothing waits that the other end waits for: before this end waits for it to send, all has gone out.
+//! What it promises: nothing waits that the other end waits for: before this end waits for it to send, all has gone out. Only
+//! what is left with TLS while more is gathered is for who asked for that to send.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -15,7 +16,7 @@ use super::patience::Patient;
 /// More than this is never held.
 const MOST: usize = 16 * 1024;
 
-/// Fewer octets than this are not written while more are gathered.
+/// Fewer octets than this are not written while more are gathered. TLS takes twice as many before it takes no more.
 const ENOUGH: usize = 56 * 1024;
 
 /// A connection that can be told to hold what is written.

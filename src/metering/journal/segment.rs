@@ -142,7 +142,7 @@ impl Segment {
         let page = |(number, cells): (usize, &[Cell])| {
             let start = number * page::SLOTS;
             // Most have nothing new, and this is done each second.
-            if !cells.iter().enumerate().any(|(offset, cell)| cell.key().is_some() && is_news(start + offset, &cell.totals())) {
+            if !cells.iter().enumerate().any(|(offset, cell)| is_news(start + offset, &cell.totals()) && cell.key().is_some()) {
                 return None;
             }
             let rows = self.rows_of(start, cells).collect();
