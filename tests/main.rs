@@ -7,6 +7,7 @@ mod audit;
 mod bad_input;
 mod browser;
 mod clients;
+mod custom_domains;
 mod demo;
 mod drain;
 mod extended_connect;

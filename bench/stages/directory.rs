@@ -62,6 +62,7 @@ pub fn directory() -> Directory {
         resolver: Arc::new(Resolver::new(Vec::new(), TlsFiles::default()).unwrap()),
         sso: true,
         proves: Arc::new(|_| false),
+        serve: Arc::new(|_, _| ()),
         clock: Arc::new(SystemClock),
     })
 }

@@ -64,8 +64,8 @@ async fn act(app: &App, id: &str, call: &Call, wanted: Move) -> Result<Response,
     write(app, call, || async {
         let current = app.find(id).await?;
         call.check_match(&current)?;
-        let change = move_tenant(&current, wanted, body.reason.as_deref(), &app.config, &call.cause)?;
-        let body = app.tenant_json(&change.tenant);
+        let change = move_tenant(&current, &[], wanted, body.reason.as_deref(), &app.config, &call.cause)?;
+        let body = app.changed_json(&change);
         Ok(Outcome::ok(change, body))
     })
     .await

@@ -28,7 +28,7 @@ pub async fn patch(State(app): State<App>, Path(id): Path<String>, call: Call) -
     write(&app, &call, || async {
         let current = app.find(&id).await?;
         call.check_match(&current)?;
-        let change = update_tenant(&current, &patch, ("config.updated", ""), &app.config, &call.cause)?;
+        let change = update_tenant(&current, &[], &patch, ("config.updated", ""), &app.config, &call.cause)?;
         let body = json_of(&change.tenant.config);
         Ok(Outcome::ok(change, body))
     })

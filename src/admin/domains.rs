@@ -1,19 +1,23 @@
-//! `/admin/tenants/{id}/domains`: the tenant's own domain and whether a certificate proves it. A tenant has one.
+//! `/admin/tenants/{id}/domains` and `/admin/domains`: claims on custom domains, what they need and how they stand.
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Deserialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::call::Call;
+use super::call::{Call, Query};
+use super::domain_views::{DomainView, RecordView};
 use super::error::Problem;
 use super::idempotency::{Outcome, write};
-use super::views::{DomainView, ProblemView, json_of, page_json};
+use super::views::{ProblemView, json_of, page_json};
 use super::{AdminState, App};
-use crate::model::{Host, Tenant};
-use crate::tenancy::set_domain;
+use crate::clock::{Clock, SystemClock};
+use crate::model::{CustomDomain, DomainStatus, Host, Millis, Tenant};
+use crate::tenancy::{Page, TenancyError, Versioned, add_domain, did_you_mean, remove_domain, take_over};
+
+/// What counts as `expiring` where nobody says a number of days.
+const EXPIRING_DAYS: i64 = 14;
 
 /// A domain to add.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -23,16 +27,38 @@ pub struct NewDomain {
     domain: String,
 }
 
-/// List a tenant's domains.
-#[utoipa::path(get, path = "/admin/tenants/{id}/domains", tag = "domains", params(("id" = String, Path)),
-    responses((status = 200, description = "`{\"data\": [Domain], \"nextCursor\": null}`"), (status = 404, body = ProblemView)))]
-pub async fn list(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Problem> {
+/// List a tenant's domains, by name.
+#[utoipa::path(get, path = "/admin/tenants/{id}/domains", tag = "domains",
+    params(("id" = String, Path),
+        ("status" = Option<String>, Query, description = "`serving`, `in_progress`, `stuck` or `expiring`."),
+        ("expiring" = Option<u32>, Query, description = "Only certificates that end within so many days."),
+        ("limit" = Option<u16>, Query, description = "1 to 500, 50 by default."), ("cursor" = Option<String>, Query)),
+    responses((status = 200, description = "`{\"data\": [Domain], \"nextCursor\": …}`"), (status = 404, body = ProblemView)))]
+pub async fn list(State(app): State<App>, Path(id): Path<String>, call: Call) -> Result<Response, Problem> {
+    let query = call.query(&["status", "expiring", "limit", "cursor"])?;
+    let (wanted, limit) = (Wanted::of(&query)?, query.limit()?);
     let tenant = app.find(&id).await?;
-    let data = app.domain_views(&tenant.value).iter().map(json_of).collect();
-    Ok(axum::Json(page_json(data, None)).into_response())
+    let admits = |claim: &CustomDomain| wanted.admits(&app, claim);
+    let page = app.keeper.domains().page_of(tenant.value.id, cursor(&query)?, limit, &admits).await?;
+    app.domain_page(page).await
 }
 
-/// Give a tenant its domain.
+/// List the domains of all tenants, by name.
+#[utoipa::path(get, path = "/admin/domains", tag = "domains",
+    params(("status" = Option<String>, Query, description = "`serving`, `in_progress`, `stuck` or `expiring`."),
+        ("expiring" = Option<u32>, Query, description = "Only certificates that end within so many days."),
+        ("limit" = Option<u16>, Query, description = "1 to 500, 50 by default."), ("cursor" = Option<String>, Query)),
+    responses((status = 200, description = "`{\"data\": [Domain], \"nextCursor\": …}`")))]
+pub async fn list_all(State(app): State<App>, call: Call) -> Result<Response, Problem> {
+    let query = call.query(&["status", "expiring", "limit", "cursor"])?;
+    let (wanted, limit) = (Wanted::of(&query)?, query.limit()?);
+    let admits = |claim: &CustomDomain| wanted.admits(&app, claim);
+    let page = app.keeper.domains().page(cursor(&query)?, limit, &admits).await?;
+    app.domain_page(page).await
+}
+
+/// Claim a domain for a tenant. The answer says which DNS records prove it and lead its visitors here. A name that another tenant
+/// claims is refused; while that one has not proved it, the answer says which record would.
 #[utoipa::path(post, path = "/admin/tenants/{id}/domains", tag = "domains", request_body = NewDomain, params(("id" = String, Path)),
     responses((status = 201, body = DomainView), (status = 409, body = ProblemView), (status = 422, body = ProblemView)))]
 pub async fn add(State(app): State<App>, Path(id): Path<String>, call: Call) -> Result<Response, Problem> {
@@ -40,14 +66,16 @@ pub async fn add(State(app): State<App>, Path(id): Path<String>, call: Call) -> 
     write(&app, &call, || async {
         let current = app.find(&id).await?;
         call.check_match(&current)?;
-        let change = set_domain(&current, Some(&body.domain), &app.config, &call.cause)?;
-        let (old, new) = (&current.value.custom_domain, &change.tenant.custom_domain);
-        if let Some(old) = old.as_ref().filter(|_| old != new) {
-            let detail = format!("The tenant has the domain {old}; remove it first, or change customDomain.");
-            return Err(Problem::new(StatusCode::CONFLICT, "domain_limit", "One domain per tenant", detail));
-        }
-        let status = if old == new { StatusCode::OK } else { StatusCode::CREATED };
-        let body = app.domain_views(&change.tenant).first().map_or(Value::Null, json_of);
+        let claims = app.keeper.domains().of(current.value.id).await?;
+        let (change, claim) = match add_domain(&current, &claims, &body.domain, &app.config, &call.cause)? {
+            (change, claim) if change.is_empty() => (change, claim),
+            (change, claim) => match app.keeper.domains().get(&claim.name).await?.filter(|known| known.value.tenant_id != current.value.id) {
+                Some(known) => app.contend(&current, &known, &call).await?,
+                None => (change, claim),
+            },
+        };
+        let status = if change.is_empty() { StatusCode::OK } else { StatusCode::CREATED };
+        let body = json_of(&app.domain_view(&claim).await);
         Ok(Outcome { change, status, body, secret: None })
     })
     .await
@@ -58,19 +86,33 @@ pub async fn add(State(app): State<App>, Path(id): Path<String>, call: Call) -> 
     responses((status = 200, body = DomainView), (status = 404, body = ProblemView)))]
 pub async fn read(State(app): State<App>, Path((id, domain)): Path<(String, String)>) -> Result<Response, Problem> {
     let tenant = app.find(&id).await?;
-    Ok(axum::Json(app.one_domain(&tenant.value, &domain)?).into_response())
+    let claim = app.claim_of(&tenant.value, &domain).await?;
+    Ok(axum::Json(app.domain_view(&claim).await).into_response())
 }
 
-/// Look again whether a certificate proves the domain; `verified` says so.
+/// Look at the domain's DNS records now, and order its certificate where they are right. The order itself goes on after the answer.
 #[utoipa::path(post, path = "/admin/tenants/{id}/domains/{domain}/verify", tag = "domains",
     params(("id" = String, Path), ("domain" = String, Path)),
     responses((status = 200, body = DomainView), (status = 404, body = ProblemView)))]
 pub async fn verify(State(app): State<App>, Path((id, domain)): Path<(String, String)>) -> Result<Response, Problem> {
     let tenant = app.find(&id).await?;
-    Ok(axum::Json(app.one_domain(&tenant.value, &domain)?).into_response())
+    let claim = app.claim_of(&tenant.value, &domain).await?;
+    let found = app.keeper.check_now(&claim.name).await?.ok_or_else(no_domain)?;
+    Ok(axum::Json(app.domain_view(&found).await).into_response())
 }
 
-/// Take the domain from the tenant.
+/// Order a new certificate, though the one that is there is good for a while.
+#[utoipa::path(post, path = "/admin/tenants/{id}/domains/{domain}/renew", tag = "domains",
+    params(("id" = String, Path), ("domain" = String, Path)),
+    responses((status = 200, body = DomainView), (status = 404, body = ProblemView)))]
+pub async fn renew(State(app): State<App>, Path((id, domain)): Path<(String, String)>) -> Result<Response, Problem> {
+    let tenant = app.find(&id).await?;
+    let claim = app.claim_of(&tenant.value, &domain).await?;
+    let found = app.keeper.renew(&claim.name).await?.ok_or_else(no_domain)?;
+    Ok(axum::Json(app.domain_view(&found).await).into_response())
+}
+
+/// Take the domain from the tenant, with its certificate and key. Whoever claims it next has to prove it anew.
 #[utoipa::path(delete, path = "/admin/tenants/{id}/domains/{domain}", tag = "domains",
     params(("id" = String, Path), ("domain" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 200, body = DomainView), (status = 404, body = ProblemView)))]
@@ -78,16 +120,98 @@ pub async fn remove(State(app): State<App>, Path((id, domain)): Path<(String, St
     write(&app, &call, || async {
         let current = app.find(&id).await?;
         call.check_match(&current)?;
-        let body = json_of(&app.one_domain(&current.value, &domain)?);
-        Ok(Outcome::ok(set_domain(&current, None, &app.config, &call.cause)?, body))
+        let claims = app.keeper.domains().of(current.value.id).await?;
+        let wanted = Host::parse(&domain).ok();
+        let claim = claims.iter().find(|claim| Some(&claim.name) == wanted.as_ref()).ok_or_else(no_domain)?;
+        let change = remove_domain(&current, &claims, &claim.name, &call.cause)?;
+        Ok(Outcome::ok(change, json_of(&app.domain_view(claim).await)))
     })
     .await
 }
 
 impl AdminState {
-    fn one_domain(&self, tenant: &Tenant, domain: &str) -> Result<DomainView, Problem> {
-        let wanted = Host::parse(domain).ok();
-        let found = self.domain_views(tenant).into_iter().find(|view| Some(&view.domain) == wanted.as_ref());
-        found.ok_or_else(|| Problem::not_found("Domain not found", "The tenant has no such domain."))
+    async fn claim_of(&self, tenant: &Tenant, domain: &str) -> Result<CustomDomain, Problem> {
+        let name = Host::parse(domain).map_err(|_| no_domain())?;
+        let claim = self.keeper.domains().get(&name).await?.filter(|claim| claim.value.tenant_id == tenant.id);
+        claim.map(|claim| claim.value).ok_or_else(no_domain)
     }
+
+    /// A domain that another tenant claims: it goes to the one that proves it, unless the other has.
+    async fn contend(
+        &self,
+        current: &Versioned<Tenant>,
+        known: &Versioned<CustomDomain>,
+        call: &Call,
+    ) -> Result<(crate::tenancy::Change, CustomDomain), Problem> {
+        let (name, tenant) = (&known.value.name, current.value.id);
+        if self.keeper.is_verified(&known.value) {
+            return Err(taken(format!("the domain `{name}` belongs to another tenant")));
+        }
+        let proved = self.keeper.is_proved_for(&known.value, tenant).await;
+        if proved.as_ref().is_ok_and(|proved| *proved)
+            && let Some(loser) = self.tenants.by_id(known.value.tenant_id).await?
+        {
+            return Ok(take_over(current, (&loser, known), &call.cause)?);
+        }
+        let record = self.keeper.proof_record(&known.value, known.value.proof_for(tenant));
+        let failure = proved.err().map(|failure| format!(" ({failure})")).unwrap_or_default();
+        let detail = format!(
+            "another tenant claims `{name}` and has not proved it; to take it, set the TXT record {} to {} and ask again{failure}",
+            record.name, record.value
+        );
+        Err(taken(detail).with_member("records", json_of(&[RecordView::from(record)])))
+    }
+
+    async fn domain_page(&self, page: Page<CustomDomain>) -> Result<Response, Problem> {
+        let mut data = Vec::with_capacity(page.items.len());
+        for claim in &page.items {
+            data.push(json_of(&self.domain_view(claim).await));
+        }
+        Ok(axum::Json(page_json(data, page.next)).into_response())
+    }
+}
+
+/// Which domains a list has.
+struct Wanted {
+    status: Option<DomainStatus>,
+    expires_before: Option<Millis>,
+}
+
+impl Wanted {
+    fn of(query: &Query) -> Result<Self, Problem> {
+        let now = SystemClock.now();
+        let days = query.parse::<u32>("expiring", "a number of days")?;
+        let expires_before = days.map(|days| now.plus_days(i64::from(days)));
+        match query.get("status") {
+            None => Ok(Self { status: None, expires_before }),
+            Some("expiring") => Ok(Self { status: None, expires_before: expires_before.or(Some(now.plus_days(EXPIRING_DAYS))) }),
+            Some(text) => {
+                let status = DomainStatus::ALL.into_iter().find(|status| status.as_str() == text);
+                let known = DomainStatus::ALL.iter().map(|status| status.as_str()).chain(["expiring"]);
+                let hint = did_you_mean(text, known);
+                let wrong = || Problem::field("/query/status", "invalid", format!("there is no such status{hint}"));
+                Ok(Self { status: Some(status.ok_or_else(wrong)?), expires_before })
+            }
+        }
+    }
+
+    fn admits(&self, app: &AdminState, claim: &CustomDomain) -> bool {
+        let (now, name) = (SystemClock.now(), claim.name.as_str());
+        let standing = || app.keeper.certificates().and_then(|certificates| certificates.standing(name));
+        self.status.is_none_or(|status| claim.status(app.keeper.serves(name, now), now) == status)
+            && self.expires_before.is_none_or(|end| standing().is_some_and(|standing| standing.not_after < end))
+    }
+}
+
+fn cursor(query: &Query) -> Result<Option<String>, Problem> {
+    let cursor = query.parse::<Host>("cursor", "what `nextCursor` said")?;
+    Ok(cursor.map(|name| name.to_string()))
+}
+
+fn no_domain() -> Problem {
+    Problem::not_found("Domain not found", "The tenant has no such domain.")
+}
+
+fn taken(detail: String) -> Problem {
+    TenancyError::Taken(vec![crate::tenancy::FieldError::new("/domain", "domain_taken", detail)]).into()
 }

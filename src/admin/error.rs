@@ -17,12 +17,14 @@ pub struct Problem {
     detail: String,
     errors: Vec<FieldError>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// Extension members (RFC 9457, section 3.2).
+    members: Vec<(&'static str, Value)>,
 }
 
 impl Problem {
     /// An error with its code, its short text and what to do about it.
     pub fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, title, detail: detail.into(), errors: Vec::new(), headers: Vec::new() }
+        Self { status, code, title, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), members: Vec::new() }
     }
 
     /// The request cannot be read.
@@ -59,6 +61,12 @@ impl Problem {
         self
     }
 
+    /// Adds a member to the document.
+    pub fn with_member(mut self, name: &'static str, value: Value) -> Self {
+        self.members.push((name, value));
+        self
+    }
+
     /// The problem that a bare error status stands for.
     pub fn of_status(status: StatusCode) -> Self {
         match status {
@@ -88,6 +96,9 @@ impl Problem {
         if !self.errors.is_empty() {
             let error = |error: &FieldError| json!({"pointer": error.pointer, "code": error.code, "detail": error.detail});
             document["errors"] = self.errors.iter().map(error).collect();
+        }
+        for (name, value) in &self.members {
+            document[*name] = value.clone();
         }
         document
     }

@@ -10,6 +10,7 @@ mod auth;
 mod call;
 mod config;
 mod docs;
+mod domain_views;
 mod domains;
 mod error;
 mod features;
@@ -47,9 +48,9 @@ use self::error::Problem;
 use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::metering::Journal;
-use crate::model::{Host, Tenant};
+use crate::model::Tenant;
 use crate::observe::{Duties, Metrics};
-use crate::tenancy::{Reporter, Tenants, UsageReader, Versioned};
+use crate::tenancy::{Keeper, Reporter, Tenants, UsageReader, Versioned};
 
 pub use self::verify::balance_json;
 
@@ -73,8 +74,8 @@ pub struct AdminState {
     pub config: Arc<Config>,
     /// False while the process drains or is not up yet.
     pub ready: Arc<dyn Fn() -> bool + Send + Sync>,
-    /// True where a certificate proves a custom domain.
-    pub proves: Arc<dyn Fn(&Host) -> bool + Send + Sync>,
+    /// Looks after custom domains.
+    pub keeper: Arc<Keeper>,
 }
 
 /// The state as handlers get it.
@@ -110,6 +111,8 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(domains::list, domains::add))
         .routes(routes!(domains::read, domains::remove))
         .routes(routes!(domains::verify))
+        .routes(routes!(domains::renew))
+        .routes(routes!(domains::list_all))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::revoke))
         .routes(routes!(health::invoices))

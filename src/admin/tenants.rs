@@ -88,7 +88,7 @@ pub async fn create(State(app): State<App>, call: Call) -> Result<Response, Prob
     write(&app, &call, || async {
         let change = create_tenant(&new, &app.config, &call.cause)?;
         app.tenants.check_upstream(&change.tenant.upstream).await?;
-        let body = app.tenant_json(&change.tenant);
+        let body = app.changed_json(&change);
         Ok(Outcome { change, status: StatusCode::CREATED, body, secret: None })
     })
     .await
@@ -137,11 +137,12 @@ pub async fn update(State(app): State<App>, Path(id): Path<String>, call: Call) 
     write(&app, &call, || async {
         let current = app.find(&id).await?;
         call.check_match(&current)?;
-        let change = update_tenant(&current, &patch, ("tenant.updated", "/config"), &app.config, &call.cause)?;
+        let claims = app.keeper.domains().of(current.value.id).await?;
+        let change = update_tenant(&current, &claims, &patch, ("tenant.updated", "/config"), &app.config, &call.cause)?;
         if patch.upstream.is_some() {
             app.tenants.check_upstream(&change.tenant.upstream).await?;
         }
-        let body = app.tenant_json(&change.tenant);
+        let body = app.changed_json(&change);
         Ok(Outcome::ok(change, body))
     })
     .await
@@ -154,8 +155,9 @@ pub async fn delete(State(app): State<App>, Path(id): Path<String>, call: Call) 
     write(&app, &call, || async {
         let current = app.find(&id).await?;
         call.check_match(&current)?;
-        let change = move_tenant(&current, Move::Delete, None, &app.config, &call.cause)?;
-        let body = app.tenant_json(&change.tenant);
+        let claims = app.keeper.domains().of(current.value.id).await?;
+        let change = move_tenant(&current, &claims, Move::Delete, None, &app.config, &call.cause)?;
+        let body = app.changed_json(&change);
         Ok(Outcome::ok(change, body))
     })
     .await

@@ -5,7 +5,11 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::AdminState;
+use crate::tenancy::Change;
 use crate::model::{ApiKey, BillingCycle, Host, KeyId, Limits, Millis, Plan, Status, Tenant, TenantConfig, TenantId};
+
+/// Domains that are shown with their tenant.
+const SHOWN_DOMAINS: usize = 100;
 
 /// A tenant. Times are epoch milliseconds; a limit of `null` is unlimited.
 #[derive(Debug, Serialize, ToSchema)]
@@ -29,11 +33,11 @@ pub struct TenantView {
     /// `monthly` or `yearly`.
     #[schema(value_type = String, example = "monthly")]
     pub billing_cycle: BillingCycle,
-    /// Its own domain, verified or not.
+    /// Its own domain, or the first of them, verified or not.
     #[schema(value_type = Option<String>)]
     pub custom_domain: Option<Host>,
-    /// Its domains with their state.
-    pub domains: Vec<DomainView>,
+    /// Its domains, at most 100 of them; `/admin/tenants/{id}/domains` has all, with their state.
+    pub domains: Vec<DomainBrief>,
     /// Branding, features and settings.
     #[schema(value_type = Object)]
     pub config: TenantConfig,
@@ -95,15 +99,13 @@ pub struct LimitsView {
     pub max_bandwidth: Option<u64>,
 }
 
-/// A domain of a tenant.
+/// A domain of a tenant, in short.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Domain)]
-pub struct DomainView {
+pub struct DomainBrief {
     /// The name.
-    #[schema(value_type = String)]
-    pub domain: Host,
-    /// Whether a certificate proves it; only then requests to it find the tenant.
+    pub domain: String,
+    /// Whether it is proved; only then requests to it find the tenant.
     pub verified: bool,
 }
 
@@ -164,6 +166,26 @@ pub struct ProblemView {
 impl AdminState {
     /// A tenant as JSON.
     pub fn tenant_json(&self, tenant: &Tenant) -> Value {
+        let shown = self.tenants.directory.domains_of(tenant.id).into_iter();
+        let briefs = shown.map(|(domain, verified)| DomainBrief { domain: domain.into(), verified }).take(SHOWN_DOMAINS).collect();
+        self.json_with(tenant, briefs)
+    }
+
+    /// A tenant as it will be after a change.
+    pub fn changed_json(&self, change: &Change) -> Value {
+        let tenant = &change.tenant;
+        let shown = self.tenants.directory.domains_of(tenant.id).into_iter();
+        let kept = shown.filter(|(domain, _)| change.domains.iter().all(|changed| changed.as_str() != &**domain));
+        let claimed = change.domains.iter().filter(|name| change.claims_domain(name));
+        let claimed = claimed.map(|name| (name.as_str().into(), self.tenants.directory.proves(name.as_str())));
+        let briefs = kept.chain(claimed).map(|(domain, verified)| DomainBrief { domain: domain.into(), verified });
+        let mut briefs: Vec<DomainBrief> = briefs.collect();
+        briefs.sort_by(|one, other| one.domain.cmp(&other.domain));
+        briefs.truncate(SHOWN_DOMAINS);
+        self.json_with(tenant, briefs)
+    }
+
+    fn json_with(&self, tenant: &Tenant, domains: Vec<DomainBrief>) -> Value {
         let mut upstream: Vec<String> = tenant.upstream.iter().map(ToString::to_string).collect();
         let view = TenantView {
             id: tenant.id,
@@ -174,7 +196,7 @@ impl AdminState {
             plan: tenant.plan.clone(),
             billing_cycle: tenant.billing_cycle,
             custom_domain: tenant.custom_domain.clone(),
-            domains: self.domain_views(tenant),
+            domains,
             config: tenant.config.clone(),
             limits: self.plan_of(tenant).map(|plan| limits(&plan.limits)),
             metadata: tenant.metadata.clone(),
@@ -189,12 +211,6 @@ impl AdminState {
             deleted_at: tenant.deleted_at,
         };
         json_of(&view)
-    }
-
-    /// The tenant's domains with their state.
-    pub fn domain_views(&self, tenant: &Tenant) -> Vec<DomainView> {
-        let view = |domain: &Host| DomainView { domain: domain.clone(), verified: (self.proves)(domain) };
-        tenant.custom_domain.iter().map(view).collect()
     }
 
     /// The plan of a tenant, while the configuration has it.

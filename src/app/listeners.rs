@@ -32,7 +32,7 @@ impl Listeners {
         let http = shared(listen.http, "listen.http", Listener::Http, &mut workers)?;
         let https = match config.tls.mode {
             TlsMode::Off => None,
-            TlsMode::Files => Some(shared(listen.https, "listen.https", Listener::Https, &mut workers)?),
+            TlsMode::Files | TlsMode::Acme => Some(shared(listen.https, "listen.https", Listener::Https, &mut workers)?),
         };
         let admin = TcpListener::bind(listen.admin).with_context(|| not_free(listen.admin, "listen.admin"))?;
         admin.set_nonblocking(true)?;

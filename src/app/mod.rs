@@ -4,12 +4,12 @@
 //! Order at the end: readiness fails, nobody new gets in, requests finish, usage is folded, logs are written out.
 
 mod admin;
+mod certificates;
 mod demo;
 mod limits;
 mod listeners;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -21,19 +21,19 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use self::certificates::Tls;
 use self::listeners::Listeners;
 use crate::admin::{AdminState, router};
 use crate::clock::{SharedClock, SystemClock};
-use crate::config::{Config, TlsMode};
+use crate::config::Config;
 use crate::jobs::{self, Jobs};
 use crate::metering::{Journal, left_rows};
-use crate::model::Host;
 use crate::observe::{AccessLog, Duties, Metrics};
 use crate::proxy::{Shared, spawn_worker};
 use crate::shutdown::Shutdown;
 use crate::store::{Embedded, Scan, Store, Table};
-use crate::tenancy::{Alerts, Directory, DirectorySettings, Proof, Reporter, Tenants, UsageReader, load};
-use crate::tls::{Certificates, server_config};
+use crate::tenancy::{Alerts, Directory, DirectorySettings, Proof, Reporter, Serve, Tenants, UsageReader, load};
+use crate::tls::server_config;
 use crate::upstream::{Resolver, TlsFiles};
 
 /// How long the start waits for the addresses of upstreams.
@@ -91,10 +91,10 @@ impl Gateway {
         let clock: SharedClock = Arc::new(SystemClock);
         let metrics = Arc::new(Metrics::default());
         let (store, journal) = runtime.block_on(open(&config, &clock))?;
-        let certificates = certificates(&config)?;
+        let tls = runtime.block_on(certificates::load(&config, &store))?;
         let files = TlsFiles::of(&config.upstream);
         let resolver = Arc::new(Resolver::new(addresses.all(), files).context("TLS to upstreams cannot be set up")?);
-        let tenants = tenants(&config, &store, &clock, &resolver, certificates.clone());
+        let tenants = tenants(&config, &store, &clock, &resolver, &tls);
         let count = runtime.block_on(load(&tenants)).context("the stored tenants cannot be served")?;
         // So that the first request finds its upstream; a name server that does not answer holds nothing up.
         let _ = runtime.block_on(async { timeout(FIRST_LOOKUP, resolver.refresh()).await });
@@ -106,7 +106,7 @@ impl Gateway {
             alerts: Arc::new(alerts),
             directory: Arc::clone(&tenants.directory),
             resolver,
-            certificates: certificates.clone(),
+            keeper: Arc::new(certificates::keeper(&tenants, &tls, &addresses)),
             metrics: Arc::clone(&metrics),
             duties: Arc::new(Duties::default()),
             clock: Arc::clone(&clock),
@@ -121,7 +121,8 @@ impl Gateway {
             metrics: Arc::clone(&metrics),
             clock,
             access: Arc::clone(&access),
-            tls: certificates.map(|certificates| server_config(certificates, &config.tenancy.base_domain)),
+            tls: tls.certificates.map(|known| server_config(known, tls.challenges.clone(), &config.tenancy.base_domain)),
+            challenges: tls.challenges,
             https_port: config.listen.public_https_port.or(addresses.https.map(|https| https.port())).unwrap_or(443),
             places: Arc::default(),
             shutdown: shutdown.clone(),
@@ -228,27 +229,16 @@ async fn refuse_lost_store(config: &Config, store: &dyn Store) -> anyhow::Result
     )
 }
 
-fn certificates(config: &Config) -> anyhow::Result<Option<Arc<Certificates>>> {
-    let tls = &config.tls;
-    match tls.mode {
-        TlsMode::Off => Ok(None),
-        TlsMode::Files => {
-            let loaded = Certificates::load(&tls.cert, &tls.key, tls.cert_dir.as_deref().map(Path::new));
-            let hint =
-                "set tls.cert and tls.key (certs/README.md shows how to make them), or tls.mode = \"off\" behind something that ends TLS";
-            Ok(Some(Arc::new(loaded.context(hint)?)))
-        }
-    }
-}
-
 fn tenants(
     config: &Arc<Config>,
     store: &Arc<dyn Store>,
     clock: &SharedClock,
     resolver: &Arc<Resolver>,
-    certificates: Option<Arc<Certificates>>,
+    tls: &Tls,
 ) -> Arc<Tenants> {
-    let proves: Proof = Arc::new(move |domain: &Host| certificates.as_ref().is_some_and(|certificates| certificates.proves(domain)));
+    let (asked, told) = (tls.certificates.clone(), tls.certificates.clone().filter(|_| tls.issuer.is_some()));
+    let proves: Proof = Arc::new(move |domain| asked.as_ref().is_some_and(|certificates| certificates.proves(domain)));
+    let serve: Serve = Arc::new(move |domain, stored| told.iter().for_each(|certificates| certificates.set_issued(domain, stored)));
     let directory = Directory::new(DirectorySettings {
         base_domain: config.tenancy.base_domain.clone(),
         custom_domains: config.tenancy.custom_domains,
@@ -257,6 +247,7 @@ fn tenants(
         resolver: Arc::clone(resolver),
         sso: config.features.sso,
         proves,
+        serve,
         clock: Arc::clone(clock),
     });
     Arc::new(Tenants {
@@ -269,7 +260,7 @@ fn tenants(
 }
 
 fn admin_state(tenants: &Arc<Tenants>, jobs: &Jobs, usage: Arc<UsageReader>, ready: &Arc<AtomicBool>) -> AdminState {
-    let (ready, certificates) = (Arc::clone(ready), jobs.certificates.clone());
+    let ready = Arc::clone(ready);
     AdminState {
         tenants: Arc::clone(tenants),
         usage,
@@ -280,7 +271,7 @@ fn admin_state(tenants: &Arc<Tenants>, jobs: &Jobs, usage: Arc<UsageReader>, rea
         clock: Arc::clone(&jobs.clock),
         config: Arc::clone(&tenants.config),
         ready: Arc::new(move || ready.load(Ordering::Acquire)),
-        proves: Arc::new(move |domain| certificates.as_ref().is_some_and(|certificates| certificates.proves(domain))),
+        keeper: Arc::clone(&jobs.keeper),
     }
 }
 

@@ -38,7 +38,7 @@ fn summary(config: &Config, file: Option<&Path>) -> String {
     let listen = &config.listen;
     let (tls, scheme, port) = match config.tls.mode {
         TlsMode::Off => ("off".to_owned(), "http", listen.http.port()),
-        TlsMode::Files => (config.tls.cert.display().to_string(), "https", listen.public_https_port.unwrap_or(listen.https.port())),
+        TlsMode::Files | TlsMode::Acme => (config.tls.cert.display().to_string(), "https", listen.public_https_port.unwrap_or(listen.https.port())),
     };
     let https = if config.tls.mode == TlsMode::Off { String::new() } else { format!(", https {}", listen.https) };
     let access = if config.admin.token.is_some() { "with a token" } else { "loopback only" };
@@ -62,7 +62,7 @@ fn joined(items: impl IntoIterator<Item = impl Display>) -> String {
 /// Files that the gateway reads when it starts. A check may run before they are put in place, so this is no error.
 fn missing_files(config: &Config) -> Vec<&Path> {
     let tls = &config.tls;
-    let certificate = [&tls.cert, &tls.key].into_iter().filter(|_| tls.mode == TlsMode::Files);
+    let certificate = [&tls.cert, &tls.key].into_iter().filter(|_| tls.mode != TlsMode::Off);
     let identity = config.upstream.identity.iter().flat_map(|(cert, key)| [cert, key]);
     let files = certificate.chain(&config.upstream.ca_file).chain(identity).chain(&tls.cert_dir);
     files.map(AsRef::as_ref).filter(|path: &&Path| !path.exists()).collect()

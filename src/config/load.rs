@@ -76,6 +76,7 @@ pub(super) fn typed(tree: &Table, problems: &Problems) -> Option<Config> {
     let admin_typed = admin.as_ref().and_then(sections::admin);
     let upstream_typed = upstream.as_ref().and_then(sections::upstream);
     let tenancy = root.section("tenancy").as_ref().and_then(sections::tenancy);
+    let domains = root.section("domains").as_ref().and_then(sections::domains);
     let tls = root.section("tls").as_ref().and_then(sections::tls);
     let store = root.section("store").as_ref().and_then(sections::store);
     let metering = root.section("metering").as_ref().and_then(sections::metering);
@@ -104,6 +105,7 @@ pub(super) fn typed(tree: &Table, problems: &Problems) -> Option<Config> {
         listen: listen_typed?,
         admin: admin_typed?,
         tenancy: tenancy?,
+        domains: domains?,
         upstream: upstream_typed?,
         tls: tls?,
         store: store?,

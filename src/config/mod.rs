@@ -45,6 +45,8 @@ pub struct Config {
     pub admin: Admin,
     /// `[tenancy]`
     pub tenancy: Tenancy,
+    /// `[domains]`
+    pub domains: Domains,
     /// `[upstream]`
     pub upstream: Upstream,
     /// `[tls]`
@@ -84,8 +86,10 @@ pub struct Listen {
     pub trusted_proxies: Vec<IpNet>,
     /// PROXY v1/v2 is expected from `trusted_proxies`.
     pub proxy_protocol: bool,
-    /// What redirects point to; `None` = the port of `https`.
+    /// What redirects point to, and where a certificate authority asks for TLS-ALPN-01; `None` = the port of `https`.
     pub public_https_port: Option<u16>,
+    /// Where a certificate authority asks for HTTP-01; `None` = the port of `http`.
+    pub public_http_port: Option<u16>,
     /// How long requests in flight may take to finish once a stop was asked for (`drain_timeout`).
     pub drain_timeout: Duration,
 }
@@ -130,6 +134,23 @@ pub enum HeaderAuth {
     None,
 }
 
+/// Domains of tenants' own.
+#[derive(Debug, Clone)]
+pub struct Domains {
+    /// What a tenant's CNAME record points to; `None` = the base domain.
+    pub cname_target: Option<Host>,
+    /// The gateway's addresses as the world sees them; empty = those of `cname_target`.
+    pub addresses: Vec<IpAddr>,
+    /// Who is asked for DNS records; empty = whom the system asks.
+    pub name_servers: Vec<SocketAddr>,
+    /// How often a domain that is served is looked at again.
+    pub recheck: Duration,
+    /// How long it is served after its proof was last seen.
+    pub lapse: Duration,
+    /// How long an unproved claim is kept.
+    pub keep_unproved: Duration,
+}
+
 /// The app.
 #[derive(Debug, Clone)]
 pub struct Upstream {
@@ -162,7 +183,7 @@ pub struct Tls {
     pub acme: Acme,
 }
 
-/// The certificate authority. No mode of this version uses it yet.
+/// The certificate authority, which mode `acme` uses.
 #[derive(Debug, Clone)]
 pub struct Acme {
     /// The authority's directory (RFC 8555, section 7.1.1), over https.
@@ -171,6 +192,14 @@ pub struct Acme {
     pub contact: Option<String>,
     /// An extra root (PEM file) for the directory's own certificate.
     pub ca_file: Option<PathBuf>,
+    /// Names of the authority in CAA records; empty = those that its directory tells.
+    pub caa_identities: Vec<String>,
+    /// Orders for domains without a certificate, in an hour.
+    pub orders_per_hour: u32,
+    /// Orders at the same time.
+    pub orders_at_once: usize,
+    /// Whether the gateway tries to reach itself before it lets the authority try.
+    pub self_probe: bool,
 }
 
 /// Where certificates come from.
@@ -180,6 +209,8 @@ pub enum TlsMode {
     Off,
     /// PEM files.
     Files,
+    /// PEM files for the base domain, and an ACME authority (RFC 8555) for custom domains.
+    Acme,
 }
 
 /// Where state lives.
@@ -187,6 +218,10 @@ pub enum TlsMode {
 pub struct Store {
     /// Directory of the embedded database.
     pub path: PathBuf,
+    /// Seals private keys in it: 32 octets.
+    pub key: Option<SecretString>,
+    /// Where that key is where `key` is not given; made when it is needed and missing.
+    pub key_file: PathBuf,
 }
 
 /// Where usage is counted.

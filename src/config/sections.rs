@@ -1,6 +1,7 @@
 //! One function for each table of settings: reads every key, then puts the typed values together.
 
 use std::num::NonZero;
+use std::path::PathBuf;
 
 use super::section::Section;
 use super::tree::Node;
@@ -9,7 +10,7 @@ use super::values::{
     size_within, switch, text, unless_empty, whole,
 };
 use super::{
-    AccessLog, Acme, Admin, Dev, Features, HeaderAuth, Listen, Log, LogFormat, Metering, Protection, Store, Tenancy, Tls, TlsMode, Upstream,
+    AccessLog, Acme, Admin, Dev, Domains, Features, HeaderAuth, Listen, Log, LogFormat, Metering, Protection, Store, Tenancy, Tls, TlsMode, Upstream,
 };
 
 pub(super) fn listen(section: &Section<'_>) -> Option<Listen> {
@@ -20,6 +21,7 @@ pub(super) fn listen(section: &Section<'_>) -> Option<Listen> {
     let trusted_proxies = section.read("trusted_proxies", |node| list(node, network));
     let proxy_protocol = section.read("proxy_protocol", switch);
     let public_https_port = section.read("public_https_port", |node| whole(node, 0..=u16::MAX));
+    let public_http_port = section.read("public_http_port", |node| whole(node, 0..=u16::MAX));
     let drain_timeout = section.read("drain_timeout", duration_or_none);
     section.finish();
     if proxy_protocol == Some(true) && trusted_proxies.as_ref().is_some_and(Vec::is_empty) {
@@ -34,6 +36,7 @@ pub(super) fn listen(section: &Section<'_>) -> Option<Listen> {
         trusted_proxies: trusted_proxies?,
         proxy_protocol: proxy_protocol?,
         public_https_port: public_https_port.map(|port| (port != 0).then_some(port))?,
+        public_http_port: public_http_port.map(|port| (port != 0).then_some(port))?,
         drain_timeout: drain_timeout?,
     })
 }
@@ -84,6 +87,25 @@ fn prefix(node: &Node) -> Result<String, Wrong> {
     if good { Ok(path.to_owned()) } else { Err(expected("a path such as \"/api\", or \"\" for none", node)) }
 }
 
+pub(super) fn domains(section: &Section<'_>) -> Option<Domains> {
+    let ip = |node: &Node| text(node)?.parse::<std::net::IpAddr>().map_err(|_| expected("an address such as \"203.0.113.7\"", node));
+    let cname_target = section.read("cname_target", |node| unless_empty(node, host));
+    let addresses = section.read("addresses", |node| list(node, ip));
+    let name_servers = section.read("name_servers", |node| list(node, address));
+    let recheck = section.read("recheck", duration);
+    let lapse = section.read("lapse", duration);
+    let keep_unproved = section.read("keep_unproved", duration);
+    section.finish();
+    Some(Domains {
+        cname_target: cname_target?,
+        addresses: addresses?,
+        name_servers: name_servers?,
+        recheck: recheck?,
+        lapse: lapse?,
+        keep_unproved: keep_unproved?,
+    })
+}
+
 pub(super) fn upstream(section: &Section<'_>) -> Option<Upstream> {
     let default = section.read("default", |node| {
         let origins = one_or_more(node, origin)?;
@@ -113,17 +135,14 @@ pub(super) fn upstream(section: &Section<'_>) -> Option<Upstream> {
 }
 
 pub(super) fn tls(section: &Section<'_>) -> Option<Tls> {
-    let modes = [("files", Some(TlsMode::Files)), ("off", Some(TlsMode::Off)), ("acme", None)];
+    let modes = [("files", TlsMode::Files), ("off", TlsMode::Off), ("acme", TlsMode::Acme)];
     let mode = section.read("mode", |node| choice(node, &modes));
     let cert = section.read("cert", path);
     let key = section.read("key", path);
     let cert_dir = section.read("cert_dir", |node| unless_empty(node, path));
     let acme = section.section("acme").as_ref().and_then(acme);
     section.finish();
-    if mode == Some(None) {
-        section.refuse("mode", "ACME is not in this version; use \"files\" with a certificate that an ACME client keeps fresh (it is read again when it changes)");
-    }
-    Some(Tls { mode: mode??, cert: cert?, key: key?, cert_dir: cert_dir?, acme: acme? })
+    Some(Tls { mode: mode?, cert: cert?, key: key?, cert_dir: cert_dir?, acme: acme? })
 }
 
 fn acme(section: &Section<'_>) -> Option<Acme> {
@@ -133,8 +152,20 @@ fn acme(section: &Section<'_>) -> Option<Acme> {
     });
     let contact = section.read("contact", |node| unless_empty(node, contact));
     let ca_file = section.read("ca_file", |node| unless_empty(node, path));
+    let caa_identities = section.read("caa_identities", |node| list(node, |node| host(node).map(|name| name.to_string())));
+    let orders_per_hour = section.read("orders_per_hour", |node| whole(node, 1..=1_000_000_u32));
+    let orders_at_once = section.read("orders_at_once", |node| whole(node, 1..=100_usize));
+    let self_probe = section.read("self_probe", switch);
     section.finish();
-    Some(Acme { directory: directory?, contact: contact?, ca_file: ca_file? })
+    Some(Acme {
+        directory: directory?,
+        contact: contact?,
+        ca_file: ca_file?,
+        caa_identities: caa_identities?,
+        orders_per_hour: orders_per_hour?,
+        orders_at_once: orders_at_once?,
+        self_probe: self_probe?,
+    })
 }
 
 fn contact(node: &Node) -> Result<String, Wrong> {
@@ -146,7 +177,13 @@ fn contact(node: &Node) -> Result<String, Wrong> {
 }
 
 pub(super) fn store(section: &Section<'_>) -> Option<Store> {
+    let key_file = section.read("key_file", |node| unless_empty(node, path));
     let path = section.read("path", path);
+    let key = section.read("key", |node| {
+        let is_key = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        // Not shown: it may be one with a slip in it.
+        if text(node).is_ok_and(|text| text.is_empty() || is_key(text)) { secret(node) } else { Err(Wrong::at(node, "expected 64 hexadecimal digits")) }
+    });
     // It may hold a password, so it is handled as a secret from here on.
     let url = section
         .read("database_url", |node| text(node).map(|url| !url.trim().is_empty()).map_err(|_| Wrong::at(node, "expected text in quotes")));
@@ -157,7 +194,9 @@ pub(super) fn store(section: &Section<'_>) -> Option<Store> {
             "PostgreSQL is not in this version; leave database_url (DATABASE_URL) empty, state is kept in the directory store.path",
         );
     }
-    Some(Store { path: path? })
+    let path: PathBuf = path?;
+    let key_file = key_file?.unwrap_or_else(|| path.join("certificates.key"));
+    Some(Store { path, key: key?, key_file })
 }
 
 pub(super) fn metering(section: &Section<'_>) -> Option<Metering> {

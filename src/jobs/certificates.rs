@@ -10,7 +10,7 @@ const PERIOD: Duration = Duration::from_secs(2);
 const LOOK_ANYWAY: u32 = 300;
 
 pub(super) async fn run(jobs: Jobs) {
-    let Some(certificates) = jobs.certificates else { return };
+    let Some(certificates) = jobs.keeper.certificates().cloned() else { return };
     let mut beat = every(PERIOD);
     let mut turns = 0_u32;
     loop {

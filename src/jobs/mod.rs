@@ -1,6 +1,7 @@
 //! What runs by the clock, on the control plane's runtime. A job that fails says so and is tried again at its next turn.
 
 mod certificates;
+mod domains;
 mod fold;
 mod housekeeping;
 mod journal;
@@ -19,8 +20,7 @@ use crate::clock::SharedClock;
 use crate::metering::Journal;
 use crate::observe::{Duties, Duty, Metrics, Turn};
 use crate::store::Store;
-use crate::tenancy::{Alerts, Directory};
-use crate::tls::Certificates;
+use crate::tenancy::{Alerts, Directory, Keeper};
 use crate::upstream::Resolver;
 
 pub use self::fold::fold_last;
@@ -42,8 +42,8 @@ pub struct Jobs {
     pub alerts: Arc<Alerts>,
     /// Addresses of upstreams.
     pub resolver: Arc<Resolver>,
-    /// Files that are watched, where TLS is on.
-    pub certificates: Option<Arc<Certificates>>,
+    /// Looks after custom domains, and has the certificates where TLS is on.
+    pub keeper: Arc<Keeper>,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
     /// How the jobs are doing.
@@ -58,6 +58,7 @@ pub fn start(jobs: &Jobs) -> JoinSet<()> {
     set.spawn(keep("fold", jobs.clone(), fold::run));
     set.spawn(keep("journal", jobs.clone(), journal::run));
     set.spawn(keep("certificates", jobs.clone(), certificates::run));
+    set.spawn(keep("domains", jobs.clone(), domains::run));
     set.spawn(keep("identity", jobs.clone(), housekeeping::identity));
     set.spawn(keep("resolve", jobs.clone(), housekeeping::resolve));
     set.spawn(keep("purge", jobs.clone(), housekeeping::purge));

@@ -1,5 +1,6 @@
 //! Pure data: what a tenant, a plan, a day and a price are. No I/O, no async, no locks.
 
+pub mod custom_domain;
 pub mod domain;
 pub mod gauge;
 pub mod id;
@@ -11,6 +12,7 @@ pub mod plan;
 pub mod tenant;
 pub mod usage;
 
+pub use custom_domain::{CustomDomain, DomainStatus, Finding, Reason};
 pub use domain::{Host, Slug};
 pub use gauge::{Gauge, Levels};
 pub use id::{AuditId, KeyId, TenantId};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_rustls::TlsAcceptor;
@@ -22,6 +23,7 @@ use super::watch::Watch;
 use super::{http1, http2};
 use crate::clock::instant;
 use crate::model::Host;
+use crate::tls::ACME_PROTOCOL;
 
 /// After an error of `accept`, such as too many open files.
 const BREATH: Duration = Duration::from_millis(50);
@@ -82,6 +84,11 @@ async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, mut strea
     // The tickets that end the handshake have time until the first answer.
     io.release();
     session.set_buffer_limit(Some(2 * http1::CHUNK));
+    if session.alpn_protocol() == Some(ACME_PROTOCOL) {
+        // An authority has seen what it wanted (RFC 8737, section 3); nothing is spoken here.
+        let _ = stream.shutdown().await;
+        return;
+    }
     let is_http2 = session.alpn_protocol() == Some(b"h2");
     let name = session.server_name().and_then(|name| Host::parse(name).ok());
     let connection = connection(&worker, &door, peer, permit, name, !is_http2);

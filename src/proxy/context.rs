@@ -22,6 +22,7 @@ use crate::metering::Journal;
 use crate::model::Millis;
 use crate::observe::{AccessRecord, AccessWriter, Metrics, Owner};
 use crate::tenancy::{Directory, Facts, TenantRuntime};
+use crate::tls::Challenges;
 use crate::upstream::Pool;
 
 /// What all requests of one worker share.
@@ -42,6 +43,8 @@ pub struct Worker {
     pub access: AccessWriter,
     /// What redirects to https point to.
     pub https_port: u16,
+    /// What certificate authorities are answered, where there is one.
+    pub challenges: Option<Arc<Challenges>>,
     /// What its HTTP/1.1 connections read into and write from.
     pub buffers: Rc<Buffers>,
     /// What goes wrong around the gateway.

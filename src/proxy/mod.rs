@@ -12,6 +12,7 @@ mod admit;
 mod answer;
 mod authorize;
 mod body;
+mod challenge;
 mod connection;
 mod context;
 mod counting;
@@ -57,6 +58,7 @@ use self::admit::admit;
 use self::answer::Answer;
 use self::authorize::authorize;
 use self::body::ClientBody;
+use self::challenge::challenge;
 use self::connection::Connection;
 use self::context::{Exchange, Worker};
 use self::forward::{forward, outgoing};
@@ -81,6 +83,7 @@ enum Way {
     App(Ticket, Incoming),
     TenantApi(Ticket, Bytes),
     Redirect(String),
+    Challenge(Bytes),
 }
 
 /// One request of a connection, from its head to the head of its answer. What does not wait is done at once.
@@ -95,6 +98,7 @@ fn handle(worker: Rc<Worker>, connection: Rc<Connection>, head: RequestHead, bod
         }
         Ok(Way::TenantApi(ticket, answer)) => settle::own(exchange, ticket, answer),
         Ok(Way::Redirect(location)) => settle::redirected(exchange, &location),
+        Ok(Way::Challenge(answer)) => settle::challenged(exchange, answer),
         Err(refusal) => settle::refused(exchange, &refusal),
     }))
 }
@@ -121,7 +125,10 @@ impl Future for Handled {
 fn enter(exchange: &mut Exchange, mut request: Incoming) -> Result<Way, Refusal> {
     admit(exchange, &mut request.fields)?;
     if exchange.connection.listener.redirects(exchange.worker.config.tls.mode) {
-        return redirect(exchange, &request.fields).map(Way::Redirect);
+        return match challenge(exchange, &request.fields) {
+            Some(answer) => Ok(Way::Challenge(answer)),
+            None => redirect(exchange, &request.fields).map(Way::Redirect),
+        };
     }
     let (ticket, own) = let_in(exchange, &request.fields).inspect_err(|_| exchange.count_rejected())?;
     Ok(match own {

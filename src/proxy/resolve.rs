@@ -74,7 +74,7 @@ fn site_of(worker: &Worker, host: &str) -> Option<Site> {
 }
 
 /// The normalised host of a Host field: without port, trailing dot and case.
-fn host_of(field: &[u8]) -> Option<Host> {
+pub fn host_of(field: &[u8]) -> Option<Host> {
     let text = std::str::from_utf8(field).ok()?;
     // The colons of a bracketed IPv6 address are none before a port.
     let is_port = |name: &str, port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && (name.ends_with(']') || !name.contains(':'));

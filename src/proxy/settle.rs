@@ -64,6 +64,13 @@ pub fn redirected(mut exchange: Box<Exchange>, location: &str) -> Answer {
     answer
 }
 
+/// What a certificate authority asked for.
+pub fn challenged(mut exchange: Box<Exchange>, text: Bytes) -> Answer {
+    let mut answer = made(&mut exchange, StatusCode::OK, text);
+    answer.fields.push(Name::ContentType, "application/octet-stream");
+    answer
+}
+
 /// A refusal, as a problem document.
 pub fn refused(mut exchange: Box<Exchange>, refusal: &Refusal) -> Answer {
     let Kind { status, code, owner, proxy_error, .. } = refusal.kind();

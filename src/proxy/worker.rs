@@ -24,6 +24,7 @@ use crate::metering::Journal;
 use crate::observe::{AccessLog, Metrics};
 use crate::shutdown::Shutdown;
 use crate::tenancy::Directory;
+use crate::tls::Challenges;
 use crate::upstream::{Pool, PoolSettings};
 
 /// How often a worker looks after its connections and hands over its access log.
@@ -48,6 +49,8 @@ pub struct Shared {
     pub tls: Option<Arc<ServerConfig>>,
     /// What redirects to https point to.
     pub https_port: u16,
+    /// What certificate authorities are answered, where there is one.
+    pub challenges: Option<Arc<Challenges>>,
     /// Connections of all workers.
     pub places: Arc<AtomicUsize>,
     /// Says when to stop.
@@ -82,6 +85,7 @@ async fn work(shared: Shared, listeners: Vec<(Listener, tokio::net::TcpListener)
         clock: shared.clock,
         access: shared.access.writer(),
         https_port: shared.https_port,
+        challenges: shared.challenges,
         buffers: Rc::default(),
         troubles: Troubles::default(),
     });

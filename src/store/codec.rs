@@ -269,6 +269,8 @@ fn table_code(table: Table) -> u8 {
         Table::GaugeMonths => 12,
         Table::ActiveUsers => 13,
         Table::Alerts => 14,
+        Table::DomainsByTenant => 15,
+        Table::Certificates => 16,
     }
 }
 
@@ -288,6 +290,8 @@ fn table_of(code: u8) -> Option<Table> {
         Table::GaugeMonths,
         Table::ActiveUsers,
         Table::Alerts,
+        Table::DomainsByTenant,
+        Table::Certificates,
     ];
     tables.into_iter().find(|table| table_code(*table) == code)
 }

@@ -40,7 +40,7 @@ pub enum Table {
     Tenants,
     /// Slug → tenant id; a put with an `Absent` precondition claims it.
     Slugs,
-    /// Custom domain → tenant id; claimed like a slug.
+    /// Custom domain → the claim on it; claimed like a slug.
     Domains,
     /// `<tenant id>/<key id>`.
     Keys,
@@ -65,6 +65,10 @@ pub enum Table {
     ActiveUsers,
     /// `<tenant id>/…`: thresholds of limits that were crossed.
     Alerts,
+    /// `<tenant id>/<custom domain>`: the claims of one tenant.
+    DomainsByTenant,
+    /// By name: certificates that were issued, with their keys sealed.
+    Certificates,
 }
 
 impl Table {

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::model::{ApiKey, AuditId, KeyId, Millis, Status, Tenant, TenantId};
+use super::domains::{claim, release};
+use crate::model::{ApiKey, AuditId, CustomDomain, Host, KeyId, Millis, Status, Tenant, TenantId};
 use crate::store::{AuditRow, Key, Precondition, StoreError, Table, Tx, Version};
 
 /// A value with the version it was read at.
@@ -25,6 +26,10 @@ pub struct Change {
     pub tx: Tx,
     /// What happens to an API key.
     pub key: Option<KeyChange>,
+    /// Other tenants that it changes as well.
+    pub others: Vec<Tenant>,
+    /// Custom domains that are claimed or released by it.
+    pub domains: Vec<Host>,
 }
 
 /// What happens to an API key.
@@ -123,8 +128,8 @@ impl Change {
         let key = tenant_key(tenant.id);
         let mut tx = Tx { preconditions: vec![Precondition::Absent(key.clone())], ..Tx::default() };
         tx.puts.push((key, encode(&tenant)?));
-        let mut change = Self { tenant, base: None, tx, key: None };
-        change.claim_names();
+        let mut change = Self { tenant, base: None, tx, key: None, others: Vec::new(), domains: Vec::new() };
+        change.claim_names()?;
         Ok(change)
     }
 
@@ -136,34 +141,37 @@ impl Change {
             puts: vec![(key, encode(&tenant)?)],
             ..Tx::default()
         };
-        Ok(Self { tenant, base: Some(current.version), tx, key: None })
+        Ok(Self { tenant, base: Some(current.version), tx, key: None, others: Vec::new(), domains: Vec::new() })
     }
 
     /// Everything stays as it is.
     pub(super) fn nothing(current: &Versioned<Tenant>) -> Self {
-        Self { tenant: current.value.clone(), base: Some(current.version), tx: Tx::default(), key: None }
+        let tenant = current.value.clone();
+        Self { tenant, base: Some(current.version), tx: Tx::default(), key: None, others: Vec::new(), domains: Vec::new() }
     }
 
-    /// Takes the tenant's slug and domain.
-    pub(super) fn claim_names(&mut self) {
-        self.claim(Key::new(Table::Slugs, self.tenant.slug.as_str()));
+    /// Takes the tenant's slug, and claims its domain.
+    pub(super) fn claim_names(&mut self) -> Result<(), TenancyError> {
+        let slug = Key::new(Table::Slugs, self.tenant.slug.as_str());
+        self.tx.preconditions.push(Precondition::Absent(slug.clone()));
+        self.tx.puts.push((slug, self.tenant.id.to_string().into_bytes()));
         if let Some(domain) = self.tenant.custom_domain.clone() {
-            self.claim(Key::new(Table::Domains, domain.as_str()));
+            claim(self, domain)?;
         }
+        Ok(())
     }
 
-    /// Takes one name.
-    pub(super) fn claim(&mut self, key: Key) {
-        self.tx.preconditions.push(Precondition::Absent(key.clone()));
-        self.tx.puts.push((key, self.tenant.id.to_string().into_bytes()));
-    }
-
-    /// Leaves the tenant's slug and domain to others.
-    pub(super) fn release_names(&mut self) {
+    /// Leaves the tenant's slug and domains to others.
+    pub(super) fn release_names(&mut self, claims: &[CustomDomain]) {
         self.tx.deletes.push(Key::new(Table::Slugs, self.tenant.slug.as_str()));
-        if let Some(domain) = &self.tenant.custom_domain {
-            self.tx.deletes.push(Key::new(Table::Domains, domain.as_str()));
+        for domain in claims {
+            release(self, &domain.name);
         }
+    }
+
+    /// True where it claims this custom domain.
+    pub fn claims_domain(&self, name: &Host) -> bool {
+        self.tx.puts.iter().any(|(key, _)| key.table == Table::Domains && key.id == name.as_str())
     }
 
     /// True where there is nothing to commit.

@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dashmap::DashMap;
 
+use super::domains::Shown;
 use super::facts::{Catalogue, DirectorySettings, Facts, PlanMissing};
 use super::runtime::TenantRuntime;
 use crate::metering::Journal;
-use crate::model::{ApiKey, Day, KeyHash, KeyId, Millis, Tenant, TenantId};
+use crate::model::{ApiKey, CustomDomain, Day, Host, KeyHash, KeyId, Millis, Status, Tenant, TenantId};
 use crate::store::{UsageRow, Version};
 
 /// Tenants by host, id, slug and key.
@@ -20,7 +21,10 @@ pub struct Directory {
     catalogue: Catalogue,
     /// What follows the slug in a tenant's host.
     under_base: String,
-    writer: Mutex<()>,
+    /// Who writes. Claims on custom domains are behind it, served or not.
+    writer: Mutex<Shown>,
+    /// Held from reading a claim in the store until it is shown.
+    showing: tokio::sync::Mutex<()>,
     /// Tenants whose plan has changed.
     replanned: Mutex<Vec<TenantId>>,
     generation: AtomicU64,
@@ -39,7 +43,8 @@ impl Directory {
         Self {
             under_base: format!(".{}", settings.base_domain),
             catalogue: Catalogue::new(settings),
-            writer: Mutex::new(()),
+            writer: Mutex::default(),
+            showing: tokio::sync::Mutex::default(),
             replanned: Mutex::default(),
             generation: AtomicU64::new(0),
             slugs: DashMap::new(),
@@ -100,7 +105,7 @@ impl Directory {
     /// As [`publish`](Self::publish), for a tenant of which earlier processes stored usage.
     pub fn publish_with_usage(&self, tenant: &Tenant, version: Version, rows: &[UsageRow]) -> Result<(), PlanMissing> {
         // The lock first: what certificates prove is asked in the order in which it is published.
-        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let claims = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let facts = self.catalogue.facts_of(tenant, version)?;
         let (runtime, before) = match self.by_id(tenant.id) {
             Some(runtime) if runtime.facts().version > version => return Ok(()),
@@ -116,18 +121,62 @@ impl Directory {
         };
         self.tenants.insert(tenant.id, Arc::clone(&runtime));
         self.name(&runtime, before.as_deref(), tenant.deleted_at.is_none());
+        for name in claims.of(tenant.id) {
+            self.name_domain(&claims, name);
+        }
+        self.generation.fetch_add(1, Ordering::Release);
         Ok(())
     }
 
     /// Looks again which custom domains are proved; called when certificates have changed.
     pub fn check_domains(&self) {
-        let with_domain = self.tenants.iter().filter(|entry| entry.facts().tenant.domain.is_some());
-        let with_domain: Vec<_> = with_domain.map(|entry| Arc::clone(&entry)).collect();
-        for runtime in with_domain {
-            let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-            self.name_domain(&runtime, None);
+        let names = self.writer.lock().unwrap_or_else(PoisonError::into_inner).names();
+        // Not all at once, so that nobody else waits for long.
+        for part in names.chunks(256) {
+            let claims = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            part.iter().for_each(|name| self.name_domain(&claims, name));
             self.generation.fetch_add(1, Ordering::Release);
         }
+    }
+
+    /// Shows a claim on a custom domain, or that there is none any more, and its stored certificate.
+    pub(super) fn show_domain(&self, name: &Host, domain: Option<&CustomDomain>, certificate: Option<&[u8]>) {
+        (self.catalogue.settings().serve)(name.as_str(), certificate);
+        let mut claims = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        claims.show(name, domain);
+        self.name_domain(&claims, name.as_str());
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// Custom domains that are to be looked at, at most `limit`; they come again once they were shown or put off.
+    pub fn take_due_domains(&self, now: Millis, limit: usize) -> Vec<(TenantId, Host)> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).take_due(now, limit)
+    }
+
+    /// A custom domain could not be looked at.
+    pub(super) fn put_off_domain(&self, name: &Host, until: Millis) {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).put_off(name, until);
+    }
+
+    /// Taken by whoever shows a claim.
+    pub(super) const fn showing(&self) -> &tokio::sync::Mutex<()> {
+        &self.showing
+    }
+
+    /// The custom domains that a tenant claims, sorted, and whether requests to them find it.
+    pub fn domains_of(&self, tenant: TenantId) -> Vec<(Box<str>, bool)> {
+        let claims = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        claims.of(tenant).map(|name| (name.into(), self.domains.contains_key(name))).collect()
+    }
+
+    /// Whether a certificate in files proves this custom domain.
+    pub fn proves(&self, name: &str) -> bool {
+        (self.catalogue.settings().proves)(name)
+    }
+
+    /// Whether requests to this custom domain find its tenant.
+    pub fn serves_domain(&self, name: &str) -> bool {
+        self.domains.contains_key(name)
     }
 
     /// Moves every window to `today`, so that tenants without traffic let go of yesterday's slots.
@@ -183,7 +232,7 @@ impl Directory {
         }
     }
 
-    /// Makes the tenant's names lead to it, and those that it had `before` to nobody. The generation is raised last: a
+    /// Makes the tenant's slug lead to it, and one that it had `before` to nobody. The generation is raised after that: a
     /// connection that reads the new one sees the new names as well.
     fn name(&self, runtime: &Arc<TenantRuntime>, before: Option<&Facts>, exists: bool) {
         let facts = runtime.facts_owned();
@@ -196,21 +245,16 @@ impl Directory {
         {
             self.slugs.remove_if(before, |_, owner| owner.id() == runtime.id());
         }
-        self.name_domain(runtime, before);
-        self.generation.fetch_add(1, Ordering::Release);
     }
 
-    /// The same for its custom domain, which is served while a certificate proves it.
-    fn name_domain(&self, runtime: &Arc<TenantRuntime>, before: Option<&Facts>) {
-        let facts = runtime.facts_owned();
-        let domain = facts.tenant.domain.as_deref();
-        let served = domain.filter(|domain| (self.catalogue.settings().proves)(domain));
-        if let Some(domain) = served {
-            self.domains.insert(domain.as_str().into(), Arc::clone(runtime));
-        }
-        let released = [domain, before.and_then(|before| before.tenant.domain.as_deref())];
-        for domain in released.into_iter().flatten().filter(|domain| served != Some(domain)) {
-            self.domains.remove_if(domain.as_str(), |_, owner| owner.id() == runtime.id());
+    /// A custom domain leads to the tenant that claims it while DNS or a certificate proves that it may.
+    fn name_domain(&self, claims: &Shown, name: &str) {
+        let settings = self.catalogue.settings();
+        let claim = claims.claim(name).filter(|claim| settings.custom_domains && (claim.is_proved || (settings.proves)(name)));
+        let tenant = claim.and_then(|claim| self.by_id(claim.tenant)).filter(|tenant| tenant.facts().tenant.status != Status::Deleted);
+        match tenant {
+            Some(tenant) => drop(self.domains.insert(name.into(), tenant)),
+            None => drop(self.domains.remove(name)),
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct DirectorySettings {
     pub sso: bool,
     /// Whether a certificate proves a custom domain.
     pub proves: Proof,
+    /// Takes the stored certificate of a custom domain, or that there is none.
+    pub serve: Serve,
     /// What day it is.
     pub clock: SharedClock,
 }
@@ -75,8 +77,6 @@ pub struct Profile {
     pub slug: Slug,
     /// Where it is in its life.
     pub status: Status,
-    /// Its own domain, where it is served there once a certificate proves it.
-    pub(super) domain: Option<Box<Host>>,
     /// As JSON, which takes a tenth of what it takes parsed; none for the config that tenants begin with.
     config: Option<Box<str>>,
 }
@@ -160,14 +160,12 @@ impl Catalogue {
     }
 
     fn profile(&self, tenant: &Tenant) -> Profile {
-        let served = self.settings.custom_domains && tenant.deleted_at.is_none();
         let own = tenant.config != TenantConfig::default();
         Profile {
             id: tenant.id,
             name: tenant.name.as_str().into(),
             slug: tenant.slug.clone(),
             status: tenant.status,
-            domain: tenant.custom_domain.clone().filter(|_| served).map(Box::new),
             config: own.then(|| serde_json::to_string(&tenant.config).ok()).flatten().map(String::into_boxed_str),
         }
     }
@@ -186,5 +184,8 @@ fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
 }
 
+/// Where stored certificates go.
+pub type Serve = Arc<dyn Fn(&str, Option<&[u8]>) + Send + Sync>;
+
 /// Shared by everything that asks whether a certificate proves a domain.
-pub type Proof = Arc<dyn Fn(&Host) -> bool + Send + Sync>;
+pub type Proof = Arc<dyn Fn(&str) -> bool + Send + Sync>;

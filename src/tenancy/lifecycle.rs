@@ -7,8 +7,8 @@
 //! | activate | trial, past_due | active (a trial ends now) |
 //! | activate | suspended, canceled | trial while its trial lasts, past_due where it was, else active |
 //! | cancel | trial, active, past_due, suspended | canceled |
-//! | delete | all but deleted | deleted; slug and domain become free |
-//! | restore | deleted | where it was, if slug and domain are still free |
+//! | delete | all but deleted | deleted; slug and domains become free |
+//! | restore | deleted | where it was, if slug and domain are still free; the domain needs a fresh proof |
 //!
 //! A move to where the tenant is already changes nothing and is no error, except `restore`.
 
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{Cause, Change, FieldError, TenancyError, Versioned, rules};
 use crate::config::Config;
-use crate::model::{Millis, Status, Tenant};
+use crate::model::{CustomDomain, Millis, Status, Tenant};
 
 /// What can be done to a tenant's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,9 +33,10 @@ pub enum Move {
     Restore,
 }
 
-/// Moves a tenant; `reason` is kept with it.
+/// Moves a tenant, which has these `claims` on domains; `reason` is kept with it.
 pub fn move_tenant(
     current: &Versioned<Tenant>,
+    claims: &[CustomDomain],
     wanted: Move,
     reason: Option<&str>,
     config: &Config,
@@ -65,8 +66,8 @@ pub fn move_tenant(
     }
     let mut change = Change::update(current, tenant)?;
     match wanted {
-        Move::Delete => change.release_names(),
-        Move::Restore => change.claim_names(),
+        Move::Delete => change.release_names(claims),
+        Move::Restore => change.claim_names()?,
         Move::Suspend | Move::Activate | Move::Cancel => {}
     }
     let (before, after) = (facts(&current.value), facts(&change.tenant));

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::change::decode;
+use super::domains::load_domains;
 use super::gauges::Start;
 use super::walk::{UsageWalk, Walk};
 use super::{PlanMissing, TenancyError, Tenants};
@@ -39,6 +40,7 @@ pub async fn load(tenants: &Tenants) -> Result<usize, LoadError> {
             count += 1;
         }
     }
+    load_domains(&*tenants.store, &tenants.directory).await?;
     let mut walk = Walk::over(Table::Keys);
     while let Some(records) = walk.next(&*tenants.store).await? {
         for record in records {

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
+use super::domains::{claim, release};
 use super::{Cause, Change, FieldError, TenancyError, Versioned, rules};
 use crate::config::Config;
-use crate::model::{BillingCycle, Host, Status, Tenant, TenantConfig, TenantId};
-use crate::store::{Key, Table};
+use crate::model::{BillingCycle, CustomDomain, Host, Status, Tenant, TenantConfig, TenantId};
 
 /// What a new tenant shall be, as it was asked for.
 #[derive(Debug, Clone)]
@@ -88,9 +88,11 @@ pub fn create_tenant(new: &NewTenant, config: &Config, cause: &Cause) -> Result<
     Ok(change)
 }
 
-/// The tenant with other facts. `action` names it in the audit log; config errors point below `at`.
+/// The tenant, which has these `claims` on domains, with other facts. `action` names it in the audit log; config errors point
+/// below `at`.
 pub fn update_tenant(
     current: &Versioned<Tenant>,
+    claims: &[CustomDomain],
     patch: &TenantPatch,
     (action, at): (&str, &str),
     config: &Config,
@@ -114,7 +116,7 @@ pub fn update_tenant(
     if let Some(upstream) = patch.upstream.as_ref().and_then(|texts| keep(rules::upstream(texts), &mut errors)) {
         tenant.upstream = upstream;
     }
-    if errors.is_empty() { finish(current, tenant, action, cause) } else { Err(TenancyError::Invalid(errors)) }
+    if errors.is_empty() { finish(current, claims, tenant, action, cause) } else { Err(TenancyError::Invalid(errors)) }
 }
 
 /// The tenant on another plan; its limits follow at once. A trial ends where the new plan is free.
@@ -139,7 +141,7 @@ pub fn change_plan(
             tenant.status = Status::Active;
         }
     }
-    finish(current, tenant, "subscription.changed", cause)
+    finish(current, &[], tenant, "subscription.changed", cause)
 }
 
 /// The tenant with a flag on, off or (`None`) without it.
@@ -158,20 +160,17 @@ pub fn set_feature(
         Some(on) => tenant.config.features.insert(flag.to_owned(), on),
         None => tenant.config.features.remove(flag),
     };
-    finish(current, tenant, action, cause)
+    finish(current, &[], tenant, action, cause)
 }
 
-/// The tenant with this domain of its own, or without one.
-pub fn set_domain(current: &Versioned<Tenant>, domain: Option<&str>, config: &Config, cause: &Cause) -> Result<Change, TenancyError> {
-    not_deleted(&current.value)?;
-    let mut tenant = current.value.clone();
-    tenant.custom_domain = domain_or_none(domain, "/domain", config).map_err(|error| TenancyError::Invalid(vec![error]))?;
-    let action = if domain.is_some() { "domain.added" } else { "domain.removed" };
-    finish(current, tenant, action, cause)
-}
-
-/// Makes the change out of what differs; nothing where nothing does.
-fn finish(current: &Versioned<Tenant>, mut tenant: Tenant, action: &str, cause: &Cause) -> Result<Change, TenancyError> {
+/// Makes the change out of what differs; nothing where nothing does. Another `customDomain` releases the one before.
+fn finish(
+    current: &Versioned<Tenant>,
+    claims: &[CustomDomain],
+    mut tenant: Tenant,
+    action: &str,
+    cause: &Cause,
+) -> Result<Change, TenancyError> {
     if tenant == current.value {
         return Ok(Change::nothing(current));
     }
@@ -180,11 +179,15 @@ fn finish(current: &Versioned<Tenant>, mut tenant: Tenant, action: &str, cause: 
     let (old, new) = (current.value.custom_domain.clone(), tenant.custom_domain.clone());
     let mut change = Change::update(current, tenant)?;
     if old != new {
-        if let Some(old) = old {
-            change.tx.deletes.push(Key::new(Table::Domains, old.as_str()));
-        }
-        if let Some(new) = new {
-            change.claim(Key::new(Table::Domains, new.as_str()));
+        let has = |name: &Host| claims.iter().any(|claim| claim.name == *name);
+        // One of several that the tenant has becomes the first; the others stay.
+        if !new.as_ref().is_some_and(has) {
+            if let Some(old) = old.filter(has) {
+                release(&mut change, &old);
+            }
+            if let Some(new) = new {
+                claim(&mut change, new)?;
+            }
         }
     }
     change.tx.audit.push(cause.audit(action, current.value.id, Some(before), Some(after)));
@@ -212,7 +215,7 @@ fn domain_or_none(text: Option<&str>, pointer: &str, config: &Config) -> Result<
     text.map(|text| rules::domain(text, pointer, config)).transpose()
 }
 
-fn not_deleted(tenant: &Tenant) -> Result<(), TenancyError> {
+pub(super) fn not_deleted(tenant: &Tenant) -> Result<(), TenancyError> {
     if tenant.status == Status::Deleted {
         return Err(TenancyError::Transition { from: Status::Deleted, verb: "changed", hint: "; restore it first" });
     }

@@ -49,7 +49,13 @@ pub(super) fn domain(text: &str, pointer: &str, config: &Config) -> Result<Host,
     if !config.tenancy.custom_domains {
         return Err(wrong("not_enabled", "custom domains are switched off (tenancy.custom_domains)".to_owned()));
     }
-    let domain = Host::parse_domain(text).map_err(|error| wrong("invalid", error.to_string()))?;
+    if let Some(rest) = text.trim().strip_prefix("*.") {
+        return Err(wrong("invalid", format!("a wildcard cannot be claimed; claim each name below `{}` by itself", shown(rest))));
+    }
+    let domain = Host::parse_domain(text.trim()).map_err(|error| wrong("invalid", error.to_string()))?;
+    if psl::suffix_str(domain.as_str()) == Some(domain.as_str()) {
+        return Err(wrong("public_suffix", format!("`{domain}` is a public suffix, under which others register; claim a name below it")));
+    }
     let base = &config.tenancy.base_domain;
     if domain.is_within(base) {
         return Err(wrong("reserved", format!("`{domain}` lies under the base domain {base}; tenants have their slug there")));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::change::{decode, tenant_key};
+use super::domains::show;
 use super::keys::record_key;
 use super::walk::Walk;
 use super::{Change, Directory, FieldError, KeyChange, TenancyError, Versioned};
@@ -155,8 +156,8 @@ impl Tenants {
 }
 
 async fn commit(store: &dyn Store, directory: &Directory, change: Change) -> Result<Versioned<Tenant>, TenancyError> {
-    let Change { tenant, base, tx, key } = change;
-    let rewritten = tx.puts.iter().any(|(key, _)| key.table == Table::Tenants);
+    let Change { tenant, base, tx, key, others, domains } = change;
+    let rewritten = tx.puts.iter().any(|(key, _)| *key == tenant_key(tenant.id));
     let committed = store.commit(tx).await.map_err(|error| match &error {
         StoreError::Conflict(key) => taken(key).map_or(TenancyError::Conflict, |error| TenancyError::Taken(vec![error])),
         _ => TenancyError::Store(error),
@@ -164,6 +165,12 @@ async fn commit(store: &dyn Store, directory: &Directory, change: Change) -> Res
     let version = base.filter(|_| !rewritten).unwrap_or(committed.version);
     if rewritten {
         directory.publish(&tenant, version);
+    }
+    for other in &others {
+        directory.publish(other, committed.version);
+    }
+    for domain in &domains {
+        show(store, directory, domain).await?;
     }
     match key {
         Some(KeyChange::Revoked(id)) => directory.revoke_key(tenant.id, id),

@@ -24,6 +24,11 @@ impl Walk {
         Self { table, after: None, newest_first: false, page: PAGE, ended: false }
     }
 
+    /// From the first id after `after` on.
+    pub(super) const fn over_from(table: Table, after: Option<String>) -> Self {
+        Self { table, after, newest_first: false, page: PAGE, ended: false }
+    }
+
     /// From the last id to the first, or from `before` on. The first page has so many records: mostly they are enough.
     pub(super) const fn back_over(table: Table, before: Option<String>, first: usize) -> Self {
         Self { table, after: before, newest_first: true, page: first, ended: false }

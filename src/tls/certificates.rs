@@ -1,9 +1,13 @@
-//! The certificates that are served, by name: one default pair, and a directory of `<domain>.crt`/`<domain>.key` pairs.
+//! The certificates that are served, by name: one default pair, a directory of `<domain>.crt`/`<domain>.key` pairs, and those
+//! that an authority issued.
 //!
 //! What it promises: a handshake reads an immutable snapshot and waits for nothing; a file that is bad, half written or does
 //! not fit its key never replaces a certificate that works.
 
+mod chains;
+mod issued;
 mod pair;
+mod ready;
 mod watch;
 
 use std::collections::HashMap;
@@ -12,13 +16,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use dashmap::DashMap;
 use rustls::sign::CertifiedKey;
 
 use crate::clock::{Clock, SystemClock};
-use crate::model::{Host, Millis};
+use crate::model::Millis;
 
+pub(in crate::tls) use chains::Chains;
+pub use issued::{IssuedRecord, Source, Standing};
 pub(in crate::tls) use pair::Pair;
+use ready::Ready;
 use watch::{Folder, Watched};
+
+use super::vault::Vault;
 
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +93,10 @@ pub enum CertificateError {
 /// All certificates.
 pub struct Certificates {
     served: ArcSwap<Served>,
+    /// Of custom domains, from an authority.
+    issued: DashMap<Box<str>, Arc<Pair>>,
+    ready: Ready,
+    chains: Arc<Chains>,
     watched: Mutex<Sources>,
 }
 
@@ -99,11 +113,13 @@ struct Served {
 }
 
 impl Certificates {
-    /// Loads the default pair (needed) and every pair of `dir` (a bad pair there is logged and left out).
-    pub fn load(cert: &Path, key: &Path, dir: Option<&Path>) -> Result<Self, CertificateError> {
-        let mut default = Watched::new(cert.to_owned(), key.to_owned(), None);
+    /// Loads the default pair (needed) and every pair of `dir` (a bad pair there is logged and left out). `vault` opens the keys
+    /// of issued ones.
+    pub fn load(cert: &Path, key: &Path, dir: Option<&Path>, vault: Option<Arc<Vault>>) -> Result<Self, CertificateError> {
+        let chains = Arc::new(Chains::default());
+        let mut default = Watched::new(cert.to_owned(), key.to_owned(), None, Arc::clone(&chains));
         let pair = default.first_look().map_err(|error| CertificateError::Default(Box::new(error)))?;
-        let mut folder = dir.map(|dir| Folder::new(dir.to_owned()));
+        let mut folder = dir.map(|dir| Folder::new(dir.to_owned(), Arc::clone(&chains)));
         if let Some(folder) = &mut folder {
             folder.list()?;
             let loaded = folder.look().len();
@@ -111,7 +127,8 @@ impl Certificates {
             tracing::info!(loaded, "certificates of domains are loaded");
         }
         let served = Served::of(pair, folder.as_ref(), SystemClock.now());
-        Ok(Self { served: ArcSwap::from_pointee(served), watched: Mutex::new(Sources { default, folder }) })
+        let (served, watched) = (ArcSwap::from_pointee(served), Mutex::new(Sources { default, folder }));
+        Ok(Self { served, issued: DashMap::new(), ready: Ready::new(vault), chains, watched })
     }
 
     /// Looks for changed, new and removed files; a bad file keeps the old certificate. True where something changed.
@@ -135,20 +152,26 @@ impl Certificates {
     }
 
     /// True where a valid pair in `dir` covers this name: what proves a custom domain.
-    pub fn proves(&self, domain: &Host) -> bool {
+    pub fn proves(&self, domain: &str) -> bool {
         let (served, now) = (self.served.load(), SystemClock.now());
-        let (exact, wildcard) = served.of_folder(domain.as_str());
+        let (exact, wildcard) = served.of_folder(domain);
         [exact, wildcard].into_iter().flatten().any(|pair| pair.is_valid_at(now))
     }
 
     /// The certificate for a handshake: the most specific that covers `name`, or the default where no name is asked for.
     pub(in crate::tls) fn find(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
         let served = self.served.load();
-        let Some(name) = name else { return Some(served.default.certified.clone()) };
+        let Some(name) = name else { return self.ready.get(&served.default) };
         let (exact, wildcard) = served.of_folder(name);
         let in_default = |is_wildcard| served.default.covers(name, is_wildcard).then_some(&served.default);
-        let pair = exact.or_else(|| in_default(false)).or(wildcard).or_else(|| in_default(true))?;
-        Some(pair.certified.clone())
+        if let Some(pair) = exact.or_else(|| in_default(false)) {
+            return self.ready.get(pair);
+        }
+        // Out of the map before it is parsed.
+        if let Some(pair) = self.issued.get(name).map(|entry| Arc::clone(&entry)) {
+            return self.ready.get(&pair);
+        }
+        self.ready.get(wildcard.or_else(|| in_default(true))?)
     }
 
     /// Whether the default certificate covers `name`.

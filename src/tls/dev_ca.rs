@@ -22,7 +22,7 @@ use rustls::pki_types::pem::PemObject;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
-use super::certificates::Pair;
+use super::certificates::{Chains, Pair};
 use crate::clock::{Clock, SystemClock};
 use crate::model::{Host, Millis};
 
@@ -169,7 +169,7 @@ fn is_stored_leaf_good(files: &DevCertificates, base_domain: &Host, now: Millis)
     };
     let names = [base_domain.to_string(), format!("*.{base_domain}")];
     let covers = |pair: &Pair| names.iter().all(|name| pair.names.iter().any(|known| **known == **name));
-    let fits = Pair::read(&files.cert, &files.key).is_ok_and(|pair| covers(&pair));
+    let fits = Pair::read(&files.cert, &files.key, &Chains::default()).is_ok_and(|pair| covers(&pair));
     fits && !names_addresses(&leaf) && is_signed_by(&leaf, &root) && lasts(&leaf, now, LEFT_DAYS) && is_private(&files.key)
 }
 

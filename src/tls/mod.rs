@@ -1,11 +1,17 @@
 //! TLS to clients: certificates by SNI, replaced without a restart.
 
+mod acme;
 mod certificates;
+mod challenges;
 mod dev_ca;
 mod resolver;
+mod vault;
 #[cfg(test)]
 mod tests;
 
-pub use certificates::{CertificateError, Certificates};
+pub use acme::{Issued, Issuer, Method, OrderError, OrderFault, OrderRequest, Probe, ProbeError, RenewalWindow, RootsError};
+pub use certificates::{CertificateError, Certificates, IssuedRecord, Source, Standing};
+pub use challenges::{ACME_PROTOCOL, Challenges, Offered};
 pub use dev_ca::{DevCaError, DevCertificates, write_dev_certificates};
 pub use resolver::server_config;
+pub use vault::{Vault, VaultError, WrongKey};

@@ -15,6 +15,7 @@ use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 
 use super::Certificates;
+use super::challenges::{ACME_PROTOCOL, Challenges};
 use crate::model::Host;
 
 /// TLS 1.2 and 1.3, ALPN h2 and http/1.1, tickets; certificates by SNI. A name without a certificate is refused.
@@ -22,7 +23,13 @@ use crate::model::Host;
 /// One is made for the whole process: sessions are resumed on any worker, since all share the ticket keys, which live 6 h
 /// and are never written down. Connections take `set_buffer_limit` themselves; records stay at 16 KiB
 /// (`max_fragment_size`), as smaller ones cost more for large bodies.
-pub fn server_config(certificates: Arc<Certificates>, base_domain: &Host) -> Arc<rustls::ServerConfig> {
+///
+/// With `challenges`, who asks for `acme-tls/1` and nothing else is shown what an authority looks for (RFC 8737).
+pub fn server_config(
+    certificates: Arc<Certificates>,
+    challenges: Option<Arc<Challenges>>,
+    base_domain: &Host,
+) -> Arc<rustls::ServerConfig> {
     for name in [base_domain.to_string(), format!("*.{base_domain}")] {
         if !certificates.default_covers(&name) {
             tracing::warn!("the certificate of `tls.cert` does not cover `{name}`; clients that ask for such a name are refused");
@@ -32,8 +39,11 @@ pub fn server_config(certificates: Arc<Certificates>, base_domain: &Host) -> Arc
     let builder = rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&[&TLS13, &TLS12])
         .expect("aws-lc-rs speaks TLS 1.2 and 1.3");
-    let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(BySni(certificates)));
+    let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(BySni { certificates, challenges: challenges.clone() }));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    if challenges.is_some() {
+        config.alpn_protocols.push(ACME_PROTOCOL.to_vec());
+    }
     config.max_early_data_size = 0;
     match aws_lc_rs::Ticketer::new() {
         Ok(ticketer) => {
@@ -51,12 +61,25 @@ pub fn server_config(certificates: Arc<Certificates>, base_domain: &Host) -> Arc
 }
 
 #[derive(Debug)]
-struct BySni(Arc<Certificates>);
+struct BySni {
+    certificates: Arc<Certificates>,
+    challenges: Option<Arc<Challenges>>,
+}
 
 impl ResolvesServerCert for BySni {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         // In lower case already; an address instead of a name counts as no name.
         let name = hello.server_name().map(|name| name.strip_suffix('.').unwrap_or(name));
-        self.0.find(name)
+        if let (Some(challenges), Some(name)) = (&self.challenges, name)
+            && is_of_authority(&hello)
+        {
+            return challenges.certificate(name);
+        }
+        self.certificates.find(name)
     }
+}
+
+/// An authority offers this protocol alone (RFC 8737, section 3).
+fn is_of_authority(hello: &ClientHello<'_>) -> bool {
+    hello.alpn().is_some_and(|mut offered| offered.next() == Some(ACME_PROTOCOL) && offered.next().is_none())
 }

@@ -1,5 +1,6 @@
 //! What tests are written with: a gateway (the real binary), its tenants, an app behind it, and a client.
 
+pub mod acme;
 pub mod authority;
 pub mod client;
 pub mod connect;

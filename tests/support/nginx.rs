@@ -9,6 +9,13 @@ use super::{eventually, peers};
 /// A process that ends with its test.
 pub struct Program(Child);
 
+impl Program {
+    /// Starts it, whatever becomes of it.
+    pub fn start(command: &mut Command) -> Self {
+        Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts"))
+    }
+}
+
 impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -18,7 +25,7 @@ impl Drop for Program {
 
 /// Starts a server and waits until something listens.
 pub async fn serve(command: &mut Command, address: SocketAddr) -> Program {
-    let program = Program(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the server starts"));
+    let program = Program::start(command);
     eventually("the server listens", || async { tokio::net::TcpStream::connect(address).await.ok() }).await;
     program
 }

@@ -1,4 +1,4 @@
-//! Moves between states, features, domains and keys.
+//! Moves between states, features and keys.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -83,27 +83,6 @@ async fn config_is_merged_and_flags_are_set_one_by_one() {
     let admin = Admin::with(allowed).await;
     admin.tenant("acme", "pro").await;
     admin.call("PUT", "/admin/tenants/acme/features/sso", json!(true), &[]).await.expect(200);
-}
-
-#[tokio::test]
-async fn a_tenant_has_one_domain_which_a_certificate_proves() {
-    let admin = Admin::start().await;
-    admin.tenant("acme", "pro").await;
-    admin.tenant("globex", "pro").await;
-    let path = "/admin/tenants/acme/domains";
-    let made = admin.post(path, json!({"domain": "Proven.com."})).await.expect(201).json;
-    assert_eq!(made, json!({"domain": "proven.com", "verified": true}));
-    admin.post(path, json!({"domain": "proven.com"})).await.expect(200);
-    admin.post(path, json!({"domain": "other.com"})).await.expect(409).code("domain_limit");
-    admin.post("/admin/tenants/globex/domains", json!({"domain": "proven.com"})).await.expect(409).code("domain_taken");
-    assert_eq!(admin.get(path).await.expect(200).json["data"].as_array().unwrap().len(), 1);
-    admin.get(&format!("{path}/other.com")).await.expect(404);
-    admin.post(&format!("{path}/proven.com/verify"), Value::Null).await.expect(200);
-    admin.call("DELETE", &format!("{path}/proven.com"), Value::Null, &[]).await.expect(200);
-    admin.post("/admin/tenants/globex/domains", json!({"domain": "proven.com"})).await.expect(201);
-    let moved = admin.call("PATCH", "/admin/tenants/globex", json!({"customDomain": "new.com"}), &[]).await.expect(200).json;
-    assert_eq!(moved["customDomain"], "new.com");
-    admin.post(path, json!({"domain": "proven.com"})).await.expect(201);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Tests of the admin API, through its router and over real sockets.
 
 mod auth;
+mod domains;
 mod lifecycle;
 mod readiness;
 mod shapes;

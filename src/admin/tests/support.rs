@@ -21,7 +21,7 @@ use crate::metering::Journal;
 use crate::model::{Limits, Millis, Money, Overage, Plan};
 use crate::observe::{Duties, Metrics};
 use crate::store::memory::Memory;
-use crate::tenancy::{Directory, DirectorySettings, Reporter, Tenants, UsageReader};
+use crate::tenancy::{Directory, DirectorySettings, Keeper, Own, Reporter, Tenants, UsageReader};
 use crate::upstream::{Resolver, TlsFiles};
 
 /// 2026-11-24T12:00:00Z.
@@ -60,7 +60,8 @@ impl Admin {
             default_upstream: config.upstream.default.clone(),
             resolver: resolver.clone(),
             sso: config.features.sso,
-            proves: Arc::new(|domain| domain.as_str() == "proven.com"),
+            proves: Arc::new(|domain| domain == "proven.com"),
+            serve: Arc::new(|_, _| ()),
             clock: clock.clone(),
         });
         let tenants = Arc::new(Tenants {
@@ -70,6 +71,9 @@ impl Admin {
             clock: clock.clone(),
             resolver,
         });
+        // Nobody is asked for DNS records.
+        let own = Own { listening: Vec::new(), http_port: 80, https_port: 443 };
+        let keeper = Arc::new(Keeper::new(tenants.clone(), None, (None, None), own));
         let state = AdminState {
             tenants: tenants.clone(),
             usage: Arc::new(UsageReader::new(store.clone(), journal.clone(), tenants.directory.clone())),
@@ -80,7 +84,7 @@ impl Admin {
             clock: clock.clone(),
             config,
             ready: Arc::new(|| true),
-            proves: Arc::new(|domain| domain.as_str() == "proven.com"),
+            keeper,
         };
         Self { router: router(state), tenants, clock, duties, _journal: dir }
     }

@@ -1,50 +1,18 @@
 //! The directory: which names lead to a tenant, and what its runtime keeps when it changes.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use serde_json::json;
 
-use crate::clock::TestClock;
+use super::NOW;
+use super::support::{claim, directory};
 use crate::message::Name;
-use crate::model::{BillingCycle, Day, Host, Limits, Millis, Money, Origin, Overage, Plan, Rate, Slug, Status, Tenant, TenantId, Totals};
+use crate::model::{BillingCycle, Day, Host, Slug, Status, Tenant, TenantId, Totals};
 use crate::store::{UsageRow, Version};
-use crate::tenancy::{Directory, DirectorySettings, known_tenant_document, tenant_document};
-use crate::upstream::{Resolver, TlsFiles};
+use crate::tenancy::{Directory, known_tenant_document, tenant_document};
 
-const NOW: Millis = Millis(1_790_000_000_000);
-
-/// A directory with a plan without a rate and two with one, and whether domains are proved.
-fn directory() -> (Directory, Arc<AtomicBool>) {
-    let plan = |name: &str, rate: Option<u32>| {
-        let plan = Plan {
-            name: name.to_owned(),
-            price_monthly: Money(0),
-            price_yearly: Money(0),
-            limits: Limits::default(),
-            rate: rate.map(|burst| Rate { per_second: 1, burst }),
-            concurrency: None,
-            overage: Overage::Block,
-        };
-        (name.to_owned(), plan)
-    };
-    let proved = Arc::new(AtomicBool::new(true));
-    let asked = Arc::clone(&proved);
-    let directory = Directory::new(DirectorySettings {
-        base_domain: Host::parse("example.com").unwrap(),
-        custom_domains: true,
-        plans: BTreeMap::from([plan("free", Some(2)), plan("large", Some(9)), plan("open", None)]),
-        default_upstream: vec![Origin::parse("http://127.0.0.1:9000").unwrap()],
-        resolver: Arc::new(Resolver::new(Vec::new(), TlsFiles::default()).unwrap()),
-        sso: true,
-        proves: Arc::new(move |_| asked.load(Ordering::Relaxed)),
-        clock: Arc::new(TestClock::at(NOW)),
-    });
-    (directory, proved)
-}
-
-fn tenant(slug: &str, domain: Option<&str>) -> Tenant {
+fn tenant(slug: &str) -> Tenant {
     Tenant {
         id: TenantId::new(NOW),
         name: format!("The {slug}"),
@@ -54,7 +22,7 @@ fn tenant(slug: &str, domain: Option<&str>) -> Tenant {
         status_reason: None,
         plan: "free".to_owned(),
         billing_cycle: BillingCycle::Monthly,
-        custom_domain: domain.map(|domain| Host::parse(domain).unwrap()),
+        custom_domain: None,
         config: Default::default(),
         metadata: Default::default(),
         upstream: Vec::new(),
@@ -69,57 +37,67 @@ fn at(directory: &Directory, host: &str) -> Option<TenantId> {
     directory.by_host(host).map(|tenant| tenant.id())
 }
 
+fn host(name: &str) -> Host {
+    Host::parse(name).unwrap()
+}
+
 #[test]
-fn a_tenant_is_found_by_its_slug_and_its_domain_and_a_deleted_one_by_its_id_alone() {
+fn a_tenant_is_found_by_its_slug_and_its_domains_and_a_deleted_one_by_its_id_alone() {
     let (directory, _) = directory();
-    let mut acme = tenant("acme", Some("acme.org"));
+    let mut acme = tenant("acme");
     directory.publish(&acme, Version(1));
-    let found = [at(&directory, "acme.example.com"), at(&directory, "acme.org"), directory.by_name("acme").map(|tenant| tenant.id())];
-    assert_eq!(found, [Some(acme.id); 3]);
+    for name in ["acme.org", "shop.acme.org"] {
+        directory.show_domain(&host(name), Some(&claim(&acme, name, true)), None);
+    }
+    let names = ["acme.example.com", "acme.org", "shop.acme.org"];
+    assert_eq!(names.map(|name| at(&directory, name)), [Some(acme.id); 3]);
+    assert_eq!(directory.by_name("acme").map(|tenant| tenant.id()), Some(acme.id));
     for host in ["example.com", "acme", "www.acme.example.com", ".example.com", "acme.example.com.", "acme.example.org", "acmeexample.com"]
     {
         assert_eq!(at(&directory, host), None, "{host}");
     }
-    acme.custom_domain = Some(Host::parse("acme.net").unwrap());
-    directory.publish(&acme, Version(2));
-    assert_eq!((at(&directory, "acme.org"), at(&directory, "acme.net")), (None, Some(acme.id)));
+    directory.show_domain(&host("acme.org"), None, None);
+    assert_eq!(names.map(|name| at(&directory, name)), [Some(acme.id), None, Some(acme.id)]);
     (acme.status, acme.deleted_at) = (Status::Deleted, Some(NOW));
     directory.publish(&acme, Version(3));
-    assert_eq!((at(&directory, "acme.example.com"), at(&directory, "acme.net"), directory.by_name("acme").is_none()), (None, None, true));
-    assert!(directory.by_name(&acme.id.to_string()).is_some());
+    assert_eq!(names.map(|name| at(&directory, name)), [None; 3]);
+    assert!(directory.by_name("acme").is_none() && directory.by_name(&acme.id.to_string()).is_some());
 }
 
 #[test]
 fn a_name_that_went_on_to_another_tenant_is_not_taken_from_it_again() {
     let (directory, _) = directory();
-    let mut first = tenant("acme", Some("acme.org"));
-    let second = tenant("acme", Some("acme.org"));
+    let (mut first, second) = (tenant("acme"), tenant("acme"));
     directory.publish(&first, Version(1));
+    directory.show_domain(&host("acme.org"), Some(&claim(&first, "acme.org", true)), None);
     directory.publish(&second, Version(3));
+    directory.show_domain(&host("acme.org"), Some(&claim(&second, "acme.org", true)), None);
     (first.status, first.deleted_at) = (Status::Deleted, Some(NOW));
     directory.publish(&first, Version(2));
     assert_eq!((at(&directory, "acme.example.com"), at(&directory, "acme.org")), (Some(second.id), Some(second.id)));
 }
 
 #[test]
-fn a_domain_is_served_while_a_certificate_proves_it() {
+fn a_domain_is_served_while_dns_or_a_certificate_proves_it() {
     let (directory, proved) = directory();
-    proved.store(false, Ordering::Relaxed);
-    let acme = tenant("acme", Some("acme.org"));
+    let acme = tenant("acme");
     directory.publish(&acme, Version(1));
-    for now in [false, true, false] {
-        proved.store(now, Ordering::Relaxed);
+    for (by_dns, by_certificate) in [(false, false), (false, true), (true, true), (true, false), (false, false)] {
+        proved.store(by_certificate, Ordering::Relaxed);
         let before = directory.generation();
-        directory.check_domains();
-        assert_eq!(at(&directory, "acme.org"), now.then_some(acme.id));
+        directory.show_domain(&host("acme.org"), Some(&claim(&acme, "acme.org", by_dns)), None);
+        assert_eq!(at(&directory, "acme.org"), (by_dns || by_certificate).then_some(acme.id));
         assert!(directory.generation() > before && at(&directory, "acme.example.com").is_some());
     }
+    proved.store(true, Ordering::Relaxed);
+    directory.check_domains();
+    assert_eq!(at(&directory, "acme.org"), Some(acme.id));
 }
 
 #[test]
 fn a_change_refills_no_bucket_unless_it_changes_the_rate() {
     let (directory, _) = directory();
-    let mut acme = tenant("acme", None);
+    let mut acme = tenant("acme");
     directory.publish(&acme, Version(1));
     let runtime = directory.by_id(acme.id).unwrap();
     let ask = || runtime.facts().plan.rate.map(|rate| runtime.ask_rate(rate).allowed);
@@ -138,7 +116,7 @@ fn a_change_refills_no_bucket_unless_it_changes_the_rate() {
 #[test]
 fn a_rate_changed_before_the_first_request_is_the_one_that_holds() {
     let (directory, _) = directory();
-    let mut acme = tenant("acme", None);
+    let mut acme = tenant("acme");
     directory.publish(&acme, Version(1));
     let runtime = directory.by_id(acme.id).unwrap();
     let old = runtime.facts_owned();
@@ -152,7 +130,7 @@ fn a_rate_changed_before_the_first_request_is_the_one_that_holds() {
 #[test]
 fn the_directory_tells_of_a_tenant_what_the_store_does() {
     let (directory, _) = directory();
-    let (mut own, plain) = (tenant("acme", None), tenant("globex", None));
+    let (mut own, plain) = (tenant("acme"), tenant("globex"));
     own.config.features = BTreeMap::from([("beta".to_owned(), true), ("chat".to_owned(), false)]);
     own.config.settings.insert("deep".to_owned(), json!({ "ü": [1, null, 2.5] }));
     own.config.branding.other.insert("font".to_owned(), json!("Inter"));
@@ -172,7 +150,7 @@ fn the_directory_tells_of_a_tenant_what_the_store_does() {
 #[test]
 fn what_was_stored_of_the_month_counts_from_the_first_request_on() {
     let (directory, _) = directory();
-    let (used, fresh) = (tenant("acme", None), tenant("globex", None));
+    let (used, fresh) = (tenant("acme"), tenant("globex"));
     let (today, tomorrow) = (NOW.day(), NOW.day().next());
     let totals = Totals { admitted: 5, metered: 5, egress: 7, ..Totals::default() };
     let row = |day: Day| UsageRow { writer: 1, tenant: used.id, day, totals };

@@ -25,6 +25,7 @@ fn directory() -> (Directory, TenantId) {
         resolver: Arc::new(Resolver::new(Vec::new(), TlsFiles::default()).unwrap()),
         sso: false,
         proves: Arc::new(|_| false),
+        serve: Arc::new(|_, _| ()),
         clock,
     });
     let new = NewTenant {

@@ -4,3 +4,7 @@
 mod directory;
 mod late;
 mod ledger;
+pub mod support;
+
+/// 2026-09-21T14:13:20Z.
+const NOW: crate::model::Millis = crate::model::Millis(1_790_000_000_000);

@@ -1,10 +1,12 @@
-//! One certificate chain with its key: read from two files, checked, and the names it covers.
+//! One certificate chain with its key: read from two files, checked, and the names it covers. What a handshake needs is made of
+//! it when the first asks for it ([`super::Ready`]), because most of many thousand certificates are idle.
 
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
@@ -14,39 +16,53 @@ use rustls::{Error, InconsistentKeys};
 use x509_parser::extensions::GeneralName;
 
 use super::CertificateError;
+use super::chains::{Chains, Rest};
 use crate::model::{Host, Millis};
+use crate::tls::vault::Vault;
 
 /// Larger files are no certificates; reading them would only cost memory.
 const LARGEST_FILE: u64 = 1 << 20;
 
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
 /// A certificate that fits its key.
 pub struct Pair {
-    /// For handshakes.
-    pub certified: Arc<CertifiedKey>,
+    /// Its own, for as long as the process runs.
+    pub id: u64,
+    leaf: Box<[u8]>,
+    /// What the authority sent with it; shared with other certificates of the same one.
+    rest: Arc<Rest>,
+    key: Key,
     /// dNSNames of subjectAltName in lower case: hosts, and wildcards of one label (`*.example.com`).
-    pub names: Vec<Box<str>>,
+    pub names: Box<[Box<str>]>,
     /// From when on it is valid.
     pub not_before: Millis,
     /// Until when it is valid.
     pub not_after: Millis,
 }
 
+enum Key {
+    Plain(PrivateKeyDer<'static>),
+    /// For this name; opened by the vault.
+    Sealed(Box<str>, Box<[u8]>),
+}
+
+/// A certificate cannot be got ready for a handshake.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotReady(String);
+
 impl Pair {
     /// Reads and checks two PEM files.
-    pub fn read(cert: &Path, key: &Path) -> Result<Self, CertificateError> {
+    pub fn read(cert: &Path, key: &Path, chains: &Chains) -> Result<Self, CertificateError> {
         let bad_cert = |reason: String| CertificateError::Certificate { path: cert.to_owned(), reason };
         let bad_key = |reason: String| CertificateError::Key { path: key.to_owned(), reason };
 
-        let text = read_file(cert)?;
-        let chain: Vec<CertificateDer<'static>> =
-            CertificateDer::pem_slice_iter(&text).collect::<Result<_, _>>().map_err(|error| bad_cert(error.to_string()))?;
-        let leaf = chain.first().ok_or_else(|| bad_cert("there is no CERTIFICATE section".to_owned()))?;
-        let Facts { names, not_before, not_after } = facts(leaf).map_err(bad_cert)?;
-
+        let (leaf, rest) = split(&read_file(cert)?).map_err(bad_cert)?;
+        let facts = facts(&leaf).map_err(bad_cert)?;
         let der = PrivateKeyDer::from_pem_slice(&read_file(key)?).map_err(|error| bad_key(error.to_string()))?;
         let signer = any_supported_type(&der).map_err(|error| bad_key(error.to_string()))?;
-        let certified = CertifiedKey::new(chain, signer);
-        match certified.keys_match() {
+        match CertifiedKey::new(vec![leaf.clone()], signer).keys_match() {
             // A key that does not tell its public half cannot be compared.
             Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
             Err(Error::InconsistentKeys(_)) => {
@@ -54,7 +70,39 @@ impl Pair {
             }
             Err(error) => return Err(bad_cert(error.to_string())),
         }
-        Ok(Self { certified: Arc::new(certified), names, not_before, not_after })
+        Ok(Self::new(&leaf, chains.shared(rest), Key::Plain(der), facts))
+    }
+
+    /// A certificate that an authority issued for `name`, as a PEM chain, with its sealed key.
+    pub fn issued(name: &str, chain: &str, sealed: &[u8], chains: &Chains) -> Result<Self, String> {
+        let (leaf, rest) = split(chain.as_bytes())?;
+        let facts = facts(&leaf)?;
+        Ok(Self::new(&leaf, chains.shared(rest), Key::Sealed(name.into(), sealed.into()), facts))
+    }
+
+    fn new(leaf: &[u8], rest: Arc<Rest>, key: Key, Facts { names, not_before, not_after }: Facts) -> Self {
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self { id, leaf: leaf.into(), rest, key, names: names.into(), not_before, not_after }
+    }
+
+    /// What handshakes use.
+    pub fn ready(&self, vault: Option<&Vault>) -> Result<CertifiedKey, NotReady> {
+        let failed = |error: &dyn std::fmt::Display| NotReady(error.to_string());
+        let signer = match &self.key {
+            Key::Plain(der) => any_supported_type(der),
+            Key::Sealed(name, sealed) => {
+                let vault = vault.ok_or_else(|| failed(&"there is no key to open its private key with"))?;
+                let der = vault.open(name, sealed).map_err(|error| failed(&error))?;
+                any_supported_type(&PrivateKeyDer::try_from(der).map_err(|error| failed(&error))?)
+            }
+        };
+        let chain = std::iter::once(CertificateDer::from(self.leaf.to_vec())).chain(self.rest.iter().cloned());
+        Ok(CertifiedKey::new(chain.collect(), signer.map_err(|error| failed(&error))?))
+    }
+
+    /// The certificate itself.
+    pub fn leaf(&self) -> CertificateDer<'_> {
+        CertificateDer::from(&*self.leaf)
     }
 
     /// Whether one of its names is `name`, or, with `by_wildcard`, a wildcard right above it.
@@ -73,7 +121,7 @@ impl Pair {
 
     /// The same certificates, and so the same key.
     pub fn is_same_as(&self, other: &Self) -> bool {
-        self.certified.cert == other.certified.cert
+        self.leaf == other.leaf && self.rest == other.rest
     }
 }
 
@@ -81,6 +129,13 @@ struct Facts {
     names: Vec<Box<str>>,
     not_before: Millis,
     not_after: Millis,
+}
+
+/// The first certificate of a PEM chain, and the others.
+fn split(text: &[u8]) -> Result<(CertificateDer<'static>, Rest), String> {
+    let mut chain = CertificateDer::pem_slice_iter(text);
+    let leaf = chain.next().ok_or_else(|| "there is no CERTIFICATE section".to_owned())?.map_err(|error| error.to_string())?;
+    Ok((leaf, chain.collect::<Result<_, _>>().map_err(|error| error.to_string())?))
 }
 
 fn facts(leaf: &CertificateDer<'_>) -> Result<Facts, String> {

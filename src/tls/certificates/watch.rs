@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::chains::Chains;
 use super::{CertificateError, Pair};
 use crate::clock::{Clock, SystemClock};
 use crate::model::Host;
@@ -55,11 +56,12 @@ pub(super) struct Watched {
     seen: Option<(Option<Stamp>, Option<Stamp>)>,
     pair: Option<Arc<Pair>>,
     problem: Option<CertificateError>,
+    chains: Arc<Chains>,
 }
 
 impl Watched {
-    pub(super) fn new(cert: PathBuf, key: PathBuf, name: Option<String>) -> Self {
-        Self { cert, key, name, seen: None, pair: None, problem: None }
+    pub(super) fn new(cert: PathBuf, key: PathBuf, name: Option<String>, chains: Arc<Chains>) -> Self {
+        Self { cert, key, name, seen: None, pair: None, problem: None, chains }
     }
 
     /// The pair that is served.
@@ -88,7 +90,7 @@ impl Watched {
             return false;
         }
         self.seen = stamps;
-        match Pair::read(&self.cert, &self.key).and_then(|pair| self.check_name(pair)) {
+        match Pair::read(&self.cert, &self.key, &self.chains).and_then(|pair| self.check_name(pair)) {
             Ok(pair) => {
                 self.problem = None;
                 let is_news = self.pair.as_ref().is_none_or(|old| !old.is_same_as(&pair));
@@ -146,11 +148,12 @@ pub(super) struct Folder {
     listed: Option<Stamp>,
     /// Where the next round begins.
     next: usize,
+    chains: Arc<Chains>,
 }
 
 impl Folder {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, pairs: BTreeMap::new(), is_readable: true, listed: None, next: 0 }
+    pub(super) fn new(path: PathBuf, chains: Arc<Chains>) -> Self {
+        Self { path, pairs: BTreeMap::new(), is_readable: true, listed: None, next: 0, chains }
     }
 
     /// Every pair that can be served, with its file name without `.crt`.
@@ -245,6 +248,6 @@ impl Folder {
 
     fn watch(&self, stem: &str) -> Watched {
         let file = |end: &str| self.path.join(format!("{stem}.{end}"));
-        Watched::new(file("crt"), file("key"), Some(stem.to_owned()))
+        Watched::new(file("crt"), file("key"), Some(stem.to_owned()), Arc::clone(&self.chains))
     }
 }

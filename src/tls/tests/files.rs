@@ -40,7 +40,7 @@ fn logged(action: impl FnOnce()) -> String {
 #[test]
 fn a_default_pair_that_cannot_be_used_is_an_error_that_names_the_file_and_the_way_out() {
     let authority = Authority::new();
-    let load = || Certificates::load(&authority.path("default.crt"), &authority.path("default.key"), None).map(|_| ());
+    let load = || Certificates::load(&authority.path("default.crt"), &authority.path("default.key"), None, None).map(|_| ());
     load().unwrap();
     let (cert, key) = authority.issue(&[BASE], VALID);
     let write = |cert: &str, key: &str| {
@@ -71,7 +71,7 @@ fn a_default_pair_that_cannot_be_used_is_an_error_that_names_the_file_and_the_wa
     load().unwrap();
 
     let missing = authority.path("nowhere");
-    let error = Certificates::load(&authority.path("default.crt"), &authority.path("default.key"), Some(&missing)).unwrap_err();
+    let error = Certificates::load(&authority.path("default.crt"), &authority.path("default.key"), Some(&missing), None).unwrap_err();
     assert!(matches!(error, CertificateError::Folder { .. }) && error.to_string().contains("nowhere"), "{error}");
 }
 
@@ -108,10 +108,10 @@ fn bad_pairs_are_left_out_and_told_of_once_while_the_others_are_served() {
     let said = logged(|| certificates = Some(authority.load()));
     let certificates = certificates.unwrap();
     for name in ["good.com", "upper.com"] {
-        assert!(served(&certificates, name).is_some() && certificates.proves(&host(name)), "{name}");
+        assert!(served(&certificates, name).is_some() && certificates.proves(name), "{name}");
     }
     for name in ["elsewhere.com", "other.com", "mixed.com", "keyless.com", "garbage.com", "folder.com", "pipe.com"] {
-        assert!(served(&certificates, name).is_none() && !certificates.proves(&host(name)), "{name}");
+        assert!(served(&certificates, name).is_none() && !certificates.proves(name), "{name}");
     }
     for file in ["elsewhere.com.crt", "mixed.com.crt", "keyless.com.key", "garbage.com.crt", "folder.com.crt", "pipe.com.crt"] {
         assert_eq!(said.matches(&format!("/{file}`")).count(), 1, "{file}: {said}");
@@ -140,7 +140,7 @@ fn a_certificate_whose_key_is_still_the_old_one_waits_for_its_key_without_a_word
         }
     });
     assert_eq!(said, "");
-    assert!(certificates.proves(&host("acme.com")));
+    assert!(certificates.proves("acme.com"));
 
     let said = logged(|| assert!(!certificates.refresh()));
     assert!(said.contains("still served") && said.contains("acme.com.key"), "it stayed bad for a second look: {said}");
@@ -225,11 +225,11 @@ fn only_a_valid_pair_of_the_directory_proves_a_domain() {
         ("acme.example.localhost", false),
         ("nobody.com", false),
     ] {
-        assert_eq!(certificates.proves(&host(name)), proven, "{name}");
+        assert_eq!(certificates.proves(name), proven, "{name}");
     }
     assert!(served(&certificates, "old.com").is_some(), "an expired one is served, for its client to judge");
     authority.pair("old.com", &["old.com"], VALID);
-    assert!(certificates.refresh() && certificates.proves(&host("old.com")));
+    assert!(certificates.refresh() && certificates.proves("old.com"));
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn a_valid_certificate_wins_a_name_over_an_expired_one() {
     authority.pair("shared.com", &["shared.com", "acme.com"], VALID);
     let certificates = authority.load();
     assert_eq!(served(&certificates, "acme.com"), Some(leaf_in(&authority.pair_path("shared.com.crt"))));
-    assert!(certificates.proves(&host("acme.com")));
+    assert!(certificates.proves("acme.com"));
 }
 
 #[test]

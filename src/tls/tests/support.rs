@@ -87,7 +87,7 @@ impl Authority {
     }
 
     pub fn load(&self) -> Arc<Certificates> {
-        Arc::new(Certificates::load(&self.path("default.crt"), &self.path("default.key"), Some(&self.path("pairs"))).unwrap())
+        Arc::new(Certificates::load(&self.path("default.crt"), &self.path("default.key"), Some(&self.path("pairs")), None).unwrap())
     }
 
     /// A client that trusts the root and remembers sessions.
@@ -111,7 +111,7 @@ pub fn leaf_in(path: &Path) -> CertificateDer<'static> {
 
 /// Answers every request with the name and protocol of its connection; keeps connections open unless asked not to.
 pub async fn serve(certificates: &Arc<Certificates>) -> SocketAddr {
-    let acceptor = TlsAcceptor::from(server_config(certificates.clone(), &host(BASE)));
+    let acceptor = TlsAcceptor::from(server_config(certificates.clone(), None, &host(BASE)));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {

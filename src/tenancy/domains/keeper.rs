@@ -1,0 +1,178 @@
+//! The keeper of custom domains: looks at them, writes down what it finds, and orders their certificates.
+//!
+//! What it promises: no order without a proof, and none while DNS says that it would fail; what is found is shown to the data
+//! plane only after it is stored.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::json;
+
+use super::look::Looked;
+use super::needed::Known;
+use super::queue::{Budget, FairQueue};
+use super::records::{Domains, show};
+use super::{claims, schedule};
+use crate::clock::{Clock, SystemClock};
+use crate::dns::{Dns, DnsFailure};
+use crate::model::{CustomDomain, Host, Millis, Reason, TenantId};
+use crate::store::{Key, Table, Tx};
+use crate::tenancy::{Cause, TenancyError, Tenants};
+use crate::tls::{Certificates, Issuer};
+
+/// Where the gateway is found.
+#[derive(Debug, Clone)]
+pub struct Own {
+    /// Addresses that it listens on, where those are not all.
+    pub listening: Vec<IpAddr>,
+    /// Where an authority asks for HTTP-01.
+    pub http_port: u16,
+    /// Where it asks for TLS-ALPN-01.
+    pub https_port: u16,
+}
+
+/// Looks after custom domains.
+pub struct Keeper {
+    pub(super) tenants: Arc<Tenants>,
+    pub(super) domains: Domains,
+    pub(super) dns: Option<Dns>,
+    /// Where TLS is on.
+    pub(super) certificates: Option<Arc<Certificates>>,
+    /// Where there is an authority.
+    pub(super) issuer: Option<Arc<Issuer>>,
+    pub(super) own: Own,
+    pub(super) orders: Mutex<FairQueue<TenantId, Host>>,
+    pub(super) budget: Mutex<Budget>,
+    /// The gateway's own addresses.
+    pub(super) known: Mutex<Known>,
+}
+
+impl Keeper {
+    /// For the tenants' domains. Without `dns` nothing can be looked up, and nothing fails for it.
+    pub fn new(
+        tenants: Arc<Tenants>,
+        dns: Option<Dns>,
+        (certificates, issuer): (Option<Arc<Certificates>>, Option<Arc<Issuer>>),
+        own: Own,
+    ) -> Self {
+        let per_hour = tenants.config.tls.acme.orders_per_hour as usize;
+        let (orders, budget) = (Mutex::default(), Mutex::new(Budget::new(per_hour)));
+        Self { domains: tenants.domains(), tenants, dns, certificates, issuer, own, orders, budget, known: Mutex::default() }
+    }
+
+    /// Claims on domains.
+    pub fn domains(&self) -> &Domains {
+        &self.domains
+    }
+
+    /// Where TLS is on, the certificates.
+    pub fn certificates(&self) -> Option<&Arc<Certificates>> {
+        self.certificates.as_ref()
+    }
+
+    /// Looks at a domain and writes down what is found; queues its order where it needs one. None where nobody claims it.
+    pub async fn check(&self, name: &Host) -> Result<Option<CustomDomain>, TenancyError> {
+        self.check_with(name, |_| {}).await
+    }
+
+    /// The same at somebody's wish: a failed order is not waited for any more.
+    pub async fn check_now(&self, name: &Host) -> Result<Option<CustomDomain>, TenancyError> {
+        self.check_with(name, |claim| claim.order_at = None).await
+    }
+
+    /// Orders a new certificate though the one that is there is good for a while.
+    pub async fn renew(&self, name: &Host) -> Result<Option<CustomDomain>, TenancyError> {
+        self.check_with(name, |claim| (claim.order_at, claim.renew_at) = (None, Some(Millis(0)))).await
+    }
+
+    async fn check_with(&self, name: &Host, change: impl Fn(&mut CustomDomain) + Send + Sync) -> Result<Option<CustomDomain>, TenancyError> {
+        loop {
+            let Some(claim) = self.domains.get(name).await? else {
+                show(&*self.tenants.store, &self.tenants.directory, name).await?;
+                return Ok(None);
+            };
+            let now = SystemClock.now();
+            let mut changed = claim.value.clone();
+            change(&mut changed);
+            let Looked { found, method } = self.look(&changed, now).await;
+            if self.is_given_up(&found, now) {
+                return self.expire(&found).await.map(|()| None);
+            }
+            if self.domains.save(&claim, &found, self.lost(&claim.value, &found)).await? {
+                if method.is_some() {
+                    self.orders().push(found.tenant_id, name.clone());
+                }
+                return Ok(Some(found));
+            }
+        }
+    }
+
+    /// Whether the domain's record proves it for this tenant, now.
+    pub async fn is_proved_for(&self, claim: &CustomDomain, tenant: TenantId) -> Result<bool, DnsFailure> {
+        let texts = self.texts(&claim.proof_name()).await?;
+        Ok(texts.contains(&claim.proof_for(tenant)))
+    }
+
+    /// Whether requests to the domain find its tenant as soon as they are shown it.
+    pub fn is_verified(&self, claim: &CustomDomain) -> bool {
+        claim.is_proved() || self.tenants.directory.proves(claim.name.as_str())
+    }
+
+    /// Whether requests to the domain are served: they find the tenant, and a certificate is there where one is needed.
+    pub fn serves(&self, name: &str, now: Millis) -> bool {
+        let has_certificate = |certificates: &Arc<Certificates>| certificates.standing(name).is_some_and(|standing| standing.is_valid_at(now));
+        self.tenants.directory.serves_domain(name) && self.certificates.as_ref().is_none_or(has_certificate)
+    }
+
+    /// What waits for its order.
+    pub(super) fn orders(&self) -> std::sync::MutexGuard<'_, FairQueue<TenantId, Host>> {
+        // A line is whole at every moment.
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A proof that has lapsed takes the certificate and its key with it.
+    fn lost(&self, before: &CustomDomain, found: &CustomDomain) -> Tx {
+        let mut tx = Tx::default();
+        let cause = system();
+        if before.is_proved() && !found.is_proved() {
+            tx.deletes.push(Key::new(Table::Certificates, found.name.as_str()));
+            tx.audit.push(cause.audit("domain.lapsed", found.tenant_id, Some(json!({"domain": found.name})), None));
+        }
+        if !before.is_proved() && found.is_proved() {
+            tx.audit.push(cause.audit("domain.verified", found.tenant_id, None, Some(json!({"domain": found.name}))));
+        }
+        tx
+    }
+
+    /// A claim that nobody has proved for long, though the record was looked for.
+    fn is_given_up(&self, found: &CustomDomain, now: Millis) -> bool {
+        let keep = i64::try_from(self.tenants.config.domains.keep_unproved.as_millis()).unwrap_or(i64::MAX);
+        let looked_for = found.hostname.as_ref().is_some_and(|finding| {
+            matches!(finding.reason, Reason::OwnershipMissing | Reason::OwnershipMismatch)
+        });
+        !found.is_proved() && looked_for && now.0 - found.claimed_at.0 > keep
+    }
+
+    async fn expire(&self, found: &CustomDomain) -> Result<(), TenancyError> {
+        let Some(tenant) = self.tenants.by_id(found.tenant_id).await? else { return Ok(()) };
+        let others = self.domains.of(found.tenant_id).await?;
+        // Someone else may have removed it meanwhile.
+        if !others.iter().any(|claim| claim.name == found.name && claim.nonce == found.nonce) {
+            return Ok(());
+        }
+        tracing::info!(domain = %found.name, tenant = %tenant.value.slug, "a claim that nobody proved is given up");
+        let change = claims::remove_domain(&tenant, &others, &found.name, &system())?;
+        self.tenants.apply(change).await.map(|_| ())
+    }
+
+    /// When a look that failed is tried again.
+    pub fn put_off(&self, name: &Host) {
+        let until = schedule::next_order(1, std::time::Duration::ZERO, SystemClock.now(), fastrand::f64());
+        self.tenants.directory.put_off_domain(name, until);
+    }
+}
+
+/// What the gateway does by itself.
+pub(super) fn system() -> Cause {
+    Cause { actor: "system".to_owned(), request_id: None, now: SystemClock.now() }
+}

@@ -1,0 +1,47 @@
+//! A directory to publish into, and claims on domains.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::NOW;
+use crate::clock::TestClock;
+use crate::model::{CustomDomain, Host, Limits, Money, Origin, Overage, Plan, Rate, Tenant};
+use crate::tenancy::{Directory, DirectorySettings};
+use crate::upstream::{Resolver, TlsFiles};
+
+/// A directory with a plan without a rate and two with one, and whether domains are proved by a certificate.
+pub fn directory() -> (Directory, Arc<AtomicBool>) {
+    let plan = |name: &str, rate: Option<u32>| {
+        let plan = Plan {
+            name: name.to_owned(),
+            price_monthly: Money(0),
+            price_yearly: Money(0),
+            limits: Limits::default(),
+            rate: rate.map(|burst| Rate { per_second: 1, burst }),
+            concurrency: None,
+            overage: Overage::Block,
+        };
+        (name.to_owned(), plan)
+    };
+    let proved = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&proved);
+    let directory = Directory::new(DirectorySettings {
+        base_domain: Host::parse("example.com").unwrap(),
+        custom_domains: true,
+        plans: BTreeMap::from([plan("free", Some(2)), plan("large", Some(9)), plan("open", None)]),
+        default_upstream: vec![Origin::parse("http://127.0.0.1:9000").unwrap()],
+        resolver: Arc::new(Resolver::new(Vec::new(), TlsFiles::default()).unwrap()),
+        sso: true,
+        proves: Arc::new(move |_| asked.load(Ordering::Relaxed)),
+        serve: Arc::new(|_, _| ()),
+        clock: Arc::new(TestClock::at(NOW)),
+    });
+    (directory, proved)
+}
+
+/// A claim of a tenant, proved or not.
+pub fn claim(tenant: &Tenant, domain: &str, is_proved: bool) -> CustomDomain {
+    let claim = CustomDomain::claim(Host::parse(domain).unwrap(), tenant.id, "n".to_owned(), NOW);
+    CustomDomain { proved_at: is_proved.then_some(NOW), ..claim }
+}

@@ -1,0 +1,83 @@
+//! How the authority is spoken to: HTTPS with the system's roots and those of `tls.acme.ca_file`, and never for ever.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::Value;
+
+use super::OrderError;
+
+/// For one answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A client of the authority.
+#[derive(Clone)]
+pub struct Http(Client<HttpsConnector<HttpConnector>, BodyWrapper<Bytes>>);
+
+/// `tls.acme.ca_file` cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("tls.acme.ca_file `{}` holds no usable root certificate: {reason}", path.display())]
+pub struct RootsError {
+    path: PathBuf,
+    reason: String,
+}
+
+impl Http {
+    pub fn new(ca_file: Option<&Path>) -> Result<Self, RootsError> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if let Some(path) = ca_file {
+            add(&mut roots, path).map_err(|reason| RootsError { path: path.to_owned(), reason })?;
+        }
+        #[allow(clippy::expect_used, reason = "fails only for a provider without suites of these versions, and this one has them")]
+        let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("aws-lc-rs speaks TLS 1.2 and 1.3")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1().build();
+        Ok(Self(Client::builder(TokioExecutor::new()).build(connector)))
+    }
+
+    /// A JSON document that anyone may read.
+    pub async fn get_json(&self, url: &str) -> Result<Value, OrderError> {
+        let request = Request::get(url).header(http::header::USER_AGENT, "gatehouse").body(BodyWrapper::default());
+        let mut response = self.request(request.map_err(Error::from)?).await?;
+        let body = response.body.into_bytes().await.map_err(Error::Other)?;
+        Ok(serde_json::from_slice(&body).map_err(Error::from)?)
+    }
+}
+
+impl HttpClient for Http {
+    fn request(&self, request: Request<BodyWrapper<Bytes>>) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
+        let asked = self.0.request(request);
+        Box::pin(async move {
+            let answer = tokio::time::timeout(PATIENCE, asked).await.map_err(|_| Error::Timeout(None))?;
+            answer.map(BytesResponse::from).map_err(|error| Error::Other(Box::new(error)))
+        })
+    }
+}
+
+fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
+    let pem = std::fs::read(path).map_err(|error| error.to_string())?;
+    let mut count = 0;
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        roots.add(certificate.map_err(|error| error.to_string())?).map_err(|error| error.to_string())?;
+        count += 1;
+    }
+    if count > 0 { Ok(()) } else { Err("there is no CERTIFICATE section".to_owned()) }
+}

@@ -1,0 +1,115 @@
+//! Certificates that an authority issued, as they are stored, and what is known of the certificate of a name.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::CertificateDer;
+use serde::{Deserialize, Serialize};
+
+use super::{Certificates, Pair};
+use crate::model::Millis;
+
+/// An issued certificate in the store.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IssuedRecord {
+    /// PEM, the certificate itself first.
+    pub chain: String,
+    /// The private key (PKCS #8), sealed for the name, in base64.
+    pub key: String,
+    /// When it was issued.
+    pub issued_at: Millis,
+}
+
+/// Where a certificate comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// From files.
+    Files,
+    /// From an ACME authority.
+    Acme,
+}
+
+/// How a name stands for certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Where the one that is served comes from.
+    pub source: Source,
+    /// From when on it is valid.
+    pub not_before: Millis,
+    /// Until when.
+    pub not_after: Millis,
+}
+
+impl Standing {
+    /// Whether clients accept it at `now`.
+    pub fn is_valid_at(&self, now: Millis) -> bool {
+        self.not_before <= now && now <= self.not_after
+    }
+}
+
+impl IssuedRecord {
+    /// With its key sealed already.
+    pub fn new(chain: String, sealed: &[u8], issued_at: Millis) -> Self {
+        Self { chain, key: STANDARD.encode(sealed), issued_at }
+    }
+
+    fn pair(&self, name: &str, certificates: &Certificates) -> Result<Pair, String> {
+        let sealed = STANDARD.decode(&self.key).map_err(|error| error.to_string())?;
+        Pair::issued(name, &self.chain, &sealed, &certificates.chains)
+    }
+}
+
+impl Certificates {
+    /// Serves what is stored for a name, or nothing. Connections that are open notice nothing of it.
+    pub fn set_issued(&self, name: &str, stored: Option<&[u8]>) {
+        let read = |bytes: &[u8]| {
+            let record: IssuedRecord = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+            record.pair(name, self)
+        };
+        let pair = match stored.map(read).transpose() {
+            Ok(pair) => pair,
+            Err(error) => {
+                tracing::error!(domain = name, %error, "a stored certificate cannot be read; it is ordered again");
+                None
+            }
+        };
+        let before = self.issued.get(name).map(|entry| Arc::clone(&entry));
+        match (pair, before) {
+            (Some(pair), Some(before)) if before.is_same_as(&pair) => {}
+            (Some(pair), before) => {
+                self.issued.insert(name.into(), Arc::new(pair));
+                before.iter().for_each(|before| self.ready.forget(before));
+            }
+            (None, before) => {
+                self.issued.remove(name);
+                before.iter().for_each(|before| self.ready.forget(before));
+            }
+        }
+    }
+
+    /// What an authority issued for a name.
+    pub fn issued(&self, name: &str) -> Option<CertificateDer<'static>> {
+        self.issued.get(name).map(|pair| pair.leaf().into_owned())
+    }
+
+    /// How a name stands: what a handshake for it would be given. The default certificate does not count.
+    pub fn standing(&self, name: &str) -> Option<Standing> {
+        let served = self.served.load();
+        let (exact, wildcard) = served.of_folder(name);
+        let issued = self.issued.get(name).map(|entry| Arc::clone(&entry));
+        let found = exact.map(|pair| (Source::Files, pair)).or(issued.as_ref().map(|pair| (Source::Acme, pair)));
+        let (source, pair) = found.or(wildcard.map(|pair| (Source::Files, pair)))?;
+        Some(Standing { source, not_before: pair.not_before, not_after: pair.not_after })
+    }
+
+    /// How many certificates there are from files and from an authority, and when the first of them ends.
+    pub fn census(&self) -> (usize, usize, Millis) {
+        let served = self.served.load();
+        let in_files = served.exact.values().chain(served.wildcard.values()).map(|pair| pair.not_after);
+        let issued = self.issued.iter().map(|entry| entry.not_after);
+        let soonest = in_files.chain(issued).min().unwrap_or(served.default.not_after).min(served.default.not_after);
+        (served.exact.len() + served.wildcard.len() + 1, self.issued.len(), soonest)
+    }
+}

@@ -1,0 +1,202 @@
+//! A domain that has what it needs: issued, served, renewed, kept over restarts, and gone when it is removed.
+
+use std::os::unix::fs::PermissionsExt;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{DOMAIN, Scene, orders};
+use crate::support::acme::Habits;
+use crate::support::{eventually, peers, within};
+
+#[tokio::test]
+async fn from_the_claim_to_a_trusted_certificate_by_http_01() {
+    let scene = Scene::new(Habits::default()).await;
+    let domain = scene.claim("acme", DOMAIN).await;
+    assert_eq!((&domain["status"], &domain["verified"]), (&json!("in_progress"), &json!(false)));
+    scene.acme.dns.obey(&domain).await;
+    scene.verify("acme", DOMAIN).await;
+    let seen = scene.served("acme", DOMAIN).await;
+    assert_eq!((&seen["hostname"]["state"], &seen["certificate"]["source"]), (&json!("active"), &json!("acme")));
+    assert_eq!([&seen["reason"], &seen["nextStep"], &seen["retryAt"]], [&Value::Null; 3]);
+    assert_eq!(scene.reaches(&scene.acme.root().await, DOMAIN).await, "acme");
+    assert_eq!(orders(&scene), 1);
+}
+
+#[tokio::test]
+async fn a_domain_named_at_the_tenants_creation_is_claimed_and_served_as_soon_as_its_records_are_set() {
+    let scene = Scene::new(Habits::default()).await;
+    let body = json!({"name": "Initech", "slug": "initech", "plan": "pro", "customDomain": "initech.test"});
+    scene.gateway.admin(Method::POST, "/admin/tenants", body).await.expect(201);
+    let domain = scene.read("initech", "initech.test").await;
+    assert_eq!(domain["records"][1]["type"], "A", "an apex cannot have a CNAME");
+    scene.acme.dns.obey(&domain).await;
+    // Nobody asks for it: it is looked at again by itself.
+    scene.served("initech", "initech.test").await;
+    assert_eq!(scene.reaches(&scene.acme.root().await, "initech.test").await, "initech");
+}
+
+#[tokio::test]
+async fn where_http_does_not_get_through_the_name_is_validated_by_tls_alpn_01() {
+    let closed = crate::support::nginx::free().port().to_string();
+    let habits = Habits { http: false, ..Habits::default() };
+    let scene = Scene::with(habits, &[("listen.public_http_port", &closed)]).await;
+    scene.serve("acme", DOMAIN).await;
+    assert_eq!(scene.reaches(&scene.acme.root().await, DOMAIN).await, "acme");
+    assert_eq!(orders(&scene), 1, "it knew before it asked");
+}
+
+#[tokio::test]
+async fn after_an_order_that_failed_the_other_way_is_taken() {
+    // The gateway reaches itself, and the authority does not.
+    let scene = Scene::new(Habits { http: false, ..Habits::default() }).await;
+    let claimed = scene.claim("acme", DOMAIN).await;
+    scene.acme.dns.obey(&claimed).await;
+    scene.verify("acme", DOMAIN).await;
+    let failed = scene.until("acme", DOMAIN, |seen| seen["reason"] == "authority_refuses").await;
+    assert_eq!((&failed["status"], &failed["certificate"]["state"]), (&json!("stuck"), &json!("failed")));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
+    let wait = failed["retryAt"].as_i64().unwrap() - now;
+    assert!((30_000..=75_000).contains(&wait), "{wait}");
+    scene.verify("acme", DOMAIN).await;
+    scene.served("acme", DOMAIN).await;
+    assert_eq!((orders(&scene), scene.reaches(&scene.acme.root().await, DOMAIN).await), (2, "acme".to_owned()));
+}
+
+#[tokio::test]
+async fn nobody_is_shown_an_answer_that_no_order_asks_for() {
+    let scene = Scene::new(Habits::default()).await;
+    scene.serve("acme", DOMAIN).await;
+    let openssl = peers::debian("openssl", "openssl");
+    let at = scene.gateway.https.unwrap().to_string();
+    for name in [DOMAIN, "nobody.test"] {
+        let mut command = tokio::process::Command::new(&openssl);
+        command.args(["s_client", "-connect", &at, "-servername", name, "-alpn", "acme-tls/1"]).stdin(std::process::Stdio::null());
+        let answer = within("openssl ends", command.output()).await.unwrap();
+        assert!(!String::from_utf8_lossy(&answer.stdout).contains("BEGIN CERTIFICATE"), "{name}");
+    }
+    let get = |host: &str| scene.gateway.client.get(format!("http://{}/.well-known/acme-challenge/x?y=1", scene.gateway.http)).header("host", host.to_owned());
+    let known = get(DOMAIN).send().await.unwrap();
+    let location = known.headers()["location"].to_str().unwrap().to_owned();
+    let port = scene.gateway.https.unwrap().port();
+    assert_eq!((known.status().as_u16(), location), (308, format!("https://{DOMAIN}:{port}/.well-known/acme-challenge/x?y=1")));
+    assert_eq!(get("nobody.test").send().await.unwrap().status(), 404);
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_goes_live_and_open_connections_notice_nothing() {
+    let scene = Scene::new(Habits::default()).await;
+    scene.serve("acme", DOMAIN).await;
+    let root = scene.acme.root().await;
+    let before = shown(&scene).await;
+    let roots = reqwest::Certificate::from_pem_bundle(&std::fs::read(&root).unwrap()).unwrap();
+    let client = scene.gateway.client_with(|builder| builder.tls_certs_only(roots).pool_max_idle_per_host(1));
+    let url = scene.gateway.url_of(DOMAIN, "/");
+    let port = async || client.get(&url).send().await.unwrap().remote_addr().map(|_| ()).is_some();
+    assert!(port().await);
+    scene.post("acme", &format!("/{DOMAIN}/renew"), Value::Null).await.expect(200);
+    let after = eventually("another certificate", || async { Some(shown(&scene).await).filter(|after| *after != before) }).await;
+    assert!(port().await && after != before);
+    assert_eq!((orders(&scene), scene.reaches(&root, DOMAIN).await), (2, "acme".to_owned()));
+}
+
+#[tokio::test]
+async fn the_authority_says_when_to_renew_and_is_told_what_is_replaced() {
+    let scene = Scene::new(Habits::default()).await;
+    scene.acme.front.tell_window("2099-01-01T00:00:00Z", "2099-01-02T00:00:00Z");
+    scene.serve("acme", DOMAIN).await;
+    let planned = scene.until("acme", DOMAIN, |seen| seen["certificate"]["renewAt"].is_i64()).await;
+    assert!(planned["certificate"]["renewAt"].as_i64().unwrap() > 4_070_000_000_000, "{planned}");
+    // It is to be replaced at once, as after a mishap of the authority's.
+    scene.acme.front.tell_window("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z");
+    eventually("a second order", || async {
+        scene.verify("acme", DOMAIN).await;
+        (orders(&scene) == 2).then_some(())
+    })
+    .await;
+    let placed: Vec<_> = scene.acme.front.seen().into_iter().filter(|seen| seen.is_new_order()).collect();
+    assert_eq!(placed[0].payload.get("replaces"), None);
+    let replaced = placed[1].payload["replaces"].as_str().unwrap();
+    assert!(replaced.split('.').count() == 2, "{replaced}");
+}
+
+#[tokio::test]
+async fn without_its_word_a_certificate_is_renewed_by_a_fraction_of_its_life() {
+    let scene = Scene::new(Habits { validity: 12, ..Habits::default() }).await;
+    let first = scene.serve("acme", DOMAIN).await["certificate"]["notAfter"].as_i64().unwrap();
+    let second = scene.until("acme", DOMAIN, |seen| seen["certificate"]["notAfter"].as_i64().is_some_and(|end| end > first)).await;
+    let since = second["certificate"]["notAfter"].as_i64().unwrap() - first;
+    assert!((4_000..12_000).contains(&since), "while the first was still good: {since}");
+}
+
+#[tokio::test]
+async fn certificates_outlive_the_process_and_are_served_with_dns_and_the_authority_down() {
+    let mut scene = Scene::new(Habits::default()).await;
+    scene.serve("acme", DOMAIN).await;
+    let root = scene.acme.root().await;
+    scene.acme.stop();
+    scene.acme.dns.fails(DOMAIN, true).await;
+    scene.gateway.signal("KILL");
+    scene.gateway.ended().await;
+    scene.gateway.start_again().await;
+    assert_eq!(scene.reaches(&root, DOMAIN).await, "acme");
+    let seen = scene.verify("acme", DOMAIN).await;
+    assert_eq!((&seen["status"], &seen["reason"]), (&json!("serving"), &json!("dns_unavailable")));
+    assert_eq!(scene.reaches(&root, DOMAIN).await, "acme");
+}
+
+#[tokio::test]
+async fn private_keys_are_sealed_and_another_key_is_refused_at_the_start() {
+    let mut scene = Scene::new(Habits::default()).await;
+    scene.serve("acme", DOMAIN).await;
+    let data = scene.gateway.dir.path().join("data");
+    let file = data.join("certificates.key");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(scene.gateway.stop().await.code(), Some(0));
+    let mut stored = Vec::new();
+    for entry in walk(&data) {
+        stored.extend(std::fs::read(entry).unwrap());
+    }
+    let has = |text: &str| stored.windows(text.len()).any(|part| part == text.as_bytes());
+    assert!(has("BEGIN CERTIFICATE") && !has("PRIVATE KEY"));
+    scene.gateway.set("store.key", &"ab".repeat(32));
+    let (code, told) = scene.gateway.fails_to_start().await;
+    assert!(code == Some(1) && told.contains("sealed with another key"), "{told}");
+    scene.gateway.set("store.key", std::fs::read_to_string(&file).unwrap().trim());
+    scene.gateway.start_again().await;
+    assert_eq!(scene.reaches(&scene.acme.root().await, DOMAIN).await, "acme");
+}
+
+#[tokio::test]
+async fn a_removed_domain_is_served_no_more_and_its_key_is_gone() {
+    let mut scene = Scene::new(Habits::default()).await;
+    let claimed = scene.serve("acme", DOMAIN).await;
+    let root = scene.acme.root().await;
+    scene.remove("acme", DOMAIN).await;
+    let refused = scene.curl(&root, DOMAIN, &[]).await;
+    assert_eq!(refused.status.code(), Some(35), "the handshake is refused: {}", String::from_utf8_lossy(&refused.stderr));
+    scene.gateway.stop().await;
+    scene.gateway.start_again().await;
+    assert_eq!(scene.curl(&root, DOMAIN, &[]).await.status.code(), Some(35));
+    // The record that is still set proves nothing any more.
+    let again = scene.claim("globex", DOMAIN).await;
+    assert_ne!(again["records"][0]["value"], claimed["records"][0]["value"]);
+    assert_eq!(scene.verify("globex", DOMAIN).await["reason"], "ownership_mismatch");
+    assert_eq!((orders(&scene), scene.curl(&root, DOMAIN, &[]).await.status.code()), (1, Some(35)));
+}
+
+/// The certificate that a handshake for the domain is shown.
+async fn shown(scene: &Scene) -> String {
+    let at = scene.gateway.https.unwrap().to_string();
+    let mut command = tokio::process::Command::new(peers::debian("openssl", "openssl"));
+    command.args(["s_client", "-connect", &at, "-servername", DOMAIN]).stdin(std::process::Stdio::null());
+    let answer = within("openssl ends", command.output()).await.unwrap();
+    let text = String::from_utf8_lossy(&answer.stdout).into_owned();
+    let (_, rest) = text.split_once("BEGIN CERTIFICATE").unwrap_or_else(|| panic!("{text}"));
+    rest.split_once("END CERTIFICATE").unwrap().0.to_owned()
+}
+
+fn walk(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).filter(|path| !path.ends_with("certificates.key")).collect()
+}
