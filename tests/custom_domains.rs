@@ -3,6 +3,7 @@
 mod failures;
 mod life;
 mod records;
+mod zones;
 
 use std::path::Path;
 use std::process::Output;

@@ -39,6 +39,8 @@ pub struct DomainView {
     pub hostname: HostnameView,
     /// How its certificate stands.
     pub certificate: CertificateView,
+    /// Seconds for which its visitors insist on TLS after a visit, where it says that.
+    pub hsts_max_age: Option<u32>,
     /// The DNS records it needs.
     pub records: Vec<RecordView>,
     /// When it was claimed.
@@ -126,6 +128,7 @@ impl AdminState {
             verified: self.keeper.is_verified(claim),
             hostname: self.hostname_view(claim),
             certificate: self.certificate_view(claim, now),
+            hsts_max_age: claim.hsts_max_age,
             records: self.keeper.needed_records(claim).await.into_iter().map(RecordView::from).collect(),
             created_at: claim.claimed_at,
         }

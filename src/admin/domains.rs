@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::call::{Call, Query};
+use super::call::{Call, Query, present};
 use super::domain_views::{DomainView, RecordView};
 use super::error::Problem;
 use super::idempotency::{Outcome, write};
@@ -25,6 +25,16 @@ pub struct NewDomain {
     /// The name.
     #[schema(example = "acme.com")]
     domain: String,
+}
+
+/// What shall be different.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateDomain {
+    /// Seconds; `null` for none.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u32>, example = 31536000)]
+    hsts_max_age: Option<Option<u32>>,
 }
 
 /// List a tenant's domains, by name.
@@ -87,6 +97,21 @@ pub async fn add(State(app): State<App>, Path(id): Path<String>, call: Call) -> 
 pub async fn read(State(app): State<App>, Path((id, domain)): Path<(String, String)>) -> Result<Response, Problem> {
     let tenant = app.find(&id).await?;
     let claim = app.claim_of(&tenant.value, &domain).await?;
+    Ok(axum::Json(app.domain_view(&claim).await).into_response())
+}
+
+/// Change what the domain says of itself: `hstsMaxAge` makes its visitors insist on TLS (Strict-Transport-Security, without
+/// includeSubDomains) for so many seconds after each visit. `null` says nothing; 0 makes them forget.
+#[utoipa::path(patch, path = "/admin/tenants/{id}/domains/{domain}", tag = "domains", request_body = UpdateDomain,
+    params(("id" = String, Path), ("domain" = String, Path)),
+    responses((status = 200, body = DomainView), (status = 404, body = ProblemView), (status = 422, body = ProblemView)))]
+pub async fn update(State(app): State<App>, Path((id, domain)): Path<(String, String)>, call: Call) -> Result<Response, Problem> {
+    let body: UpdateDomain = call.json()?;
+    let tenant = app.find(&id).await?;
+    let mut claim = app.claim_of(&tenant.value, &domain).await?;
+    if let Some(max_age) = body.hsts_max_age {
+        claim = app.keeper.set_hsts(&claim.name, max_age, &call.cause).await?.ok_or_else(no_domain)?;
+    }
     Ok(axum::Json(app.domain_view(&claim).await).into_response())
 }
 

@@ -109,7 +109,7 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(features::set, features::remove))
         .routes(routes!(features::set_in_config, features::remove_in_config))
         .routes(routes!(domains::list, domains::add))
-        .routes(routes!(domains::read, domains::remove))
+        .routes(routes!(domains::read, domains::update, domains::remove))
         .routes(routes!(domains::verify))
         .routes(routes!(domains::renew))
         .routes(routes!(domains::list_all))

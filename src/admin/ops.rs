@@ -10,6 +10,7 @@ use super::App;
 use super::auth::Actor;
 use super::error::Problem;
 use super::views::ProblemView;
+use crate::clock::{Clock, SystemClock};
 use crate::observe::Standing;
 
 /// The process answers. Needs no token.
@@ -42,6 +43,12 @@ pub async fn readyz(State(app): State<App>, Extension(actor): Extension<Actor>, 
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, description = "OpenMetrics text")))]
 pub async fn metrics(State(app): State<App>) -> Response {
     app.metrics.tenants(&app.tenants.directory.by_status().into_iter().collect::<Vec<_>>());
+    let now = SystemClock.now();
+    app.metrics.domains(&app.keeper.by_status(now));
+    if let Some(certificates) = app.keeper.certificates() {
+        let (files, acme, soonest_expiry) = certificates.census();
+        app.metrics.certificates(files, acme, soonest_expiry);
+    }
     app.metrics.duties(&app.duties, app.journal.room(app.clock.now().day()));
     let mut response = app.metrics.render().into_response();
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");

@@ -9,10 +9,10 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Addresses;
 use crate::config::{Config, TlsMode};
-use crate::dns::Dns;
+use crate::dns::{Dns, Updater};
 use crate::store::{Key, Precondition, Store, Table, Tx};
-use crate::tenancy::{Keeper, Own, Tenants};
-use crate::tls::{Certificates, Challenges, Issuer, Vault};
+use crate::tenancy::{BaseCertificate, Keeper, Own, Tenants};
+use crate::tls::{Certificates, Challenges, Issuer, Vault, dev_issuer};
 
 /// What the TLS listener and its authority need.
 #[derive(Clone, Default)]
@@ -50,11 +50,30 @@ pub(super) fn keeper(tenants: &Arc<Tenants>, tls: &Tls, addresses: &Addresses) -
     Keeper::new(Arc::clone(tenants), dns, (tls.certificates.clone(), tls.issuer.clone()), own)
 }
 
+/// From files; in development they are made, and in mode `acme` the base domain's may come from the authority.
 fn from_files(config: &Config, vault: Option<Arc<Vault>>) -> anyhow::Result<Arc<Certificates>> {
     let tls = &config.tls;
-    let loaded = Certificates::load(&tls.cert, &tls.key, tls.cert_dir.as_deref().map(Path::new), vault);
+    let dir = tls.cert_dir.as_deref();
     let hint = "set tls.cert and tls.key (certs/README.md shows how to make them), or tls.mode = \"off\" behind something that ends TLS";
-    Ok(Arc::new(loaded.context(hint)?))
+    if config.makes_dev_certificates() {
+        let folder = tls.cert.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let (made, issuer) = dev_issuer(folder, &config.tenancy.base_domain).context(hint)?;
+        tracing::info!(ca = %made.ca.display(), "certificates for development are used; `gatehouse trust` makes clients trust them");
+        let loaded = Certificates::load(Some((&made.cert, &made.key)), dir, vault).context(hint)?;
+        return Ok(Arc::new(loaded.with_dev_issuer(issuer)));
+    }
+    let default = (tls.mode == TlsMode::Files || tls.acme.dns01.is_none()).then_some((tls.cert.as_path(), tls.key.as_path()));
+    Ok(Arc::new(Certificates::load(default, dir, vault).context(hint)?))
+}
+
+/// The base domain's certificate, where the authority issues it.
+pub(super) async fn base_certificate(config: &Config, store: &Arc<dyn Store>, tls: &Tls) -> anyhow::Result<Option<BaseCertificate>> {
+    let (Some(dns01), Some(issuer), Some(certificates)) = (&config.tls.acme.dns01, &tls.issuer, &tls.certificates) else { return Ok(None) };
+    let base_domain = &config.tenancy.base_domain;
+    let updater = Updater::new(dns01, base_domain)?;
+    let dns = Dns::new(&config.domains.name_servers).ok();
+    let served = (Arc::clone(issuer), Arc::clone(certificates));
+    Ok(Some(BaseCertificate::load(Arc::clone(store), served, (updater, dns), base_domain).await?))
 }
 
 /// The vault, if its key is the one that sealed what is stored.

@@ -38,7 +38,14 @@ fn summary(config: &Config, file: Option<&Path>) -> String {
     let listen = &config.listen;
     let (tls, scheme, port) = match config.tls.mode {
         TlsMode::Off => ("off".to_owned(), "http", listen.http.port()),
-        TlsMode::Files | TlsMode::Acme => (config.tls.cert.display().to_string(), "https", listen.public_https_port.unwrap_or(listen.https.port())),
+        TlsMode::Files | TlsMode::Acme => {
+            let certificate = match config.tls.mode {
+                _ if needs_files(config) => config.tls.cert.display().to_string(),
+                TlsMode::Acme => format!("by {}", config.tls.acme.directory),
+                _ => "certificates for development, made by itself".to_owned(),
+            };
+            (certificate, "https", listen.public_https_port.unwrap_or(listen.https.port()))
+        }
     };
     let https = if config.tls.mode == TlsMode::Off { String::new() } else { format!(", https {}", listen.https) };
     let access = if config.admin.token.is_some() { "with a token" } else { "loopback only" };
@@ -59,10 +66,19 @@ fn joined(items: impl IntoIterator<Item = impl Display>) -> String {
     items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
 }
 
+/// Whether the base domain's certificate comes from files that have to be there.
+fn needs_files(config: &Config) -> bool {
+    match config.tls.mode {
+        TlsMode::Off => false,
+        TlsMode::Files => !config.makes_dev_certificates(),
+        TlsMode::Acme => config.tls.acme.dns01.is_none(),
+    }
+}
+
 /// Files that the gateway reads when it starts. A check may run before they are put in place, so this is no error.
 fn missing_files(config: &Config) -> Vec<&Path> {
     let tls = &config.tls;
-    let certificate = [&tls.cert, &tls.key].into_iter().filter(|_| tls.mode != TlsMode::Off);
+    let certificate = [&tls.cert, &tls.key].into_iter().filter(|_| needs_files(config));
     let identity = config.upstream.identity.iter().flat_map(|(cert, key)| [cert, key]);
     let files = certificate.chain(&config.upstream.ca_file).chain(identity).chain(&tls.cert_dir);
     files.map(AsRef::as_ref).filter(|path: &&Path| !path.exists()).collect()

@@ -11,6 +11,7 @@ mod run;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod usage;
 
 use std::io::{self, ErrorKind, Write};
@@ -44,6 +45,7 @@ enum Verb {
     Openapi(openapi::Openapi),
     Health(health::Health),
     Usage(usage::Usage),
+    Trust(trust::Trust),
 }
 
 impl Cli {
@@ -61,6 +63,7 @@ impl Cli {
             Some(Verb::Openapi(openapi)) => openapi.execute(),
             Some(Verb::Health(health)) => health.execute(),
             Some(Verb::Usage(usage)) => usage.execute(),
+            Some(Verb::Trust(trust)) => trust.execute(),
         }
     }
 }

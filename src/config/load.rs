@@ -9,7 +9,7 @@ use super::error::{ConfigError, ConfigErrors, Problems};
 use super::section::Section;
 use super::source::{Place, Source};
 use super::tree::Table;
-use super::{Config, billing, checks, env, plans, routes, sections, shipped};
+use super::{Config, billing, checks, domains, env, plans, routes, sections, shipped, tls};
 
 /// A configuration is written by hand; what is larger is another file.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
@@ -76,8 +76,8 @@ pub(super) fn typed(tree: &Table, problems: &Problems) -> Option<Config> {
     let admin_typed = admin.as_ref().and_then(sections::admin);
     let upstream_typed = upstream.as_ref().and_then(sections::upstream);
     let tenancy = root.section("tenancy").as_ref().and_then(sections::tenancy);
-    let domains = root.section("domains").as_ref().and_then(sections::domains);
-    let tls = root.section("tls").as_ref().and_then(sections::tls);
+    let domains_typed = root.section("domains").as_ref().and_then(domains::read);
+    let tls_typed = root.section("tls").as_ref().and_then(tls::read);
     let store = root.section("store").as_ref().and_then(sections::store);
     let metering = root.section("metering").as_ref().and_then(sections::metering);
     let log = root.section("log").as_ref().and_then(sections::log);
@@ -92,7 +92,7 @@ pub(super) fn typed(tree: &Table, problems: &Problems) -> Option<Config> {
     let routes = routes::read(&root);
     root.finish();
 
-    if let (Some(listen_section), Some(listen), Some(tls)) = (&listen, &listen_typed, &tls) {
+    if let (Some(listen_section), Some(listen), Some(tls)) = (&listen, &listen_typed, &tls_typed) {
         checks::listeners(listen_section, listen, tls.mode);
         if let (Some(section), Some(upstream)) = (&upstream, &upstream_typed) {
             checks::upstreams(section, &upstream.default, listen_section, &checks::own(listen, tls.mode));
@@ -105,9 +105,9 @@ pub(super) fn typed(tree: &Table, problems: &Problems) -> Option<Config> {
         listen: listen_typed?,
         admin: admin_typed?,
         tenancy: tenancy?,
-        domains: domains?,
+        domains: domains_typed?,
         upstream: upstream_typed?,
-        tls: tls?,
+        tls: tls_typed?,
         store: store?,
         metering: metering?,
         log: log?,

@@ -6,6 +6,7 @@
 
 mod billing;
 mod checks;
+mod domains;
 mod env;
 mod error;
 mod load;
@@ -18,6 +19,7 @@ mod source;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod tree;
 mod units;
 mod values;
@@ -31,8 +33,10 @@ use http::Method;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
+pub use domains::Domains;
 pub use error::{ConfigError, ConfigErrors};
 pub use suggest::did_you_mean;
+pub use tls::{Acme, Dns01, Tls, TlsMode, TsigAlgorithm};
 
 use crate::model::{Gauge, Host, Origin, Plan};
 
@@ -94,6 +98,15 @@ pub struct Listen {
     pub drain_timeout: Duration,
 }
 
+impl Config {
+    /// Whether certificates for development are made: names under `localhost` are this machine's, and there are no others.
+    pub fn makes_dev_certificates(&self) -> bool {
+        let base = self.tenancy.base_domain.as_str();
+        let is_local = base == "localhost" || base.ends_with(".localhost");
+        self.tls.mode == TlsMode::Files && is_local && !self.tls.cert.exists() && !self.tls.key.exists()
+    }
+}
+
 impl Listen {
     /// Whether what this peer says of those behind it is believed; `peer` in its canonical form.
     pub fn trusts(&self, peer: &IpAddr) -> bool {
@@ -134,23 +147,6 @@ pub enum HeaderAuth {
     None,
 }
 
-/// Domains of tenants' own.
-#[derive(Debug, Clone)]
-pub struct Domains {
-    /// What a tenant's CNAME record points to; `None` = the base domain.
-    pub cname_target: Option<Host>,
-    /// The gateway's addresses as the world sees them; empty = those of `cname_target`.
-    pub addresses: Vec<IpAddr>,
-    /// Who is asked for DNS records; empty = whom the system asks.
-    pub name_servers: Vec<SocketAddr>,
-    /// How often a domain that is served is looked at again.
-    pub recheck: Duration,
-    /// How long it is served after its proof was last seen.
-    pub lapse: Duration,
-    /// How long an unproved claim is kept.
-    pub keep_unproved: Duration,
-}
-
 /// The app.
 #[derive(Debug, Clone)]
 pub struct Upstream {
@@ -166,51 +162,6 @@ pub struct Upstream {
     pub ca_file: Option<PathBuf>,
     /// Certificate chain and key that upstreams are shown that ask for one.
     pub identity: Option<(PathBuf, PathBuf)>,
-}
-
-/// TLS to clients.
-#[derive(Debug, Clone)]
-pub struct Tls {
-    /// Where certificates come from.
-    pub mode: TlsMode,
-    /// PEM chain for the base domain and its wildcard.
-    pub cert: PathBuf,
-    /// Its key.
-    pub key: PathBuf,
-    /// `<domain>.crt` and `<domain>.key` pairs, watched.
-    pub cert_dir: Option<PathBuf>,
-    /// `[tls.acme]`
-    pub acme: Acme,
-}
-
-/// The certificate authority, which mode `acme` uses.
-#[derive(Debug, Clone)]
-pub struct Acme {
-    /// The authority's directory (RFC 8555, section 7.1.1), over https.
-    pub directory: url::Url,
-    /// `mailto:…`
-    pub contact: Option<String>,
-    /// An extra root (PEM file) for the directory's own certificate.
-    pub ca_file: Option<PathBuf>,
-    /// Names of the authority in CAA records; empty = those that its directory tells.
-    pub caa_identities: Vec<String>,
-    /// Orders for domains without a certificate, in an hour.
-    pub orders_per_hour: u32,
-    /// Orders at the same time.
-    pub orders_at_once: usize,
-    /// Whether the gateway tries to reach itself before it lets the authority try.
-    pub self_probe: bool,
-}
-
-/// Where certificates come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TlsMode {
-    /// No TLS: the http listener proxies.
-    Off,
-    /// PEM files.
-    Files,
-    /// PEM files for the base domain, and an ACME authority (RFC 8555) for custom domains.
-    Acme,
 }
 
 /// Where state lives.

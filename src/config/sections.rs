@@ -10,7 +10,7 @@ use super::values::{
     size_within, switch, text, unless_empty, whole,
 };
 use super::{
-    AccessLog, Acme, Admin, Dev, Domains, Features, HeaderAuth, Listen, Log, LogFormat, Metering, Protection, Store, Tenancy, Tls, TlsMode, Upstream,
+    AccessLog, Admin, Dev, Features, HeaderAuth, Listen, Log, LogFormat, Metering, Protection, Store, Tenancy, Upstream,
 };
 
 pub(super) fn listen(section: &Section<'_>) -> Option<Listen> {
@@ -87,25 +87,6 @@ fn prefix(node: &Node) -> Result<String, Wrong> {
     if good { Ok(path.to_owned()) } else { Err(expected("a path such as \"/api\", or \"\" for none", node)) }
 }
 
-pub(super) fn domains(section: &Section<'_>) -> Option<Domains> {
-    let ip = |node: &Node| text(node)?.parse::<std::net::IpAddr>().map_err(|_| expected("an address such as \"203.0.113.7\"", node));
-    let cname_target = section.read("cname_target", |node| unless_empty(node, host));
-    let addresses = section.read("addresses", |node| list(node, ip));
-    let name_servers = section.read("name_servers", |node| list(node, address));
-    let recheck = section.read("recheck", duration);
-    let lapse = section.read("lapse", duration);
-    let keep_unproved = section.read("keep_unproved", duration);
-    section.finish();
-    Some(Domains {
-        cname_target: cname_target?,
-        addresses: addresses?,
-        name_servers: name_servers?,
-        recheck: recheck?,
-        lapse: lapse?,
-        keep_unproved: keep_unproved?,
-    })
-}
-
 pub(super) fn upstream(section: &Section<'_>) -> Option<Upstream> {
     let default = section.read("default", |node| {
         let origins = one_or_more(node, origin)?;
@@ -132,48 +113,6 @@ pub(super) fn upstream(section: &Section<'_>) -> Option<Upstream> {
         ca_file: ca_file?,
         identity: cert.zip(key),
     })
-}
-
-pub(super) fn tls(section: &Section<'_>) -> Option<Tls> {
-    let modes = [("files", TlsMode::Files), ("off", TlsMode::Off), ("acme", TlsMode::Acme)];
-    let mode = section.read("mode", |node| choice(node, &modes));
-    let cert = section.read("cert", path);
-    let key = section.read("key", path);
-    let cert_dir = section.read("cert_dir", |node| unless_empty(node, path));
-    let acme = section.section("acme").as_ref().and_then(acme);
-    section.finish();
-    Some(Tls { mode: mode?, cert: cert?, key: key?, cert_dir: cert_dir?, acme: acme? })
-}
-
-fn acme(section: &Section<'_>) -> Option<Acme> {
-    let directory = section.read("directory", |node| {
-        let url = text(node)?.parse::<url::Url>().ok().filter(|url| url.scheme() == "https" && url.has_host());
-        url.ok_or_else(|| expected("an https URL", node))
-    });
-    let contact = section.read("contact", |node| unless_empty(node, contact));
-    let ca_file = section.read("ca_file", |node| unless_empty(node, path));
-    let caa_identities = section.read("caa_identities", |node| list(node, |node| host(node).map(|name| name.to_string())));
-    let orders_per_hour = section.read("orders_per_hour", |node| whole(node, 1..=1_000_000_u32));
-    let orders_at_once = section.read("orders_at_once", |node| whole(node, 1..=100_usize));
-    let self_probe = section.read("self_probe", switch);
-    section.finish();
-    Some(Acme {
-        directory: directory?,
-        contact: contact?,
-        ca_file: ca_file?,
-        caa_identities: caa_identities?,
-        orders_per_hour: orders_per_hour?,
-        orders_at_once: orders_at_once?,
-        self_probe: self_probe?,
-    })
-}
-
-fn contact(node: &Node) -> Result<String, Wrong> {
-    let text = text(node)?;
-    let address = text.strip_prefix("mailto:").and_then(|address| address.split_once('@'));
-    let good =
-        address.is_some_and(|(name, domain)| !name.is_empty() && !domain.is_empty()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-    if good { Ok(text.to_owned()) } else { Err(expected("a contact such as \"mailto:ops@example.com\"", node)) }
 }
 
 pub(super) fn store(section: &Section<'_>) -> Option<Store> {

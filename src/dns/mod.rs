@@ -5,6 +5,7 @@
 
 mod authoritative;
 mod caa;
+mod update;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 
 pub use caa::CaaRule;
+pub use update::{UpdateError, Updater};
 
 /// For one try of one question. There are two tries.
 const PATIENCE: Duration = Duration::from_secs(3);

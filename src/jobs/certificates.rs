@@ -23,3 +23,15 @@ pub(super) async fn run(jobs: Jobs) {
         }
     }
 }
+
+/// The base domain's certificate is ordered and renewed, where an authority issues it.
+pub(super) async fn base(jobs: Jobs) {
+    let Some(certificate) = jobs.base_certificate else { return };
+    let mut beat = every(PERIOD);
+    loop {
+        beat.tick().await;
+        if let Err(error) = certificate.look_after().await {
+            tracing::error!(%error, "the certificate of the base domain cannot be looked after");
+        }
+    }
+}

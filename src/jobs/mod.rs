@@ -20,7 +20,7 @@ use crate::clock::SharedClock;
 use crate::metering::Journal;
 use crate::observe::{Duties, Duty, Metrics, Turn};
 use crate::store::Store;
-use crate::tenancy::{Alerts, Directory, Keeper};
+use crate::tenancy::{Alerts, BaseCertificate, Directory, Keeper};
 use crate::upstream::Resolver;
 
 pub use self::fold::fold_last;
@@ -44,6 +44,8 @@ pub struct Jobs {
     pub resolver: Arc<Resolver>,
     /// Looks after custom domains, and has the certificates where TLS is on.
     pub keeper: Arc<Keeper>,
+    /// The base domain's certificate, where an authority issues it.
+    pub base_certificate: Option<Arc<BaseCertificate>>,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
     /// How the jobs are doing.
@@ -58,6 +60,7 @@ pub fn start(jobs: &Jobs) -> JoinSet<()> {
     set.spawn(keep("fold", jobs.clone(), fold::run));
     set.spawn(keep("journal", jobs.clone(), journal::run));
     set.spawn(keep("certificates", jobs.clone(), certificates::run));
+    set.spawn(keep("base certificate", jobs.clone(), certificates::base));
     set.spawn(keep("domains", jobs.clone(), domains::run));
     set.spawn(keep("identity", jobs.clone(), housekeeping::identity));
     set.spawn(keep("resolve", jobs.clone(), housekeeping::resolve));

@@ -69,6 +69,7 @@ names! {
     RetryAfter "retry-after",
     SecWebsocketAccept "sec-websocket-accept",
     SecWebsocketKey "sec-websocket-key",
+    StrictTransportSecurity "strict-transport-security",
     Te "te",
     Traceparent "traceparent",
     Tracestate "tracestate",

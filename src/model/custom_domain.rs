@@ -168,14 +168,7 @@ impl CustomDomain {
     /// How it stands. `serves` says that requests to it find the tenant, and that a valid certificate is there where one is
     /// needed.
     pub fn status(&self, serves: bool, now: Millis) -> DomainStatus {
-        if serves {
-            return DomainStatus::Serving;
-        }
-        let fresh = now < self.claimed_at.plus_days(PATIENCE_DAYS);
-        match self.finding().map(|finding| finding.reason) {
-            Some(reason) if reason.needs_someone(fresh) => DomainStatus::Stuck,
-            _ => DomainStatus::InProgress,
-        }
+        DomainStatus::of(self.finding().map(|finding| finding.reason), self.claimed_at, serves, now)
     }
 
     /// What stands in the way first.
@@ -239,6 +232,16 @@ impl Reason {
 impl DomainStatus {
     /// Every one.
     pub const ALL: [Self; 3] = [Self::Serving, Self::InProgress, Self::Stuck];
+
+    /// How a domain stands that was claimed then, and that this is in the way of.
+    pub fn of(reason: Option<Reason>, claimed_at: Millis, serves: bool, now: Millis) -> Self {
+        let fresh = now < claimed_at.plus_days(PATIENCE_DAYS);
+        match reason {
+            _ if serves => Self::Serving,
+            Some(reason) if reason.needs_someone(fresh) => Self::Stuck,
+            _ => Self::InProgress,
+        }
+    }
 
     /// As JSON writes it.
     pub const fn as_str(self) -> &'static str {

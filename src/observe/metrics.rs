@@ -15,6 +15,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
 use super::duties::{Duties, JournalRoom};
+use crate::model::Millis;
 use numbers::{Numbers, index_of};
 
 /// Who caused an outcome.
@@ -122,6 +123,23 @@ impl Metrics {
         for (counter, count) in self.numbers.tenants.iter().zip(counts) {
             counter.set(count);
         }
+    }
+
+    /// Custom domains by how they stand, set as a whole.
+    pub fn domains(&self, by_status: &[(&'static str, u64)]) {
+        for (status, count) in by_status {
+            if let Some(counter) = self.numbers.domains.get(index_of(&numbers::DOMAIN_STATUSES, status)) {
+                counter.set(*count);
+            }
+        }
+    }
+
+    /// How many certificates there are from files and from an authority, and when the first of them ends.
+    pub fn certificates(&self, files: usize, acme: usize, soonest_expiry: Millis) {
+        for (counter, count) in self.numbers.certificates.iter().zip([files, acme]) {
+            counter.set(count as u64);
+        }
+        self.numbers.soonest_expiry.set(u64::try_from(soonest_expiry.0).unwrap_or_default());
     }
 
     /// Upstream connections opened and reused.

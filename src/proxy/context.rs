@@ -73,6 +73,8 @@ pub struct Exchange {
     pub side: Option<Rc<Side>>,
     /// Normalised host, once it is known.
     pub host: Option<Rc<str>>,
+    /// `max-age` of Strict-Transport-Security, where the host says that.
+    pub hsts: Option<u32>,
     /// The peer, or whom a trusted proxy names.
     pub client: IpAddr,
     /// False where a trusted proxy does not tell, or not in `X-Forwarded-For`, who is behind it; `client` may be anyone then.
@@ -127,6 +129,7 @@ impl Exchange {
             version,
             side,
             host: None,
+            hsts: None,
             client_is_known: true,
             facts: None,
             tenant: None,

@@ -51,6 +51,7 @@ pub fn locate(exchange: &mut Exchange, fields: &Fields) -> Result<Site, Refusal>
         && *memory.field == *field
     {
         exchange.host = Some(Rc::clone(&memory.host));
+        exchange.hsts = memory.hsts;
         return Ok(memory.site.clone());
     }
     let host = host_of(field).ok_or(Refusal::BadRequest("bad Host"))?;
@@ -60,8 +61,9 @@ pub fn locate(exchange: &mut Exchange, fields: &Fields) -> Result<Site, Refusal>
         check_name(exchange, &host, site.as_ref())?;
     }
     let site = site.ok_or(Refusal::TenantNotFound)?;
-    let host = exchange.host.clone().unwrap_or_default();
-    let memory = Remembered { field: field.into(), generation, host, site: site.clone(), is_again: false, introduction: None };
+    exchange.hsts = hsts_of(exchange, &host);
+    let (host, hsts) = (exchange.host.clone().unwrap_or_default(), exchange.hsts);
+    let memory = Remembered { field: field.into(), generation, host, site: site.clone(), hsts, is_again: false, introduction: None };
     *exchange.connection.memory.borrow_mut() = Some(memory);
     Ok(site)
 }
@@ -71,6 +73,17 @@ fn site_of(worker: &Worker, host: &str) -> Option<Site> {
         return Some(Site::Tenant(tenant));
     }
     worker.config.tenancy.api_hosts.iter().any(|api| api.as_str() == host).then_some(Site::Api)
+}
+
+/// What the host says of TLS for the time to come: over TLS alone (RFC 6797, section 7.2), and on a tenant's own domain as its owner
+/// wants.
+fn hsts_of(exchange: &Exchange, host: &Host) -> Option<u32> {
+    let worker = &exchange.worker;
+    match exchange.connection.listener {
+        Listener::Http => None,
+        Listener::Https if host.is_within(&worker.config.tenancy.base_domain) => worker.config.tls.hsts,
+        Listener::Https => worker.directory.hsts_of(host.as_str()),
+    }
 }
 
 /// The normalised host of a Host field: without port, trailing dot and case.

@@ -140,6 +140,13 @@ fn say(exchange: &Exchange, fields: &mut Fields) {
     if let Some(policy) = exchange.facts.as_ref().and_then(|facts| facts.policy_value.as_ref()) {
         fields.set(Name::RateLimitPolicy, policy);
     }
+    // What the app says itself stands.
+    if let Some(max_age) = exchange.hsts.filter(|_| fields.get(Name::StrictTransportSecurity).is_none()) {
+        fields.push_with(Name::StrictTransportSecurity, |out| {
+            out.extend_from_slice(b"max-age=");
+            out.extend_from_slice(itoa::Buffer::new().format(max_age).as_bytes());
+        });
+    }
     if let Some(left) = exchange.rate_limit {
         fields.remove(Name::RateLimit);
         fields.push_with(Name::RateLimit, |out| left.write(out));

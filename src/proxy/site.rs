@@ -25,6 +25,8 @@ pub struct Remembered {
     pub host: Rc<str>,
     /// What it leads to.
     pub site: Site,
+    /// `max-age` of Strict-Transport-Security, where the host says that.
+    pub hsts: Option<u32>,
     /// A request has said it before.
     pub is_again: bool,
     /// What the app was told last of the tenant and the client under this host.

@@ -13,7 +13,7 @@ use super::domains::Shown;
 use super::facts::{Catalogue, DirectorySettings, Facts, PlanMissing};
 use super::runtime::TenantRuntime;
 use crate::metering::Journal;
-use crate::model::{ApiKey, CustomDomain, Day, Host, KeyHash, KeyId, Millis, Status, Tenant, TenantId};
+use crate::model::{ApiKey, CustomDomain, Day, DomainStatus, Host, KeyHash, KeyId, Millis, Status, Tenant, TenantId};
 use crate::store::{UsageRow, Version};
 
 /// Tenants by host, id, slug and key.
@@ -32,6 +32,8 @@ pub struct Directory {
     slugs: DashMap<Box<str>, Arc<TenantRuntime>>,
     /// Custom domains that are served.
     domains: DashMap<Box<str>, Arc<TenantRuntime>>,
+    /// `max-age` of Strict-Transport-Security of custom domains that want it.
+    hsts: DashMap<Box<str>, u32>,
     tenants: DashMap<TenantId, Arc<TenantRuntime>>,
     keys: DashMap<KeyHash, Arc<ApiKey>>,
     key_ids: DashMap<KeyId, KeyHash>,
@@ -49,6 +51,7 @@ impl Directory {
             generation: AtomicU64::new(0),
             slugs: DashMap::new(),
             domains: DashMap::new(),
+            hsts: DashMap::new(),
             tenants: DashMap::new(),
             keys: DashMap::new(),
             key_ids: DashMap::new(),
@@ -144,6 +147,10 @@ impl Directory {
         (self.catalogue.settings().serve)(name.as_str(), certificate);
         let mut claims = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         claims.show(name, domain);
+        match domain.and_then(|domain| domain.hsts_max_age) {
+            Some(max_age) => drop(self.hsts.insert(name.as_str().into(), max_age)),
+            None => drop(self.hsts.remove(name.as_str())),
+        }
         self.name_domain(&claims, name.as_str());
         self.generation.fetch_add(1, Ordering::Release);
     }
@@ -172,6 +179,22 @@ impl Directory {
     /// Whether a certificate in files proves this custom domain.
     pub fn proves(&self, name: &str) -> bool {
         (self.catalogue.settings().proves)(name)
+    }
+
+    /// `max-age` of Strict-Transport-Security of a custom domain that wants it.
+    pub fn hsts_of(&self, domain: &str) -> Option<u32> {
+        self.hsts.get(domain).map(|max_age| *max_age)
+    }
+
+    /// How many custom domains stand in each way. `serves` says of one that it has the certificate it needs.
+    pub fn domains_by_status(&self, now: Millis, serves: impl Fn(&str) -> bool) -> [(&'static str, u64); 3] {
+        let claims = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = DomainStatus::ALL.map(|status| (status.as_str(), 0));
+        for (name, claim) in claims.iter() {
+            let status = claim.status(self.domains.contains_key(name) && serves(name), now);
+            counts.iter_mut().filter(|(of, _)| *of == status.as_str()).for_each(|(_, count)| *count += 1);
+        }
+        counts
     }
 
     /// Whether requests to this custom domain find its tenant.

@@ -1,6 +1,7 @@
 //! Tenancy: puts limits, metering and upstreams together per tenant, and moves tenants through their life.
 
 mod alerts;
+mod base_certificate;
 mod change;
 mod directory;
 mod documents;
@@ -27,6 +28,7 @@ mod window;
 
 pub use crate::config::did_you_mean;
 pub use alerts::Alerts;
+pub use base_certificate::BaseCertificate;
 pub use change::{Cause, Change, FieldError, KeyChange, TenancyError, Versioned};
 pub use directory::Directory;
 pub use documents::{known_tenant_document, tenant_document, usage_document};

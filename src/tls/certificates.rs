@@ -15,7 +15,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use dashmap::DashMap;
 use rustls::sign::CertifiedKey;
 
@@ -28,6 +28,7 @@ pub(in crate::tls) use pair::Pair;
 use ready::Ready;
 use watch::{Folder, Watched};
 
+use super::dev_issuer::DevIssuer;
 use super::vault::Vault;
 
 /// Why a certificate cannot be used.
@@ -93,32 +94,38 @@ pub enum CertificateError {
 /// All certificates.
 pub struct Certificates {
     served: ArcSwap<Served>,
+    /// Of the base domain, from an authority.
+    base: ArcSwapOption<Pair>,
     /// Of custom domains, from an authority.
     issued: DashMap<Box<str>, Arc<Pair>>,
+    /// Makes certificates for names under `localhost`, in development.
+    dev: Option<DevIssuer>,
     ready: Ready,
     chains: Arc<Chains>,
     watched: Mutex<Sources>,
 }
 
 struct Sources {
-    default: Watched,
+    default: Option<Watched>,
     folder: Option<Folder>,
 }
 
 /// What handshakes see. Wildcards are kept under their parent: `*.example.com` under `example.com`.
 struct Served {
-    default: Arc<Pair>,
+    /// Of the base domain, from files.
+    default: Option<Arc<Pair>>,
     exact: HashMap<Box<str>, Arc<Pair>>,
     wildcard: HashMap<Box<str>, Arc<Pair>>,
 }
 
 impl Certificates {
-    /// Loads the default pair (needed) and every pair of `dir` (a bad pair there is logged and left out). `vault` opens the keys
-    /// of issued ones.
-    pub fn load(cert: &Path, key: &Path, dir: Option<&Path>, vault: Option<Arc<Vault>>) -> Result<Self, CertificateError> {
+    /// Loads the default pair (it has to be good) and every pair of `dir` (a bad pair there is logged and left out). `vault` opens
+    /// the keys of issued ones.
+    pub fn load(default: Option<(&Path, &Path)>, dir: Option<&Path>, vault: Option<Arc<Vault>>) -> Result<Self, CertificateError> {
         let chains = Arc::new(Chains::default());
-        let mut default = Watched::new(cert.to_owned(), key.to_owned(), None, Arc::clone(&chains));
-        let pair = default.first_look().map_err(|error| CertificateError::Default(Box::new(error)))?;
+        let mut default = default.map(|(cert, key)| Watched::new(cert.to_owned(), key.to_owned(), None, Arc::clone(&chains)));
+        let pair = default.as_mut().map(Watched::first_look).transpose();
+        let pair = pair.map_err(|error| CertificateError::Default(Box::new(error)))?;
         let mut folder = dir.map(|dir| Folder::new(dir.to_owned(), Arc::clone(&chains)));
         if let Some(folder) = &mut folder {
             folder.list()?;
@@ -128,7 +135,13 @@ impl Certificates {
         }
         let served = Served::of(pair, folder.as_ref(), SystemClock.now());
         let (served, watched) = (ArcSwap::from_pointee(served), Mutex::new(Sources { default, folder }));
-        Ok(Self { served, issued: DashMap::new(), ready: Ready::new(vault), chains, watched })
+        let (base, issued, ready) = (ArcSwapOption::empty(), DashMap::new(), Ready::new(vault));
+        Ok(Self { served, base, issued, dev: None, ready, chains, watched })
+    }
+
+    /// With certificates for names under `localhost`, made as they are asked for.
+    pub fn with_dev_issuer(self, issuer: DevIssuer) -> Self {
+        Self { dev: Some(issuer), ..self }
     }
 
     /// Looks for changed, new and removed files; a bad file keeps the old certificate. True where something changed.
@@ -136,7 +149,7 @@ impl Certificates {
         // What is behind the lock is whole at every moment.
         let mut sources = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         let Sources { default, folder } = &mut *sources;
-        let mut changed = default.look();
+        let mut changed = default.as_mut().is_some_and(Watched::look);
         if let Some(folder) = folder {
             let (is_one_gone, loaded) = folder.refresh();
             changed |= is_one_gone || !loaded.is_empty();
@@ -145,25 +158,27 @@ impl Certificates {
             }
         }
         if changed {
-            let pair = default.pair().unwrap_or_else(|| self.served.load().default.clone());
+            let pair = default.as_ref().and_then(Watched::pair).or_else(|| self.served.load().default.clone());
             self.served.store(Arc::new(Served::of(pair, folder.as_ref(), SystemClock.now())));
         }
         changed
     }
 
-    /// True where a valid pair in `dir` covers this name: what proves a custom domain.
+    /// True where a valid pair in `dir` covers this name: what proves a custom domain. In development, names under `localhost` are
+    /// this machine's.
     pub fn proves(&self, domain: &str) -> bool {
         let (served, now) = (self.served.load(), SystemClock.now());
         let (exact, wildcard) = served.of_folder(domain);
-        [exact, wildcard].into_iter().flatten().any(|pair| pair.is_valid_at(now))
+        [exact, wildcard].into_iter().flatten().any(|pair| pair.is_valid_at(now)) || self.dev.as_ref().is_some_and(|dev| dev.makes(domain))
     }
 
     /// The certificate for a handshake: the most specific that covers `name`, or the default where no name is asked for.
     pub(in crate::tls) fn find(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
-        let served = self.served.load();
-        let Some(name) = name else { return self.ready.get(&served.default) };
+        let (served, base) = (self.served.load(), self.base.load());
+        let default = served.default.as_ref().or(base.as_ref());
+        let Some(name) = name else { return self.ready.get(default?) };
         let (exact, wildcard) = served.of_folder(name);
-        let in_default = |is_wildcard| served.default.covers(name, is_wildcard).then_some(&served.default);
+        let in_default = |is_wildcard| default.filter(|pair| pair.covers(name, is_wildcard));
         if let Some(pair) = exact.or_else(|| in_default(false)) {
             return self.ready.get(pair);
         }
@@ -171,18 +186,20 @@ impl Certificates {
         if let Some(pair) = self.issued.get(name).map(|entry| Arc::clone(&entry)) {
             return self.ready.get(&pair);
         }
-        self.ready.get(wildcard.or_else(|| in_default(true))?)
+        match wildcard.or_else(|| in_default(true)) {
+            Some(pair) => self.ready.get(pair),
+            None => self.dev.as_ref()?.certificate(name),
+        }
     }
 
-    /// Whether the default certificate covers `name`.
+    /// Whether the default certificate covers `name`; true where there is none yet.
     pub(in crate::tls) fn default_covers(&self, name: &str) -> bool {
-        let served = self.served.load();
-        served.default.names.iter().any(|known| **known == *name)
+        self.served.load().default.as_ref().is_none_or(|pair| pair.names.iter().any(|known| **known == *name))
     }
 }
 
 impl Served {
-    fn of(default: Arc<Pair>, folder: Option<&Folder>, now: Millis) -> Self {
+    fn of(default: Option<Arc<Pair>>, folder: Option<&Folder>, now: Millis) -> Self {
         let pairs = folder.into_iter().flat_map(Folder::pairs);
         let mut claims: Vec<(&str, &str, &Arc<Pair>)> =
             pairs.flat_map(|(stem, pair)| pair.names.iter().map(move |name| (&**name, stem, pair))).collect();

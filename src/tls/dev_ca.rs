@@ -23,6 +23,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
 use super::certificates::{Chains, Pair};
+use super::dev_issuer::DevIssuer;
 use crate::clock::{Clock, SystemClock};
 use crate::model::{Host, Millis};
 
@@ -35,7 +36,7 @@ const LOCALHOST: &str = "localhost";
 const ROOT_DAYS: i64 = 3650;
 
 /// Browsers take at most 398 days for a server's certificate.
-const LEAF_DAYS: i64 = 397;
+pub(super) const LEAF_DAYS: i64 = 397;
 
 /// What is there is used again while it is valid for this long.
 const LEFT_DAYS: i64 = 30;
@@ -69,6 +70,15 @@ pub struct DevCertificates {
 
 /// Writes a root, and a certificate for the base domain and its wildcard signed by it, into `dir`.
 pub fn write_dev_certificates(dir: &Path, base_domain: &Host) -> Result<DevCertificates, DevCaError> {
+    write_with_root(dir, base_domain).map(|(files, _)| files)
+}
+
+/// The same, and what makes further certificates by that root.
+pub fn dev_issuer(dir: &Path, base_domain: &Host) -> Result<(DevCertificates, DevIssuer), DevCaError> {
+    write_with_root(dir, base_domain).map(|(files, root)| (files, DevIssuer::new(root)))
+}
+
+fn write_with_root(dir: &Path, base_domain: &Host) -> Result<(DevCertificates, Issuer<'static, KeyPair>), DevCaError> {
     let now = SystemClock.now();
     fs::create_dir_all(dir).map_err(|source| DevCaError::Write { path: dir.to_owned(), source })?;
     let ca_key = dir.join("dev-ca.key");
@@ -85,13 +95,14 @@ pub fn write_dev_certificates(dir: &Path, base_domain: &Host) -> Result<DevCerti
             (key, true)
         }
     };
+    let root = Issuer::new(root, signer);
     if is_new || !is_stored_leaf_good(&files, base_domain, now) {
         let key = KeyPair::generate()?;
-        let leaf = leaf_params(base_domain, now)?.signed_by(&key, &Issuer::new(root, signer))?;
+        let leaf = leaf_for(covered(base_domain), now)?.signed_by(&key, &root)?;
         write_whole(&files.key, &key.serialize_pem(), 0o600)?;
         write_whole(&files.cert, &leaf.pem(), 0o644)?;
     }
-    Ok(files)
+    Ok((files, root))
 }
 
 fn ca_params(base_domain: &Host, now: Millis) -> CertificateParams {
@@ -111,8 +122,9 @@ fn ca_params(base_domain: &Host, now: Millis) -> CertificateParams {
     valid_for(params, ROOT_DAYS, now)
 }
 
-fn leaf_params(base_domain: &Host, now: Millis) -> Result<CertificateParams, rcgen::Error> {
-    let mut params = CertificateParams::new(covered(base_domain))?;
+/// What a server's certificate for these names says.
+pub(super) fn leaf_for(names: Vec<String>, now: Millis) -> Result<CertificateParams, rcgen::Error> {
+    let mut params = CertificateParams::new(names)?;
     params.distinguished_name = named("gatehouse development");
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];

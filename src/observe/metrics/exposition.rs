@@ -10,7 +10,9 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Unit;
 
-use super::numbers::{BOUNDS, CLASSES, CODES, Cell, Counter, Durations, LISTENERS, Numbers, OWNERS, REASONS, STATUSES};
+use super::numbers::{
+    BOUNDS, CLASSES, CODES, Cell, Counter, DOMAIN_STATUSES, Durations, LISTENERS, Numbers, OWNERS, REASONS, SOURCES, STATUSES,
+};
 
 impl Collector for Numbers {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), Error> {
@@ -20,6 +22,7 @@ impl Collector for Numbers {
         self.fold(out)?;
         self.journal(out)?;
         gauges(out, "gatehouse_tenants", "Tenants, by status", labelled("status", &STATUSES, |place| self.tenants[place].get()))?;
+        self.domains(out)?;
         self.process(out)
     }
 }
@@ -83,6 +86,16 @@ impl Numbers {
         let help = "Files of the usage journal that nobody has a slot in, the spare included";
         gauge(out, "gatehouse_journal_unused_segments", help, &journal.unused_segments)?;
         gauge(out, "gatehouse_journal_free_reports", "Reports that the usage journal still takes", &journal.free_reports)
+    }
+
+    fn domains(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
+        let domains = labelled("status", &DOMAIN_STATUSES, |place| self.domains[place].get());
+        gauges(out, "gatehouse_domains", "Custom domains, by how they stand", domains)?;
+        let certificates = labelled("source", &SOURCES, |place| self.certificates[place].get());
+        gauges(out, "gatehouse_certificates", "Certificates that are served, by where they come from", certificates)?;
+        let soonest = ConstGauge::new(self.soonest_expiry.get() as f64 / 1000.0);
+        let help = "When the first of the certificates that are served ends, in seconds since the epoch; 0 = there is none";
+        soonest.encode(out.encode_descriptor("gatehouse_certificate_soonest_expiry", help, Some(&Unit::Seconds), MetricType::Gauge)?)
     }
 
     fn process(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {

@@ -39,6 +39,10 @@ pub(super) const LISTENERS: [&str; 3] = ["http", "https", "other"];
 pub(super) const REASONS: [&str; 5] = ["handshake", "limit", "no_certificate", "proxy_protocol", "other"];
 /// Statuses of tenants; the last one stands for all others.
 pub(super) const STATUSES: [&str; 7] = ["trial", "active", "past_due", "suspended", "canceled", "deleted", "other"];
+/// How custom domains stand.
+pub(super) const DOMAIN_STATUSES: [&str; 3] = ["serving", "in_progress", "stuck"];
+/// Where certificates come from.
+pub(super) const SOURCES: [&str; 2] = ["files", "acme"];
 /// Classes of response statuses.
 pub(super) const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "other"];
 /// In the order of [`owner_index`].
@@ -166,6 +170,12 @@ pub(super) struct Numbers {
     pub(super) closed: [Counter; LISTENERS.len()],
     pub(super) connections_refused: [Counter; REASONS.len()],
     pub(super) tenants: [Counter; STATUSES.len()],
+    /// In the order of [`DOMAIN_STATUSES`].
+    pub(super) domains: [Counter; DOMAIN_STATUSES.len()],
+    /// In the order of [`SOURCES`].
+    pub(super) certificates: [Counter; SOURCES.len()],
+    /// Milliseconds since the epoch; 0 without any.
+    pub(super) soonest_expiry: Counter,
     pub(super) fold: Fold,
     pub(super) journal: JournalUpkeep,
     pub(super) started: Millis,
@@ -179,6 +189,9 @@ impl Default for Numbers {
             closed: Default::default(),
             connections_refused: Default::default(),
             tenants: Default::default(),
+            domains: Default::default(),
+            certificates: Default::default(),
+            soonest_expiry: Counter::default(),
             fold: Fold::default(),
             journal: JournalUpkeep::default(),
             started: SystemClock.now(),

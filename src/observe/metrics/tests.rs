@@ -56,6 +56,8 @@ fn used() -> Metrics {
     metrics.duties(&duties, JournalRoom { free_slots: 16_000, unused_segments: 1, free_reports: 9 });
     metrics.tenants(&[("active", 9), ("trial", 1)]);
     metrics.tenants(&[("active", 2), ("suspended", 1)]);
+    metrics.domains(&[("serving", 3), ("in_progress", 0), ("stuck", 1)]);
+    metrics.certificates(2, 5, Millis(1_790_000_000_000));
     metrics.upstream_connection(false);
     metrics.upstream_connection(true);
     metrics.upstream_connection(true);

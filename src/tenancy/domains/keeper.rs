@@ -120,8 +120,33 @@ impl Keeper {
 
     /// Whether requests to the domain are served: they find the tenant, and a certificate is there where one is needed.
     pub fn serves(&self, name: &str, now: Millis) -> bool {
-        let has_certificate = |certificates: &Arc<Certificates>| certificates.standing(name).is_some_and(|standing| standing.is_valid_at(now));
-        self.tenants.directory.serves_domain(name) && self.certificates.as_ref().is_none_or(has_certificate)
+        self.tenants.directory.serves_domain(name) && self.has_certificate(name, now)
+    }
+
+    /// How many domains stand in each way.
+    pub fn by_status(&self, now: Millis) -> [(&'static str, u64); 3] {
+        self.tenants.directory.domains_by_status(now, |name| self.has_certificate(name, now))
+    }
+
+    fn has_certificate(&self, name: &str, now: Millis) -> bool {
+        let has = |certificates: &Arc<Certificates>| certificates.standing(name).is_some_and(|standing| standing.is_valid_at(now));
+        self.certificates.as_ref().is_none_or(has)
+    }
+
+    /// Says on a domain for how long its visitors shall insist on TLS, or that it says nothing of that.
+    pub async fn set_hsts(&self, name: &Host, max_age: Option<u32>, cause: &Cause) -> Result<Option<CustomDomain>, TenancyError> {
+        loop {
+            let Some(claim) = self.domains.get(name).await? else { return Ok(None) };
+            let found = CustomDomain { hsts_max_age: max_age, ..claim.value.clone() };
+            if found == claim.value {
+                return Ok(Some(found));
+            }
+            let (before, after) = (json!({"domain": name, "hstsMaxAge": claim.value.hsts_max_age}), json!({"domain": name, "hstsMaxAge": max_age}));
+            let audit = vec![cause.audit("domain.updated", found.tenant_id, Some(before), Some(after))];
+            if self.domains.save(&claim, &found, Tx { audit, ..Tx::default() }).await? {
+                return Ok(Some(found));
+            }
+        }
     }
 
     /// What waits for its order.

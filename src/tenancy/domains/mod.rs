@@ -11,7 +11,7 @@ mod needed;
 mod ordering;
 mod queue;
 mod records;
-mod schedule;
+pub(super) mod schedule;
 mod shown;
 
 pub(super) use claims::{claim, release};

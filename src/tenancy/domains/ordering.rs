@@ -51,7 +51,8 @@ impl Keeper {
 
     async fn order_from(&self, issuer: &Issuer, name: &Host, method: Method) -> Result<Issued, OrderError> {
         let old = self.certificates.as_ref().and_then(|certificates| certificates.issued(name.as_str()));
-        issuer.order(OrderRequest { name, method, replaces: old.as_ref() }).await
+        let names = [name.to_string()];
+        issuer.order(OrderRequest { sealed_for: name.as_str(), names: &names, method, zone: None, replaces: old.as_ref() }).await
     }
 
     /// Stores the certificate with the claim as it is now, unless the claim is gone; then it is served.

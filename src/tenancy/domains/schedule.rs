@@ -28,21 +28,21 @@ pub(super) fn recheck(found: &CustomDomain, now: Millis, recheck: Duration, chan
 }
 
 /// The order after `failed` that failed in a row: a minute after the first, then twice as long each time, up to half a day.
-pub(super) fn next_order(failed: u32, least: Duration, now: Millis, chance: f64) -> Millis {
+pub(in crate::tenancy) fn next_order(failed: u32, least: Duration, now: Millis, chance: f64) -> Millis {
     let wait = MINUTE.saturating_mul(1 << failed.saturating_sub(1).min(20)).min(12 * HOUR);
     let least = i64::try_from(least.as_millis()).unwrap_or(HOUR);
     Millis(now.0 + spread(wait.max(least), 0.25, chance))
 }
 
 /// Renewal by a fraction of the certificate's life, whatever that is; spread over a twentieth of it.
-pub(super) fn renewal(not_before: Millis, not_after: Millis, chance: f64) -> Millis {
+pub(in crate::tenancy) fn renewal(not_before: Millis, not_after: Millis, chance: f64) -> Millis {
     let life = (not_after.0 - not_before.0).max(0);
     let at = if life < SHORT_LIVED { life / 2 } else { life / 3 * 2 };
     Millis(not_before.0 + at + (life as f64 / 20.0 * chance) as i64)
 }
 
 /// A moment in a window (RFC 9773, section 4.2).
-pub(super) fn within(start: Millis, end: Millis, chance: f64) -> Millis {
+pub(in crate::tenancy) fn within(start: Millis, end: Millis, chance: f64) -> Millis {
     Millis(start.0 + ((end.0 - start.0).max(0) as f64 * chance) as i64)
 }
 

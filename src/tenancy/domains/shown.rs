@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::model::{CustomDomain, Host, Millis, TenantId};
+use crate::model::{CustomDomain, DomainStatus, Host, Millis, Reason, TenantId};
 
 /// Claims by name and by tenant.
 #[derive(Default)]
@@ -19,6 +19,15 @@ pub(in crate::tenancy) struct Claim {
     pub tenant: TenantId,
     pub is_proved: bool,
     check_at: Millis,
+    claimed_at: Millis,
+    reason: Option<Reason>,
+}
+
+impl Claim {
+    /// How it stands.
+    pub(in crate::tenancy) fn status(&self, serves: bool, now: Millis) -> DomainStatus {
+        DomainStatus::of(self.reason, self.claimed_at, serves, now)
+    }
 }
 
 impl Shown {
@@ -28,6 +37,8 @@ impl Shown {
             tenant: domain.tenant_id,
             is_proved: domain.is_proved(),
             check_at: domain.check_at,
+            claimed_at: domain.claimed_at,
+            reason: domain.finding().map(|finding| finding.reason),
         });
         let before = match claim {
             Some(claim) => self.claims.insert(name.as_str().into(), claim),
@@ -74,6 +85,11 @@ impl Shown {
     pub(in crate::tenancy) fn of(&self, tenant: TenantId) -> impl Iterator<Item = &str> {
         let from = (tenant, Box::from(""));
         self.by_tenant.range(from..).take_while(move |(of, _)| *of == tenant).map(|(_, name)| &**name)
+    }
+
+    /// Every claim, with its name.
+    pub(in crate::tenancy) fn iter(&self) -> impl Iterator<Item = (&str, &Claim)> {
+        self.claims.iter().map(|(name, claim)| (&**name, claim))
     }
 
     /// Every name that is claimed.

@@ -21,7 +21,7 @@ use crate::store::Store;
 
 pub use self::error::{OrderError, OrderFault};
 pub use self::http::RootsError;
-pub use self::order::{Issued, Method, OrderRequest};
+pub use self::order::{Issued, Method, OrderRequest, Zone};
 pub use self::probe::{Probe, ProbeError};
 pub use self::renewal::RenewalWindow;
 

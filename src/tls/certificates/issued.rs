@@ -64,17 +64,7 @@ impl IssuedRecord {
 impl Certificates {
     /// Serves what is stored for a name, or nothing. Connections that are open notice nothing of it.
     pub fn set_issued(&self, name: &str, stored: Option<&[u8]>) {
-        let read = |bytes: &[u8]| {
-            let record: IssuedRecord = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-            record.pair(name, self)
-        };
-        let pair = match stored.map(read).transpose() {
-            Ok(pair) => pair,
-            Err(error) => {
-                tracing::error!(domain = name, %error, "a stored certificate cannot be read; it is ordered again");
-                None
-            }
-        };
+        let pair = self.read(name, stored);
         let before = self.issued.get(name).map(|entry| Arc::clone(&entry));
         match (pair, before) {
             (Some(pair), Some(before)) if before.is_same_as(&pair) => {}
@@ -89,6 +79,28 @@ impl Certificates {
         }
     }
 
+    /// Serves what is stored for the base domain, where no file is given for that.
+    pub fn set_base(&self, name: &str, stored: Option<&[u8]>) {
+        let before = self.base.swap(self.read(name, stored).map(Arc::new));
+        before.iter().for_each(|before| self.ready.forget(before));
+    }
+
+    fn read(&self, name: &str, stored: Option<&[u8]>) -> Option<Pair> {
+        let record = |bytes: &[u8]| {
+            let record: IssuedRecord = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+            record.pair(name, self)
+        };
+        let read = stored.map(record).transpose();
+        read.inspect_err(|error| tracing::error!(name, %error, "a stored certificate cannot be read; it is ordered again")).ok().flatten()
+    }
+
+    /// What an authority issued for the base domain, and until when it is valid.
+    pub fn base(&self) -> Option<(CertificateDer<'static>, Standing)> {
+        let pair = self.base.load_full()?;
+        let standing = Standing { source: Source::Acme, not_before: pair.not_before, not_after: pair.not_after };
+        Some((pair.leaf().into_owned(), standing))
+    }
+
     /// What an authority issued for a name.
     pub fn issued(&self, name: &str) -> Option<CertificateDer<'static>> {
         self.issued.get(name).map(|pair| pair.leaf().into_owned())
@@ -100,16 +112,21 @@ impl Certificates {
         let (exact, wildcard) = served.of_folder(name);
         let issued = self.issued.get(name).map(|entry| Arc::clone(&entry));
         let found = exact.map(|pair| (Source::Files, pair)).or(issued.as_ref().map(|pair| (Source::Acme, pair)));
-        let (source, pair) = found.or(wildcard.map(|pair| (Source::Files, pair)))?;
-        Some(Standing { source, not_before: pair.not_before, not_after: pair.not_after })
+        if let Some((source, pair)) = found.or(wildcard.map(|pair| (Source::Files, pair))) {
+            return Some(Standing { source, not_before: pair.not_before, not_after: pair.not_after });
+        }
+        let dev = self.dev.as_ref().filter(|dev| dev.makes(name))?;
+        let (not_before, not_after) = dev.validity();
+        Some(Standing { source: Source::Files, not_before, not_after })
     }
 
     /// How many certificates there are from files and from an authority, and when the first of them ends.
     pub fn census(&self) -> (usize, usize, Millis) {
-        let served = self.served.load();
-        let in_files = served.exact.values().chain(served.wildcard.values()).map(|pair| pair.not_after);
-        let issued = self.issued.iter().map(|entry| entry.not_after);
-        let soonest = in_files.chain(issued).min().unwrap_or(served.default.not_after).min(served.default.not_after);
-        (served.exact.len() + served.wildcard.len() + 1, self.issued.len(), soonest)
+        let (served, base) = (self.served.load(), self.base.load());
+        let files: Vec<&Arc<Pair>> = served.exact.values().chain(served.wildcard.values()).chain(&served.default).collect();
+        let soonest_of_files = files.iter().map(|pair| pair.not_after).min();
+        let issued = self.issued.iter().map(|entry| entry.not_after).chain(base.iter().map(|pair| pair.not_after));
+        let soonest = soonest_of_files.into_iter().chain(issued).min().unwrap_or(Millis(0));
+        (files.len(), self.issued.len() + usize::from(base.is_some()), soonest)
     }
 }

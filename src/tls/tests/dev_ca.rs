@@ -138,7 +138,7 @@ fn keys_are_their_owners_only_and_nothing_else_is_left_behind() {
 async fn curl_reaches_a_tenant_by_trusting_the_root_alone() {
     let dir = tempfile::tempdir().unwrap();
     let files = write_dev_certificates(dir.path(), &host(BASE)).unwrap();
-    let certificates = Arc::new(Certificates::load(&files.cert, &files.key, None, None).unwrap());
+    let certificates = Arc::new(Certificates::load(Some((&files.cert, &files.key)), None, None).unwrap());
     let address = serve(&certificates).await;
     for name in [BASE, "acme.example.localhost", "localhost"] {
         let (url, resolve) = (format!("https://{name}:{}/", address.port()), format!("{name}:{}:127.0.0.1", address.port()));

@@ -40,7 +40,7 @@ fn logged(action: impl FnOnce()) -> String {
 #[test]
 fn a_default_pair_that_cannot_be_used_is_an_error_that_names_the_file_and_the_way_out() {
     let authority = Authority::new();
-    let load = || Certificates::load(&authority.path("default.crt"), &authority.path("default.key"), None, None).map(|_| ());
+    let load = || Certificates::load(Some((&authority.path("default.crt"), &authority.path("default.key"))), None, None).map(|_| ());
     load().unwrap();
     let (cert, key) = authority.issue(&[BASE], VALID);
     let write = |cert: &str, key: &str| {
@@ -71,7 +71,7 @@ fn a_default_pair_that_cannot_be_used_is_an_error_that_names_the_file_and_the_wa
     load().unwrap();
 
     let missing = authority.path("nowhere");
-    let error = Certificates::load(&authority.path("default.crt"), &authority.path("default.key"), Some(&missing), None).unwrap_err();
+    let error = Certificates::load(Some((&authority.path("default.crt"), &authority.path("default.key"))), Some(&missing), None).unwrap_err();
     assert!(matches!(error, CertificateError::Folder { .. }) && error.to_string().contains("nowhere"), "{error}");
 }
 

@@ -87,7 +87,7 @@ impl Authority {
     }
 
     pub fn load(&self) -> Arc<Certificates> {
-        Arc::new(Certificates::load(&self.path("default.crt"), &self.path("default.key"), Some(&self.path("pairs")), None).unwrap())
+        Arc::new(Certificates::load(Some((&self.path("default.crt"), &self.path("default.key"))), Some(&self.path("pairs")), None).unwrap())
     }
 
     /// A client that trusts the root and remembers sessions.

@@ -3,6 +3,7 @@
 
 mod dns;
 mod front;
+mod knot;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use super::peers;
 
 pub use dns::TestDns;
 pub use front::Front;
+pub use knot::Knot;
 
 /// The authority; it runs from [`start`](Self::start) to [`stop`](Self::stop).
 pub struct Acme {
@@ -65,19 +67,24 @@ impl Acme {
 
     /// Runs the authority, which validates names at this gateway. It forgets everything when it stops.
     pub async fn start(&mut self, gateway: &TestGateway, habits: Habits) {
+        let http = if habits.http { gateway.http.port() } else { free().port() };
+        self.start_with((http, gateway.https.expect("TLS").port()), habits, self.dns.address).await;
+    }
+
+    /// Runs it; it validates names at these ports for HTTP-01 and TLS-ALPN-01, and asks this name server.
+    pub async fn start_with(&mut self, (http, https): (u16, u16), habits: Habits, dns: SocketAddr) {
         let address = free();
         self.management = free();
-        let http = if habits.http { gateway.http.port() } else { free().port() };
         let config = json!({"pebble": {
             "listenAddress": address.to_string(), "managementListenAddress": self.management.to_string(),
             "certificate": self.authority.file("pebble.crt"), "privateKey": self.authority.file("pebble.key"),
-            "httpPort": http, "tlsPort": gateway.https.expect("TLS").port(),
+            "httpPort": http, "tlsPort": https,
             "ocspResponderURL": "", "externalAccountBindingRequired": false, "certificateValidityPeriod": habits.validity,
         }});
         let file = self.authority.path("pebble.json");
         std::fs::write(&file, config.to_string()).expect("written");
         let mut command = Command::new(peers::debian("pebble", "pebble"));
-        command.arg("-config").arg(&file).arg("-dnsserver").arg(self.dns.address.to_string());
+        command.arg("-config").arg(&file).arg("-dnsserver").arg(dns.to_string());
         command.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_AUTHZREUSE", "0");
         command.env("PEBBLE_WFE_NONCEREJECT", habits.rejects_nonces.to_string());
         self.pebble = Some(serve(&mut command, address).await);
