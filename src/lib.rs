@@ -24,6 +24,13 @@
 //! ([`metering`]). The control plane ([`admin`], [`jobs`]) has a small runtime of its own; it commits to the
 //! [`store`] first and then publishes into the directory.
 //!
+//! # The life of a custom domain
+//!
+//! A claim is a record that changes together with its tenant. [`tenancy::Keeper`] looks at it when its time has come ([`jobs`]
+//! starts it): is it proved in DNS ([`dns`]), does it lead here, may the authority issue, would that find us. Only then an order
+//! is made ([`tls::Issuer`]), tenants in turn. What was issued is stored first and then served; handshakes read memory alone
+//! ([`tls::Certificates`]).
+//!
 //! # What always holds
 //!
 //! 1. The tenant comes from the authority of the request; nothing else a client sends can override it.
@@ -32,6 +39,7 @@
 //! 4. The request path makes no store, DNS or control-plane call.
 //! 5. A change to one tenant touches only that tenant.
 //! 6. Every refusal has a code, an owner, a counter and a log line.
+//! 7. No certificate is ordered without a proof of the domain, and none while DNS says that the order would fail.
 
 pub mod access;
 pub mod admin;

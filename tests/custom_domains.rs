@@ -7,13 +7,17 @@ mod zones;
 
 use std::path::Path;
 use std::process::Output;
+use std::sync::Arc;
 
 use reqwest::Method;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
+use tokio_rustls::TlsConnector;
 
 use crate::support::acme::{Acme, Habits};
 use crate::support::upstream::RunningUpstream;
-use crate::support::{TestGateway, Upstream, eventually, tenant};
+use crate::support::{Raw, TestGateway, Upstream, eventually, tenant};
 
 const DOMAIN: &str = "shop.acme.test";
 
@@ -81,6 +85,16 @@ impl Scene {
         command.args(["--silent", "--show-error", "--noproxy", "*", "--max-time", "20", "--cacert"]).arg(root).args(more);
         command.args(["--connect-to", &format!("::{https}"), &format!("https://{domain}:{}/hello", https.port())]);
         command.output().await.unwrap()
+    }
+
+    /// A connection to the domain that stays open.
+    async fn open(&self, root: &Path, domain: &str) -> Raw {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(root).unwrap()).unwrap();
+        let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        let stream = tokio::net::TcpStream::connect(self.gateway.https.unwrap()).await.unwrap();
+        let name = ServerName::try_from(domain.to_owned()).unwrap();
+        Raw::over(TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap())
     }
 
     /// Whom the app was called for at a domain that is served with a certificate of this root.

@@ -1,9 +1,11 @@
 //! The end of a gateway: nobody new gets in, who is in gets all of their answer within the limit, and usage is kept.
 
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::support::connect::{head_of, piece_of};
 use crate::support::{Raw, RawUpstream, TestGateway, eventually, tenant, within};
@@ -143,4 +145,41 @@ async fn a_gateway_without_work_ends_at_once() {
     assert_eq!(gateway.stop().await.code(), Some(0));
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
     assert_eq!((client.rest().await, silent.rest().await), (Vec::new(), Vec::new()));
+}
+
+#[tokio::test]
+async fn a_gateway_whose_log_nobody_reads_any_more_goes_on_serving() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_gatehouse"));
+    command.args(["run", "--set", "tls.mode=off", "--set", "log.access=off", "--set", "log.format=json"]);
+    for listener in ["http", "admin"] {
+        command.args(["--set", &format!("listen.{listener}=127.0.0.1:0")]);
+    }
+    let mut child = command
+        .current_dir(dir.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let ready: Value = loop {
+        let line = lines.next_line().await.unwrap().unwrap();
+        if line.contains("gatehouse is ready") {
+            break serde_json::from_str(&line).unwrap();
+        }
+    };
+    drop(lines);
+    let (http, admin) = (ready["http"].as_str().unwrap(), ready["admin"].as_str().unwrap());
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let tenant = r#"{"name": "Acme", "slug": "acme", "plan": "free"}"#;
+    let made = client.post(format!("http://{admin}/admin/tenants")).header("content-type", "application/json").body(tenant).send().await;
+    assert_eq!(made.unwrap().status(), 201);
+    // There is no app, which is worth a line each time.
+    for _ in 0..3 {
+        let answer = client.get(format!("http://{http}/")).header("host", "acme.example.localhost").send().await.unwrap();
+        assert_eq!(answer.status(), 502);
+    }
 }

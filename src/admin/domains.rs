@@ -67,6 +67,16 @@ pub async fn list_all(State(app): State<App>, call: Call) -> Result<Response, Pr
     app.domain_page(page).await
 }
 
+/// Read one domain, whoever's it is.
+#[utoipa::path(get, path = "/admin/domains/{domain}", tag = "domains", params(("domain" = String, Path)),
+    responses((status = 200, body = DomainView), (status = 404, body = ProblemView)))]
+pub async fn read_any(State(app): State<App>, Path(domain): Path<String>) -> Result<Response, Problem> {
+    let nobody = || Problem::not_found("Domain not found", "No tenant has such a domain.");
+    let name = Host::parse(&domain).map_err(|_| nobody())?;
+    let claim = app.keeper.domains().get(&name).await?.ok_or_else(nobody)?;
+    Ok(axum::Json(app.domain_view(&claim.value).await).into_response())
+}
+
 /// Claim a domain for a tenant. The answer says which DNS records prove it and lead its visitors here. A name that another tenant
 /// claims is refused; while that one has not proved it, the answer says which record would.
 #[utoipa::path(post, path = "/admin/tenants/{id}/domains", tag = "domains", request_body = NewDomain, params(("id" = String, Path)),
@@ -79,7 +89,8 @@ pub async fn add(State(app): State<App>, Path(id): Path<String>, call: Call) -> 
         let claims = app.keeper.domains().of(current.value.id).await?;
         let (change, claim) = match add_domain(&current, &claims, &body.domain, &app.config, &call.cause)? {
             (change, claim) if change.is_empty() => (change, claim),
-            (change, claim) => match app.keeper.domains().get(&claim.name).await?.filter(|known| known.value.tenant_id != current.value.id) {
+            (change, claim) => match app.keeper.domains().get(&claim.name).await?.filter(|known| known.value.tenant_id != current.value.id)
+            {
                 Some(known) => app.contend(&current, &known, &call).await?,
                 None => (change, claim),
             },

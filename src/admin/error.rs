@@ -17,14 +17,14 @@ pub struct Problem {
     detail: String,
     errors: Vec<FieldError>,
     headers: Vec<(HeaderName, HeaderValue)>,
-    /// Extension members (RFC 9457, section 3.2).
-    members: Vec<(&'static str, Value)>,
+    /// An extension member (RFC 9457, section 3.2).
+    member: Option<Box<(&'static str, Value)>>,
 }
 
 impl Problem {
     /// An error with its code, its short text and what to do about it.
     pub fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, title, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), members: Vec::new() }
+        Self { status, code, title, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), member: None }
     }
 
     /// The request cannot be read.
@@ -63,7 +63,7 @@ impl Problem {
 
     /// Adds a member to the document.
     pub fn with_member(mut self, name: &'static str, value: Value) -> Self {
-        self.members.push((name, value));
+        self.member = Some(Box::new((name, value)));
         self
     }
 
@@ -97,7 +97,7 @@ impl Problem {
             let error = |error: &FieldError| json!({"pointer": error.pointer, "code": error.code, "detail": error.detail});
             document["errors"] = self.errors.iter().map(error).collect();
         }
-        for (name, value) in &self.members {
+        if let Some((name, value)) = self.member.as_deref() {
             document[*name] = value.clone();
         }
         document

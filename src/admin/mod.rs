@@ -113,6 +113,7 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(domains::verify))
         .routes(routes!(domains::renew))
         .routes(routes!(domains::list_all))
+        .routes(routes!(domains::read_any))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::revoke))
         .routes(routes!(health::invoices))

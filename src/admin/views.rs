@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::AdminState;
-use crate::tenancy::Change;
 use crate::model::{ApiKey, BillingCycle, Host, KeyId, Limits, Millis, Plan, Status, Tenant, TenantConfig, TenantId};
+use crate::tenancy::Change;
 
 /// Domains that are shown with their tenant.
 const SHOWN_DOMAINS: usize = 100;

@@ -231,13 +231,7 @@ async fn refuse_lost_store(config: &Config, store: &dyn Store) -> anyhow::Result
     )
 }
 
-fn tenants(
-    config: &Arc<Config>,
-    store: &Arc<dyn Store>,
-    clock: &SharedClock,
-    resolver: &Arc<Resolver>,
-    tls: &Tls,
-) -> Arc<Tenants> {
+fn tenants(config: &Arc<Config>, store: &Arc<dyn Store>, clock: &SharedClock, resolver: &Arc<Resolver>, tls: &Tls) -> Arc<Tenants> {
     let (asked, told) = (tls.certificates.clone(), tls.certificates.clone().filter(|_| tls.issuer.is_some()));
     let proves: Proof = Arc::new(move |domain| asked.as_ref().is_some_and(|certificates| certificates.proves(domain)));
     let serve: Serve = Arc::new(move |domain, stored| told.iter().for_each(|certificates| certificates.set_issued(domain, stored)));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use http::{Request, StatusCode, header};
+use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -54,13 +54,22 @@ pub(super) fn reachable(listener: SocketAddr) -> SocketAddr {
 
 /// GET; `None` where nobody listens there.
 pub(super) async fn get(address: SocketAddr, path: &str, token: &str) -> anyhow::Result<Option<Answer>> {
+    call(address, Method::GET, path, token).await
+}
+
+/// A call without a body; `None` where nobody listens there.
+pub(super) async fn call(address: SocketAddr, method: Method, path: &str, token: &str) -> anyhow::Result<Option<Answer>> {
     let stream = match timeout(CONNECT, TcpStream::connect(address)).await? {
         Ok(stream) => stream,
         Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => return Ok(None),
         Err(error) => return Err(error).with_context(|| format!("{address} cannot be reached")),
     };
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let mut request = Request::get(path).header(header::HOST, format!("localhost:{}", address.port()));
+    let mut request = Request::builder().method(&method).uri(path).header(header::HOST, format!("localhost:{}", address.port()));
+    if method != Method::GET {
+        // Without it a write may come from a browser's form.
+        request = request.header(header::CONTENT_TYPE, "application/json");
+    }
     if !token.is_empty() {
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }

@@ -5,6 +5,7 @@
 mod api;
 mod check;
 mod demo;
+mod domain;
 mod health;
 mod openapi;
 mod run;
@@ -46,6 +47,7 @@ enum Verb {
     Health(health::Health),
     Usage(usage::Usage),
     Trust(trust::Trust),
+    Domain(domain::Domain),
 }
 
 impl Cli {
@@ -64,6 +66,7 @@ impl Cli {
             Some(Verb::Health(health)) => health.execute(),
             Some(Verb::Usage(usage)) => usage.execute(),
             Some(Verb::Trust(trust)) => trust.execute(),
+            Some(Verb::Domain(domain)) => domain.execute(),
         }
     }
 }

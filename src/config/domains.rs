@@ -44,4 +44,3 @@ pub(super) fn read(section: &Section<'_>) -> Option<Domains> {
         keep_unproved: keep_unproved?,
     })
 }
-

@@ -9,9 +9,7 @@ use super::values::{
     self, Wrong, address, choice, duration, duration_or_none, expected, host, list, most, network, one_or_more, origin, path, secret,
     size_within, switch, text, unless_empty, whole,
 };
-use super::{
-    AccessLog, Admin, Dev, Features, HeaderAuth, Listen, Log, LogFormat, Metering, Protection, Store, Tenancy, Upstream,
-};
+use super::{AccessLog, Admin, Dev, Features, HeaderAuth, Listen, Log, LogFormat, Metering, Protection, Store, Tenancy, Upstream};
 
 pub(super) fn listen(section: &Section<'_>) -> Option<Listen> {
     let http = section.read("http", address);
@@ -121,7 +119,11 @@ pub(super) fn store(section: &Section<'_>) -> Option<Store> {
     let key = section.read("key", |node| {
         let is_key = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         // Not shown: it may be one with a slip in it.
-        if text(node).is_ok_and(|text| text.is_empty() || is_key(text)) { secret(node) } else { Err(Wrong::at(node, "expected 64 hexadecimal digits")) }
+        if text(node).is_ok_and(|text| text.is_empty() || is_key(text)) {
+            secret(node)
+        } else {
+            Err(Wrong::at(node, "expected 64 hexadecimal digits"))
+        }
     });
     // It may hold a password, so it is handled as a secret from here on.
     let url = section

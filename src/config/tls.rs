@@ -173,4 +173,3 @@ fn contact(node: &Node) -> Result<String, Wrong> {
         address.is_some_and(|(name, domain)| !name.is_empty() && !domain.is_empty()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     if good { Ok(text.to_owned()) } else { Err(expected("a contact such as \"mailto:ops@example.com\"", node)) }
 }
-

@@ -33,7 +33,8 @@ async fn servers_of(recursive: &TokioResolver, name: &str) -> Result<Vec<IpAddr>
         let records = ask(recursive, candidate, RecordType::NS, "NS").await?;
         // A name that is an alias has those of the other name in its answer.
         let own = records.iter().filter(|record| is_called(&record.name, candidate));
-        let names: Vec<String> = own.filter_map(|record| if let RData::NS(server) = &record.data { Some(server.to_string()) } else { None }).collect();
+        let names: Vec<String> =
+            own.filter_map(|record| if let RData::NS(server) = &record.data { Some(server.to_string()) } else { None }).collect();
         if !names.is_empty() {
             return addresses_of(recursive, &names).await;
         }

@@ -44,7 +44,8 @@ pub(super) async fn rule(recursive: &TokioResolver, name: &str) -> Result<CaaRul
     let mut at = Some(name);
     while let Some(candidate) = at {
         let records = ask(recursive, candidate, RecordType::CAA, "CAA").await?;
-        let set: Vec<&CAA> = records.iter().filter_map(|record| if let RData::CAA(caa) = &record.data { Some(caa) } else { None }).collect();
+        let set: Vec<&CAA> =
+            records.iter().filter_map(|record| if let RData::CAA(caa) = &record.data { Some(caa) } else { None }).collect();
         if !set.is_empty() {
             return Ok(of(candidate, &set));
         }
@@ -54,7 +55,9 @@ pub(super) async fn rule(recursive: &TokioResolver, name: &str) -> Result<CaaRul
 }
 
 fn of(at: &str, set: &[&CAA]) -> CaaRule {
-    let known = |tag: &str| ["issue", "issuewild", "iodef", "issuemail", "contactemail", "contactphone"].iter().any(|it| tag.eq_ignore_ascii_case(it));
+    let known = |tag: &str| {
+        ["issue", "issuewild", "iodef", "issuemail", "contactemail", "contactphone"].iter().any(|it| tag.eq_ignore_ascii_case(it))
+    };
     if let Some(strange) = set.iter().find(|caa| caa.issuer_critical && !known(&caa.tag)) {
         return CaaRule::Unknown { at: at.to_owned(), property: strange.tag.clone() };
     }

@@ -61,10 +61,7 @@ impl Dns {
 
     /// The addresses of a name, through aliases; none where it has none or does not exist.
     pub async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, DnsFailure> {
-        let (v4, v6) = tokio::join!(
-            ask(&self.recursive, name, RecordType::A, "A"),
-            ask(&self.recursive, name, RecordType::AAAA, "AAAA")
-        );
+        let (v4, v6) = tokio::join!(ask(&self.recursive, name, RecordType::A, "A"), ask(&self.recursive, name, RecordType::AAAA, "AAAA"));
         let addresses = [v4?, v6?].into_iter().flatten().filter_map(|record| match record.data {
             RData::A(address) => Some(IpAddr::V4(address.0)),
             RData::AAAA(address) => Some(IpAddr::V6(address.0)),

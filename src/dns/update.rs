@@ -84,7 +84,8 @@ impl Updater {
         let verifier = update.finalize(&self.signer, now).map_err(|error| self.failed(error.to_string()))?;
         let octets = update.to_vec().map_err(|error| self.failed(error.to_string()))?;
         let asked = timeout(PATIENCE, self.ask(&octets)).await;
-        let answer = asked.map_err(|_| self.failed("it does not answer in time".to_owned()))?.map_err(|error| self.failed(error.to_string()))?;
+        let answer =
+            asked.map_err(|_| self.failed("it does not answer in time".to_owned()))?.map_err(|error| self.failed(error.to_string()))?;
         // A server that does not know the key cannot sign; what it says is then told as it is.
         let refused = Message::from_vec(&answer).map(|message| message.response_code).map_err(|error| self.failed(error.to_string()))?;
         if refused != ResponseCode::NoError {

@@ -19,6 +19,9 @@ const LOOKS_AT_ONCE: usize = 32;
 const BATCH: usize = 1_000;
 
 pub(super) async fn run(jobs: Jobs) {
+    if !jobs.keeper.is_on() {
+        return;
+    }
     let mut beat = every(BEAT);
     let at_once = jobs.keeper.orders_at_once();
     let mut waiting: FairQueue<TenantId, Host> = FairQueue::default();
@@ -33,7 +36,7 @@ pub(super) async fn run(jobs: Jobs) {
             waiting.push(tenant, name);
         }
         while looks.len() < LOOKS_AT_ONCE
-            && let Some(name) = waiting.pop()
+            && let Some(name) = waiting.pop(LOOKS_AT_ONCE / 2)
         {
             looks.spawn(look(Arc::clone(&jobs.keeper), name));
         }

@@ -141,7 +141,7 @@ impl NameSet {
 /// How all names of the family begin.
 const FORWARDED_FAMILY: &[u8] = b"x-forwarded-";
 /// No known name is longer.
-const LONGEST: usize = 20;
+const LONGEST: usize = 25;
 
 impl Name {
     /// Recognises a name, in any case.
@@ -220,6 +220,7 @@ impl Name {
             (18, b'p') => &[Self::ProxyAuthenticate],
             (19, b'p') => &[Self::ProxyAuthorization],
             (20, b's') => &[Self::SecWebsocketAccept],
+            (25, b's') => &[Self::StrictTransportSecurity],
             _ => &[],
         }
     }
@@ -233,6 +234,7 @@ fn is_same(text: &[u8], known: &[u8]) -> bool {
     let differ = |at: usize| (word(text, at) | SMALL) ^ word(known, at);
     match text.len() {
         // The words overlap where the length is no multiple of theirs.
+        length @ 25.. => differ(0) | differ(8) | differ(16) | differ(length - 8) == 0,
         length @ 16.. => differ(0) | differ(8) | differ(length - 8) == 0,
         length @ 8.. => differ(0) | differ(length - 8) == 0,
         _ => text.eq_ignore_ascii_case(known),

@@ -22,7 +22,8 @@ pub fn init_logging(log: &Log) {
     let filter = parsed.unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
 
     let for_people = log.format == LogFormat::Auto && io::stderr().is_terminal();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter);
+    // Told nowhere: where stderr is closed, saying so there would end the thread that wrote.
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false);
     // Fails where a subscriber is already set: that one stays.
     let first = if for_people {
         let fields = format::debug_fn(|writer, field, value| match field.name() {

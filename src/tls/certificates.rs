@@ -164,6 +164,12 @@ impl Certificates {
         changed
     }
 
+    /// What is wrong with the files in `dir` that are called like this domain.
+    pub fn problem_of(&self, domain: &str) -> Option<String> {
+        let sources = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.folder.as_ref()?.fault_of(domain)
+    }
+
     /// True where a valid pair in `dir` covers this name: what proves a custom domain. In development, names under `localhost` are
     /// this machine's.
     pub fn proves(&self, domain: &str) -> bool {

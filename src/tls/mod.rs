@@ -6,9 +6,9 @@ mod challenges;
 mod dev_ca;
 mod dev_issuer;
 mod resolver;
-mod vault;
 #[cfg(test)]
 mod tests;
+mod vault;
 
 pub use acme::{Issued, Issuer, Method, OrderError, OrderFault, OrderRequest, Probe, ProbeError, RenewalWindow, RootsError, Zone};
 pub use certificates::{CertificateError, Certificates, IssuedRecord, Source, Standing};

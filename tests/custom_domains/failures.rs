@@ -120,7 +120,11 @@ async fn a_refused_order_waits_longer_each_time_and_a_limited_one_an_hour() {
         let before = orders(&scene);
         let begun = now();
         scene.verify("acme", DOMAIN).await;
-        let seen = scene.until("acme", DOMAIN, |seen| orders(&scene) > before && seen["reason"] == reason && seen["retryAt"].as_i64() > Some(begun + 30_000)).await;
+        let seen = scene
+            .until("acme", DOMAIN, |seen| {
+                orders(&scene) > before && seen["reason"] == reason && seen["retryAt"].as_i64() > Some(begun + 30_000)
+            })
+            .await;
         assert_eq!(seen["status"], status);
         let wait = (seen["retryAt"].as_i64().unwrap() - now()) / 1000;
         assert!((at_least..=at_most).contains(&wait), "{wait} s: {seen}");

@@ -75,7 +75,9 @@ async fn nobody_is_shown_an_answer_that_no_order_asks_for() {
         let answer = within("openssl ends", command.output()).await.unwrap();
         assert!(!String::from_utf8_lossy(&answer.stdout).contains("BEGIN CERTIFICATE"), "{name}");
     }
-    let get = |host: &str| scene.gateway.client.get(format!("http://{}/.well-known/acme-challenge/x?y=1", scene.gateway.http)).header("host", host.to_owned());
+    let get = |host: &str| {
+        scene.gateway.client.get(format!("http://{}/.well-known/acme-challenge/x?y=1", scene.gateway.http)).header("host", host.to_owned())
+    };
     let known = get(DOMAIN).send().await.unwrap();
     let location = known.headers()["location"].to_str().unwrap().to_owned();
     let port = scene.gateway.https.unwrap().port();
@@ -89,15 +91,38 @@ async fn a_renewed_certificate_goes_live_and_open_connections_notice_nothing() {
     scene.serve("acme", DOMAIN).await;
     let root = scene.acme.root().await;
     let before = shown(&scene).await;
-    let roots = reqwest::Certificate::from_pem_bundle(&std::fs::read(&root).unwrap()).unwrap();
-    let client = scene.gateway.client_with(|builder| builder.tls_certs_only(roots).pool_max_idle_per_host(1));
-    let url = scene.gateway.url_of(DOMAIN, "/");
-    let port = async || client.get(&url).send().await.unwrap().remote_addr().map(|_| ()).is_some();
-    assert!(port().await);
+    // Stays open while the certificate is replaced.
+    let mut open = scene.open(&root, DOMAIN).await;
+    open.send(format!("GET / HTTP/1.1\r\nHost: {DOMAIN}\r\n\r\n")).await;
+    assert_eq!(open.message().await.head.status(), 200);
     scene.post("acme", &format!("/{DOMAIN}/renew"), Value::Null).await.expect(200);
     let after = eventually("another certificate", || async { Some(shown(&scene).await).filter(|after| *after != before) }).await;
-    assert!(port().await && after != before);
+    assert_ne!(after, before);
+    open.send(format!("GET / HTTP/1.1\r\nHost: {DOMAIN}\r\n\r\n")).await;
+    assert_eq!(open.message().await.head.status(), 200);
     assert_eq!((orders(&scene), scene.reaches(&root, DOMAIN).await), (2, "acme".to_owned()));
+}
+
+#[tokio::test]
+async fn a_domain_says_that_it_wants_tls_once_its_owner_says_so() {
+    let scene = Scene::new(Habits::default()).await;
+    scene.serve("acme", DOMAIN).await;
+    let root = scene.acme.root().await;
+    let said = async || {
+        let answer = scene.curl(&root, DOMAIN, &["--head"]).await;
+        let head = String::from_utf8(answer.stdout).unwrap().to_lowercase();
+        head.lines().find_map(|line| line.strip_prefix("strict-transport-security: ").map(|value| value.trim().to_owned()))
+    };
+    assert_eq!(said().await, None);
+    let path = format!("/admin/tenants/acme/domains/{DOMAIN}");
+    let set = async |value: Value| scene.gateway.admin(Method::PATCH, &path, json!({"hstsMaxAge": value})).await;
+    assert_eq!(set(json!(86_400)).await.expect(200).json()["hstsMaxAge"], 86_400);
+    assert_eq!(said().await.as_deref(), Some("max-age=86400"), "and nothing of its subdomains");
+    set(json!(0)).await.expect(200);
+    assert_eq!(said().await.as_deref(), Some("max-age=0"));
+    set(Value::Null).await.expect(200);
+    assert_eq!(said().await, None);
+    set(json!("a year")).await.expect(422);
 }
 
 #[tokio::test]
@@ -133,6 +158,9 @@ async fn without_its_word_a_certificate_is_renewed_by_a_fraction_of_its_life() {
 async fn certificates_outlive_the_process_and_are_served_with_dns_and_the_authority_down() {
     let mut scene = Scene::new(Habits::default()).await;
     scene.serve("acme", DOMAIN).await;
+    // Before and behind it in the order of names: one without a certificate, and one with another.
+    scene.claim("globex", "a.globex.test").await;
+    scene.serve("globex", "z.globex.test").await;
     let root = scene.acme.root().await;
     scene.acme.stop();
     scene.acme.dns.fails(DOMAIN, true).await;
@@ -140,6 +168,7 @@ async fn certificates_outlive_the_process_and_are_served_with_dns_and_the_author
     scene.gateway.ended().await;
     scene.gateway.start_again().await;
     assert_eq!(scene.reaches(&root, DOMAIN).await, "acme");
+    assert_eq!(scene.reaches(&root, "z.globex.test").await, "globex");
     let seen = scene.verify("acme", DOMAIN).await;
     assert_eq!((&seen["status"], &seen["reason"]), (&json!("serving"), &json!("dns_unavailable")));
     assert_eq!(scene.reaches(&root, DOMAIN).await, "acme");
@@ -198,5 +227,8 @@ async fn shown(scene: &Scene) -> String {
 
 fn walk(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).filter(|path| !path.ends_with("certificates.key")).collect()
+    entries
+        .flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] })
+        .filter(|path| !path.ends_with("certificates.key"))
+        .collect()
 }

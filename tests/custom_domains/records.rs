@@ -68,7 +68,8 @@ async fn behind_something_that_ends_tls_a_proof_is_all_that_is_needed() {
     let (acme, origin) = (Acme::new().await, Upstream::echoing().start().await);
     let gateway = TestGateway::to(&origin).plaintext().set("domains.name_servers", &acme.dns.address.to_string());
     let gateway = gateway.tenant(tenant("acme").plan("pro")).start().await;
-    let ask = async || gateway.client.get(format!("http://{}/", gateway.http)).header("host", DOMAIN).send().await.unwrap().status().as_u16();
+    let ask =
+        async || gateway.client.get(format!("http://{}/", gateway.http)).header("host", DOMAIN).send().await.unwrap().status().as_u16();
     let body = json!({"domain": DOMAIN});
     let claimed = gateway.admin(Method::POST, "/admin/tenants/acme/domains", body).await.expect(201).json();
     assert_eq!((ask().await, &claimed["certificate"]["state"]), (404, &json!("not_needed")));
@@ -76,4 +77,35 @@ async fn behind_something_that_ends_tls_a_proof_is_all_that_is_needed() {
     let path = format!("/admin/tenants/acme/domains/{DOMAIN}/verify");
     let seen = gateway.admin(Method::POST, &path, Value::Null).await.expect(200).json();
     assert_eq!((ask().await, &seen["status"]), (200, &json!("serving")));
+}
+
+#[tokio::test]
+async fn the_command_line_tells_which_domains_are_stuck_and_what_to_do() {
+    let scene = Scene::new(Habits::default()).await;
+    let run = async |arguments: &[&str]| {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_gatehouse"));
+        command
+            .arg("domain")
+            .args(arguments)
+            .args(["--admin", &format!("http://{}", scene.gateway.admin)])
+            .current_dir(scene.gateway.dir.path());
+        let ran = command.output().await.unwrap();
+        (ran.status.code(), format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr)))
+    };
+    scene.claim("acme", DOMAIN).await;
+    let (code, shown) = run(&["verify", DOMAIN]).await;
+    assert!(
+        code == Some(0) && shown.contains("ownership_missing") && shown.contains("Set the TXT record _gatehouse.shop.acme.test"),
+        "{shown}"
+    );
+    assert_eq!(run(&["list", "--status", "stuck"]).await, (Some(0), "DOMAIN  STATUS  CERTIFICATE  ENDS  REASON\n".to_owned()));
+    scene.acme.dns.text(&format!("_gatehouse.{DOMAIN}"), "something else").await;
+    run(&["verify", DOMAIN]).await;
+    let (_, shown) = run(&["list", "--status", "stuck"]).await;
+    let row: Vec<&str> = shown.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(row, [DOMAIN, "stuck", "none", "-", "ownership_mismatch"]);
+    let (_, json) = run(&["list", "-o", "json"]).await;
+    assert_eq!(serde_json::from_str::<Value>(&json).unwrap()[0]["domain"], DOMAIN);
+    let (code, told) = run(&["show", "nobody.test"]).await;
+    assert!(code == Some(1) && told.contains("No tenant has such a domain"), "{told}");
 }

@@ -19,7 +19,8 @@ async fn a_proof_counts_as_soon_as_the_zones_own_servers_have_it() {
     let body = json!({"domain": "shop.acme.test"});
     let claimed = gateway.admin(Method::POST, "/admin/tenants/acme/domains", body).await.expect(201).json();
     let (name, proof) = (claimed["records"][0]["name"].as_str().unwrap(), claimed["records"][0]["value"].as_str().unwrap());
-    let verify = async || gateway.admin(Method::POST, "/admin/tenants/acme/domains/shop.acme.test/verify", Value::Null).await.expect(200).json();
+    let verify =
+        async || gateway.admin(Method::POST, "/admin/tenants/acme/domains/shop.acme.test/verify", Value::Null).await.expect(200).json();
     assert_eq!(verify().await["reason"], "ownership_missing");
     // The resolver has heard that there is none, and believes it for an hour.
     assert_eq!(heard(remembers.port(), name).await, "");
@@ -56,7 +57,8 @@ async fn the_base_domain_and_its_wildcard_get_a_certificate_by_dns_01() {
     let gateway = acme.orders(TestGateway::to(&origin)).set("tenancy.base_domain", "gate.test").set("tenancy.api_hosts", "");
     let gateway = gateway.set("domains.name_servers", &zone.address.to_string());
     let gateway = zone.dns01().iter().fold(gateway, |gateway, (key, value)| gateway.set(key, value));
-    let gateway = gateway.set("tls.cert", "/nowhere/a.crt").set("tls.key", "/nowhere/a.key").tenant(tenant("acme").plan("pro")).start().await;
+    let gateway =
+        gateway.set("tls.cert", "/nowhere/a.crt").set("tls.key", "/nowhere/a.key").tenant(tenant("acme").plan("pro")).start().await;
     let https = gateway.https.unwrap();
     let reaches = async |host: &str| {
         let mut command = tokio::process::Command::new("curl");

@@ -33,7 +33,8 @@ async fn a_claim_answers_with_the_records_to_set() {
 #[tokio::test]
 async fn what_nobody_can_own_is_refused_and_what_is_the_same_is_the_same() {
     let admin = admin().await;
-    let names = ["*.acme.com", "127.0.0.1", "[::1]", "localhost", "x.example.localhost", "example.localhost", "co.uk", "github.io", "a..b", ""];
+    let names =
+        ["*.acme.com", "127.0.0.1", "[::1]", "localhost", "x.example.localhost", "example.localhost", "co.uk", "github.io", "a..b", ""];
     for name in names {
         admin.post(PATH, json!({"domain": name})).await.expect(422).pointers(&["/domain"]);
     }
@@ -88,7 +89,8 @@ async fn the_first_domain_is_the_custom_domain_and_the_oldest_of_the_others_foll
 async fn a_released_name_needs_a_fresh_proof_and_a_deleted_tenant_releases_all() {
     let admin = admin().await;
     let proof = async |tenant: &str| {
-        admin.post(&format!("/admin/tenants/{tenant}/domains"), json!({"domain": "acme.com"})).await.expect(201).json["records"][0]["value"].clone()
+        admin.post(&format!("/admin/tenants/{tenant}/domains"), json!({"domain": "acme.com"})).await.expect(201).json["records"][0]["value"]
+            .clone()
     };
     let first = proof("acme").await;
     admin.post(PATH, json!({"domain": "acme.org"})).await.expect(201);

@@ -32,12 +32,7 @@ pub fn add_domain(
 }
 
 /// Takes a domain from a tenant, with its certificate and key. Where it was the `customDomain`, the oldest other one is that now.
-pub fn remove_domain(
-    current: &Versioned<Tenant>,
-    claims: &[CustomDomain],
-    name: &Host,
-    cause: &Cause,
-) -> Result<Change, TenancyError> {
+pub fn remove_domain(current: &Versioned<Tenant>, claims: &[CustomDomain], name: &Host, cause: &Cause) -> Result<Change, TenancyError> {
     let mut tenant = current.value.clone();
     if tenant.custom_domain.as_ref() == Some(name) {
         let others = claims.iter().filter(|claim| claim.name != *name);

@@ -42,7 +42,7 @@ pub struct Keeper {
     pub(super) issuer: Option<Arc<Issuer>>,
     pub(super) own: Own,
     pub(super) orders: Mutex<FairQueue<TenantId, Host>>,
-    pub(super) budget: Mutex<Budget>,
+    pub(super) budget: Mutex<Budget<TenantId>>,
     /// The gateway's own addresses.
     pub(super) known: Mutex<Known>,
 }
@@ -58,6 +58,11 @@ impl Keeper {
         let per_hour = tenants.config.tls.acme.orders_per_hour as usize;
         let (orders, budget) = (Mutex::default(), Mutex::new(Budget::new(per_hour)));
         Self { domains: tenants.domains(), tenants, dns, certificates, issuer, own, orders, budget, known: Mutex::default() }
+    }
+
+    /// Whether tenants may have domains of their own.
+    pub fn is_on(&self) -> bool {
+        self.tenants.config.tenancy.custom_domains
     }
 
     /// Claims on domains.
@@ -85,7 +90,11 @@ impl Keeper {
         self.check_with(name, |claim| (claim.order_at, claim.renew_at) = (None, Some(Millis(0)))).await
     }
 
-    async fn check_with(&self, name: &Host, change: impl Fn(&mut CustomDomain) + Send + Sync) -> Result<Option<CustomDomain>, TenancyError> {
+    async fn check_with(
+        &self,
+        name: &Host,
+        change: impl Fn(&mut CustomDomain) + Send + Sync,
+    ) -> Result<Option<CustomDomain>, TenancyError> {
         loop {
             let Some(claim) = self.domains.get(name).await? else {
                 show(&*self.tenants.store, &self.tenants.directory, name).await?;
@@ -141,7 +150,8 @@ impl Keeper {
             if found == claim.value {
                 return Ok(Some(found));
             }
-            let (before, after) = (json!({"domain": name, "hstsMaxAge": claim.value.hsts_max_age}), json!({"domain": name, "hstsMaxAge": max_age}));
+            let (before, after) =
+                (json!({"domain": name, "hstsMaxAge": claim.value.hsts_max_age}), json!({"domain": name, "hstsMaxAge": max_age}));
             let audit = vec![cause.audit("domain.updated", found.tenant_id, Some(before), Some(after))];
             if self.domains.save(&claim, &found, Tx { audit, ..Tx::default() }).await? {
                 return Ok(Some(found));
@@ -172,9 +182,8 @@ impl Keeper {
     /// A claim that nobody has proved for long, though the record was looked for.
     fn is_given_up(&self, found: &CustomDomain, now: Millis) -> bool {
         let keep = i64::try_from(self.tenants.config.domains.keep_unproved.as_millis()).unwrap_or(i64::MAX);
-        let looked_for = found.hostname.as_ref().is_some_and(|finding| {
-            matches!(finding.reason, Reason::OwnershipMissing | Reason::OwnershipMismatch)
-        });
+        let looked_for =
+            found.hostname.as_ref().is_some_and(|finding| matches!(finding.reason, Reason::OwnershipMissing | Reason::OwnershipMismatch));
         !found.is_proved() && looked_for && now.0 - found.claimed_at.0 > keep
     }
 

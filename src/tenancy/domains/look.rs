@@ -43,7 +43,7 @@ impl Keeper {
         let addresses = self.route(&found.name).await?;
         let standing = certificates.standing(found.name.as_str());
         if self.is_in_files(standing, now) || self.issuer.is_none() {
-            found.certificate = without_authority(standing, now);
+            found.certificate = without_authority(standing, certificates.problem_of(found.name.as_str()), now);
             return Ok(None);
         }
         self.follow_caa(found).await?;
@@ -90,6 +90,10 @@ impl Keeper {
             return Err(Finding::new(Reason::AddressMissing, format!("{name} has no address")));
         }
         let own = self.own_addresses().await.map_err(unknown)?;
+        if own.is_empty() && self.issuer.is_some() {
+            let detail = format!("nobody says where this gateway is: {} has no address, and domains.addresses is empty", self.target());
+            return Err(Finding::new(Reason::DnsUnavailable, detail));
+        }
         let elsewhere: Vec<String> = addresses.iter().filter(|address| !own.contains(address)).map(ToString::to_string).collect();
         if own.is_empty() || elsewhere.is_empty() {
             return Ok(addresses);
@@ -218,10 +222,11 @@ fn shown(names: &[String]) -> String {
 }
 
 /// What is in the way where certificates come from files alone.
-fn without_authority(standing: Option<Standing>, now: Millis) -> Option<Finding> {
-    match standing {
-        Some(standing) if standing.is_valid_at(now) => None,
-        Some(_) => Some(Finding::new(Reason::CertificateExpired, "the certificate in tls.cert_dir is not valid now")),
-        None => Some(Finding::new(Reason::CertificateMissing, "no certificate in tls.cert_dir covers it")),
+fn without_authority(standing: Option<Standing>, problem: Option<String>, now: Millis) -> Option<Finding> {
+    match (standing, problem) {
+        (Some(standing), _) if standing.is_valid_at(now) => None,
+        (Some(_), _) => Some(Finding::new(Reason::CertificateExpired, "the certificate in tls.cert_dir is not valid now")),
+        (None, Some(problem)) => Some(Finding::new(Reason::CertificateMissing, problem)),
+        (None, None) => Some(Finding::new(Reason::CertificateMissing, "no certificate in tls.cert_dir covers it")),
     }
 }

@@ -14,11 +14,11 @@ mod records;
 pub(super) mod schedule;
 mod shown;
 
+pub use claims::{add_domain, remove_domain, take_over};
 pub(super) use claims::{claim, release};
+pub use keeper::{Keeper, Own};
 pub use needed::{NeededRecord, next_step};
 pub use queue::FairQueue;
-pub use claims::{add_domain, remove_domain, take_over};
-pub use keeper::{Keeper, Own};
 pub use records::{DomainFilter, Domains};
 pub(super) use records::{load_domains, show};
 pub(super) use shown::Shown;

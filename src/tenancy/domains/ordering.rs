@@ -19,7 +19,8 @@ const LEFT_ALONE: Duration = Duration::from_secs(3600);
 impl Keeper {
     /// The name whose turn it is. It is said with [`order_done`](Self::order_done) when its order has ended.
     pub fn next_order(&self) -> Option<Host> {
-        self.orders().pop()
+        // A tenant has half of the places at most, so that one whose orders take long leaves some to others.
+        self.orders().pop(self.orders_at_once().div_ceil(2))
     }
 
     /// How many orders there may be at the same time.
@@ -37,7 +38,7 @@ impl Keeper {
         let (Some(issuer), Some(claim)) = (&self.issuer, self.domains.get(name).await?) else { return Ok(()) };
         let Looked { found, method } = self.look(&claim.value, SystemClock.now()).await;
         let Some(method) = method else { return self.note(&claim, found).await };
-        if let Err(until) = self.take_from_budget(name) {
+        if let Err(until) = self.take_from_budget(&found) {
             return self.note(&claim, waiting(found, until)).await;
         }
         match self.order_from(issuer, name, method).await {
@@ -59,7 +60,15 @@ impl Keeper {
     async fn keep(&self, claim: &Versioned<CustomDomain>, found: CustomDomain, issued: Issued) -> Result<(), TenancyError> {
         let now = SystemClock.now();
         let record = IssuedRecord::new(issued.chain, &issued.sealed_key, now);
-        let done = CustomDomain { certificate: None, failed_orders: 0, order_at: None, renew_at: None, ask_renewal_at: None, check_at: now, ..found };
+        let done = CustomDomain {
+            certificate: None,
+            failed_orders: 0,
+            order_at: None,
+            renew_at: None,
+            ask_renewal_at: None,
+            check_at: now,
+            ..found
+        };
         let mut current = claim.clone();
         loop {
             let mut tx = Tx { puts: vec![(Key::new(Table::Certificates, done.name.as_str()), encode(&record)?)], ..Tx::default() };
@@ -90,17 +99,17 @@ impl Keeper {
     }
 
     /// Renewals are not held up: a name that is served stays so.
-    fn take_from_budget(&self, name: &Host) -> Result<(), Millis> {
-        if self.certificates.as_ref().is_some_and(|certificates| certificates.issued(name.as_str()).is_some()) {
+    fn take_from_budget(&self, found: &CustomDomain) -> Result<(), Millis> {
+        if self.certificates.as_ref().is_some_and(|certificates| certificates.issued(found.name.as_str()).is_some()) {
             return Ok(());
         }
         // Taking one leaves it whole.
-        self.budget.lock().unwrap_or_else(PoisonError::into_inner).take(SystemClock.now())
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner).take(found.tenant_id, SystemClock.now())
     }
 }
 
 fn waiting(found: CustomDomain, until: Millis) -> CustomDomain {
-    let detail = "this hour's orders (tls.acme.orders_per_hour) are used up";
+    let detail = "this hour's orders (tls.acme.orders_per_hour) are used up, or this tenant's share of them";
     CustomDomain { certificate: Some(Finding::new(Reason::BudgetSpent, detail)), order_at: Some(until), check_at: until, ..found }
 }
 

@@ -1,5 +1,6 @@
 //! Claims as they are stored: read, listed, and shown to the data plane.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::claims::{claim_key, put};
@@ -130,11 +131,7 @@ pub(in crate::tenancy) async fn show(store: &dyn Store, directory: &Directory, n
 
 /// Shows every claim that is stored; claims of earlier versions, which knew only the tenant's id, are rewritten.
 pub(in crate::tenancy) async fn load_domains(store: &dyn Store, directory: &Directory) -> Result<(), TenancyError> {
-    let mut certificates = Walk::over(Table::Certificates);
-    let mut stored = std::collections::HashMap::new();
-    while let Some(records) = certificates.next(store).await? {
-        stored.extend(records.into_iter().map(|record| (record.key.id, record.value)));
-    }
+    let mut certificates = Beside::over(Table::Certificates);
     let mut walk = Walk::over(Table::Domains);
     while let Some(records) = walk.next(store).await? {
         for part in records.chunks(BATCH) {
@@ -145,7 +142,8 @@ pub(in crate::tenancy) async fn load_domains(store: &dyn Store, directory: &Dire
                     tx.preconditions.push(Precondition::Unchanged(record.key.clone(), record.version));
                     put(&mut tx, &claim)?;
                 }
-                directory.show_domain(&claim.name, Some(&claim), stored.remove(claim.name.as_str()).as_deref());
+                let certificate = certificates.of(&record.key.id, store).await?;
+                directory.show_domain(&claim.name, Some(&claim), certificate.as_ref().map(|record| &*record.value));
             }
             if !tx.puts.is_empty() {
                 store.commit(tx).await?;
@@ -153,6 +151,36 @@ pub(in crate::tenancy) async fn load_domains(store: &dyn Store, directory: &Dire
         }
     }
     Ok(())
+}
+
+/// A walk over a table that goes along with one over another, whose ids are in the same order.
+struct Beside {
+    walk: Walk,
+    page: VecDeque<Record>,
+    ended: bool,
+}
+
+impl Beside {
+    const fn over(table: Table) -> Self {
+        Self { walk: Walk::over(table), page: VecDeque::new(), ended: false }
+    }
+
+    /// The record with this id. The next one to be asked about comes after it.
+    async fn of(&mut self, id: &str, store: &dyn Store) -> Result<Option<Record>, TenancyError> {
+        loop {
+            while self.page.front().is_some_and(|record| record.key.id.as_str() < id) {
+                self.page.pop_front();
+            }
+            if !self.page.is_empty() || self.ended {
+                let is_it = self.page.front().is_some_and(|record| record.key.id == id);
+                return Ok(if is_it { self.page.pop_front() } else { None });
+            }
+            match self.walk.next(store).await? {
+                Some(records) => self.page = records.into(),
+                None => self.ended = true,
+            }
+        }
+    }
 }
 
 fn last_name(items: &[CustomDomain]) -> Option<String> {

@@ -61,7 +61,10 @@ mod tests {
         assert_eq!(&waits[..4], [MINUTE, 2 * MINUTE, 4 * MINUTE, 8 * MINUTE]);
         assert_eq!(waits[13], 12 * HOUR);
         assert_eq!(next_order(1, Duration::from_secs(3600), Millis(0), 0.5).0, HOUR, "an authority that asks to wait is left alone");
-        assert!(next_order(1, Duration::ZERO, Millis(0), 0.0).0 >= 45 * SECOND && next_order(1, Duration::ZERO, Millis(0), 1.0).0 <= 75 * SECOND);
+        assert!(
+            next_order(1, Duration::ZERO, Millis(0), 0.0).0 >= 45 * SECOND
+                && next_order(1, Duration::ZERO, Millis(0), 1.0).0 <= 75 * SECOND
+        );
     }
 
     #[test]

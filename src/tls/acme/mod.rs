@@ -40,12 +40,7 @@ pub struct Issuer {
 
 impl Issuer {
     /// Nobody is asked anything yet.
-    pub fn new(
-        config: &config::Acme,
-        store: Arc<dyn Store>,
-        vault: Arc<Vault>,
-        challenges: Arc<Challenges>,
-    ) -> Result<Self, RootsError> {
+    pub fn new(config: &config::Acme, store: Arc<dyn Store>, vault: Arc<Vault>, challenges: Arc<Challenges>) -> Result<Self, RootsError> {
         let http = Http::new(config.ca_file.as_deref())?;
         Ok(Self { config: config.clone(), store, vault, challenges, http, account: Mutex::default(), identities: Mutex::default() })
     }

@@ -56,12 +56,14 @@ pub(super) struct Watched {
     seen: Option<(Option<Stamp>, Option<Stamp>)>,
     pair: Option<Arc<Pair>>,
     problem: Option<CertificateError>,
+    /// What is wrong with the files as they are, told or not.
+    fault: Option<Box<str>>,
     chains: Arc<Chains>,
 }
 
 impl Watched {
     pub(super) fn new(cert: PathBuf, key: PathBuf, name: Option<String>, chains: Arc<Chains>) -> Self {
-        Self { cert, key, name, seen: None, pair: None, problem: None, chains }
+        Self { cert, key, name, seen: None, pair: None, problem: None, fault: None, chains }
     }
 
     /// The pair that is served.
@@ -92,7 +94,7 @@ impl Watched {
         self.seen = stamps;
         match Pair::read(&self.cert, &self.key, &self.chains).and_then(|pair| self.check_name(pair)) {
             Ok(pair) => {
-                self.problem = None;
+                (self.problem, self.fault) = (None, None);
                 let is_news = self.pair.as_ref().is_none_or(|old| !old.is_same_as(&pair));
                 if is_news {
                     self.remark_on(&pair);
@@ -101,6 +103,7 @@ impl Watched {
                 is_news
             }
             Err(problem) => {
+                self.fault = Some(problem.to_string().into());
                 self.problem = Some(problem);
                 false
             }
@@ -159,6 +162,11 @@ impl Folder {
     /// Every pair that can be served, with its file name without `.crt`.
     pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &Arc<Pair>)> {
         self.pairs.iter().filter_map(|(stem, watched)| Some((stem.as_str(), watched.pair.as_ref()?)))
+    }
+
+    /// What is wrong with the files of this name.
+    pub(super) fn fault_of(&self, stem: &str) -> Option<String> {
+        self.pairs.get(stem)?.fault.as_deref().map(str::to_owned)
     }
 
     /// Finds the pairs that are there. True where one that was served is gone.

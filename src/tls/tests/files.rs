@@ -71,7 +71,8 @@ fn a_default_pair_that_cannot_be_used_is_an_error_that_names_the_file_and_the_wa
     load().unwrap();
 
     let missing = authority.path("nowhere");
-    let error = Certificates::load(Some((&authority.path("default.crt"), &authority.path("default.key"))), Some(&missing), None).unwrap_err();
+    let error =
+        Certificates::load(Some((&authority.path("default.crt"), &authority.path("default.key"))), Some(&missing), None).unwrap_err();
     assert!(matches!(error, CertificateError::Folder { .. }) && error.to_string().contains("nowhere"), "{error}");
 }
 

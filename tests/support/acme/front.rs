@@ -156,7 +156,11 @@ async fn problem(state: &State, pebble: Option<SocketAddr>, status: u16, kind: &
 
 fn json_answer(status: u16, body: &Value) -> Response<Full<Bytes>> {
     let status = StatusCode::from_u16(status).expect("a status");
-    Response::builder().status(status).header("content-type", "application/json").body(Full::new(Bytes::from(body.to_string()))).expect("a response")
+    Response::builder()
+        .status(status)
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(body.to_string())))
+        .expect("a response")
 }
 
 fn with(body: &[u8], name: &str, value: Value) -> Bytes {

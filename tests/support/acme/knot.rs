@@ -33,7 +33,8 @@ impl Knot {
         let address = SocketAddr::new(alone(), 53);
         let secret = STANDARD.encode(uuid::Uuid::new_v4().as_bytes().repeat(2));
         let place = dir.path().display();
-        let file = format!("$ORIGIN {zone}.\n$TTL 3600\n@ SOA ns hostmaster 1 3600 600 86400 3600\n@ NS ns\nns A {}\n{records}\n", address.ip());
+        let file =
+            format!("$ORIGIN {zone}.\n$TTL 3600\n@ SOA ns hostmaster 1 3600 600 86400 3600\n@ NS ns\nns A {}\n{records}\n", address.ip());
         std::fs::write(dir.path().join("zone"), file).expect("written");
         let config = format!(
             "server:\n  listen: {}@53\n  rundir: {place}\ndatabase:\n  storage: {place}\nkey:\n  - id: {KEY}\n    algorithm: hmac-sha256\n    \
