@@ -109,3 +109,7 @@ impl Scene {
 fn orders(scene: &Scene) -> usize {
     scene.acme.orders_placed()
 }
+
+fn now() -> i64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64
+}

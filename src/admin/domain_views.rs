@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::AdminState;
 use crate::clock::{Clock, SystemClock};
-use crate::model::{CustomDomain, Host, Millis, Reason, TenantId};
+use crate::model::{Actor, CustomDomain, Host, Millis, Reason, TenantId};
 use crate::tenancy::{NeededRecord, next_step};
 use crate::tls::Source;
 
@@ -20,9 +20,15 @@ pub struct DomainView {
     /// Whose it is.
     #[schema(value_type = String)]
     pub tenant_id: TenantId,
+    /// The slug of that tenant.
+    pub tenant_slug: Option<String>,
     /// `serving`, `in_progress` or `stuck`: then someone has to act.
     #[schema(value_type = String, example = "in_progress")]
     pub status: &'static str,
+    /// Who has to act, or the domain gets (or is) stuck: `tenant` for DNS records, `operator` for the rest. Also while it is still
+    /// served.
+    #[schema(value_type = Option<String>, example = "tenant")]
+    pub needs_action_by: Option<Actor>,
     /// What is in the way, for programs.
     #[schema(value_type = Option<String>, example = "ownership_missing")]
     pub reason: Option<Reason>,
@@ -86,7 +92,7 @@ pub struct CertificateView {
     /// When it is renewed.
     #[schema(value_type = Option<i64>)]
     pub renew_at: Option<Millis>,
-    /// What its last order came to, where that failed.
+    /// What its last order came to, where that failed; what is wrong with a file.
     pub detail: Option<String>,
 }
 
@@ -120,6 +126,8 @@ impl AdminState {
         DomainView {
             domain: claim.name.clone(),
             tenant_id: claim.tenant_id,
+            tenant_slug: self.tenants.directory.by_id(claim.tenant_id).map(|tenant| tenant.facts().tenant.slug.to_string()),
+            needs_action_by: claim.needs(now),
             status: claim.status(self.keeper.serves(claim.name.as_str(), now), now).as_str(),
             reason: finding.map(|finding| finding.reason),
             detail: finding.map(|finding| finding.detail.clone()),
@@ -138,8 +146,10 @@ impl AdminState {
         let state = match &claim.hostname {
             _ if !self.keeper.is_verified(claim) => "pending_ownership",
             _ if claim.missing_since.is_some() => "lapsing",
-            Some(_) => "pending_routing",
             None => "active",
+            // Nobody knows better than when it was last found right.
+            Some(finding) if finding.reason == Reason::DnsUnavailable && claim.right_since.is_some() => "active",
+            Some(_) => "pending_routing",
         };
         let lapse = i64::try_from(self.config.domains.lapse.as_millis()).unwrap_or(i64::MAX);
         HostnameView {
@@ -160,6 +170,9 @@ impl AdminState {
             (None, Some(Reason::CertificateMissing)) | (None, None) => "none",
             (None, Some(_)) => "failed",
         };
+        // What is wrong with a file shows though the certificate before it is still served.
+        let of_file = || self.keeper.certificates().and_then(|certificates| certificates.problem_of(claim.name.as_str()));
+        let detail = claim.certificate.as_ref().map(|finding| finding.detail.clone()).or_else(of_file);
         CertificateView {
             state,
             source: standing.map(|standing| match standing.source {
@@ -168,8 +181,8 @@ impl AdminState {
             }),
             not_before: standing.map(|standing| standing.not_before),
             not_after: standing.map(|standing| standing.not_after),
-            renew_at: claim.renew_at,
-            detail: claim.certificate.as_ref().map(|finding| finding.detail.clone()),
+            renew_at: if claim.renew_now { Some(now) } else { claim.renew_at },
+            detail,
         }
     }
 }

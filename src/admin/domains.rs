@@ -40,7 +40,7 @@ pub struct UpdateDomain {
 /// List a tenant's domains, by name.
 #[utoipa::path(get, path = "/admin/tenants/{id}/domains", tag = "domains",
     params(("id" = String, Path),
-        ("status" = Option<String>, Query, description = "`serving`, `in_progress`, `stuck` or `expiring`."),
+        ("status" = Option<String>, Query, description = "`serving`, `in_progress`, `stuck`; `at_risk` is served and needs someone, `expiring` ends within 14 days."),
         ("expiring" = Option<u32>, Query, description = "Only certificates that end within so many days."),
         ("limit" = Option<u16>, Query, description = "1 to 500, 50 by default."), ("cursor" = Option<String>, Query)),
     responses((status = 200, description = "`{\"data\": [Domain], \"nextCursor\": …}`"), (status = 404, body = ProblemView)))]
@@ -55,7 +55,7 @@ pub async fn list(State(app): State<App>, Path(id): Path<String>, call: Call) ->
 
 /// List the domains of all tenants, by name.
 #[utoipa::path(get, path = "/admin/domains", tag = "domains",
-    params(("status" = Option<String>, Query, description = "`serving`, `in_progress`, `stuck` or `expiring`."),
+    params(("status" = Option<String>, Query, description = "`serving`, `in_progress`, `stuck`; `at_risk` is served and needs someone, `expiring` ends within 14 days."),
         ("expiring" = Option<u32>, Query, description = "Only certificates that end within so many days."),
         ("limit" = Option<u16>, Query, description = "1 to 500, 50 by default."), ("cursor" = Option<String>, Query)),
     responses((status = 200, description = "`{\"data\": [Domain], \"nextCursor\": …}`")))]
@@ -121,6 +121,10 @@ pub async fn update(State(app): State<App>, Path((id, domain)): Path<(String, St
     let tenant = app.find(&id).await?;
     let mut claim = app.claim_of(&tenant.value, &domain).await?;
     if let Some(max_age) = body.hsts_max_age {
+        if max_age.is_some() && app.keeper.certificates().is_none() {
+            let detail = "something in front ends TLS (tls.mode = \"off\"); it is there that visitors are told to insist on it";
+            return Err(Problem::field("/hstsMaxAge", "not_available", detail));
+        }
         claim = app.keeper.set_hsts(&claim.name, max_age, &call.cause).await?.ok_or_else(no_domain)?;
     }
     Ok(axum::Json(app.domain_view(&claim).await).into_response())
@@ -140,10 +144,14 @@ pub async fn verify(State(app): State<App>, Path((id, domain)): Path<(String, St
 /// Order a new certificate, though the one that is there is good for a while.
 #[utoipa::path(post, path = "/admin/tenants/{id}/domains/{domain}/renew", tag = "domains",
     params(("id" = String, Path), ("domain" = String, Path)),
-    responses((status = 200, body = DomainView), (status = 404, body = ProblemView)))]
+    responses((status = 200, body = DomainView), (status = 404, body = ProblemView), (status = 409, body = ProblemView)))]
 pub async fn renew(State(app): State<App>, Path((id, domain)): Path<(String, String)>) -> Result<Response, Problem> {
     let tenant = app.find(&id).await?;
     let claim = app.claim_of(&tenant.value, &domain).await?;
+    if !app.keeper.orders_certificates() {
+        let detail = "Certificates come from files here (tls.mode); replace the pair in tls.cert_dir.";
+        return Err(Problem::new(StatusCode::CONFLICT, "no_authority", "No certificate authority", detail));
+    }
     let found = app.keeper.renew(&claim.name).await?.ok_or_else(no_domain)?;
     Ok(axum::Json(app.domain_view(&found).await).into_response())
 }
@@ -180,14 +188,16 @@ impl AdminState {
         call: &Call,
     ) -> Result<(crate::tenancy::Change, CustomDomain), Problem> {
         let (name, tenant) = (&known.value.name, current.value.id);
-        if self.keeper.is_verified(&known.value) {
+        // A record in DNS is more than a file, which says nothing of whose the name is.
+        if known.value.is_proved() {
             return Err(taken(format!("the domain `{name}` belongs to another tenant")));
         }
         let proved = self.keeper.is_proved_for(&known.value, tenant).await;
         if proved.as_ref().is_ok_and(|proved| *proved)
             && let Some(loser) = self.tenants.by_id(known.value.tenant_id).await?
         {
-            return Ok(take_over(current, (&loser, known), &call.cause)?);
+            let claims = self.keeper.domains().of(loser.value.id).await?;
+            return Ok(take_over(current, (&loser, &claims, known), &call.cause)?);
         }
         let record = self.keeper.proof_record(&known.value, known.value.proof_for(tenant));
         let failure = proved.err().map(|failure| format!(" ({failure})")).unwrap_or_default();
@@ -210,6 +220,7 @@ impl AdminState {
 /// Which domains a list has.
 struct Wanted {
     status: Option<DomainStatus>,
+    at_risk: bool,
     expires_before: Option<Millis>,
 }
 
@@ -219,14 +230,17 @@ impl Wanted {
         let days = query.parse::<u32>("expiring", "a number of days")?;
         let expires_before = days.map(|days| now.plus_days(i64::from(days)));
         match query.get("status") {
-            None => Ok(Self { status: None, expires_before }),
-            Some("expiring") => Ok(Self { status: None, expires_before: expires_before.or(Some(now.plus_days(EXPIRING_DAYS))) }),
+            None => Ok(Self { status: None, at_risk: false, expires_before }),
+            Some("expiring") => {
+                Ok(Self { status: None, at_risk: false, expires_before: expires_before.or(Some(now.plus_days(EXPIRING_DAYS))) })
+            }
+            Some("at_risk") => Ok(Self { status: Some(DomainStatus::Serving), at_risk: true, expires_before }),
             Some(text) => {
                 let status = DomainStatus::ALL.into_iter().find(|status| status.as_str() == text);
-                let known = DomainStatus::ALL.iter().map(|status| status.as_str()).chain(["expiring"]);
+                let known = DomainStatus::ALL.iter().map(|status| status.as_str()).chain(["at_risk", "expiring"]);
                 let hint = did_you_mean(text, known);
                 let wrong = || Problem::field("/query/status", "invalid", format!("there is no such status{hint}"));
-                Ok(Self { status: Some(status.ok_or_else(wrong)?), expires_before })
+                Ok(Self { status: Some(status.ok_or_else(wrong)?), at_risk: false, expires_before })
             }
         }
     }
@@ -234,7 +248,8 @@ impl Wanted {
     fn admits(&self, app: &AdminState, claim: &CustomDomain) -> bool {
         let (now, name) = (SystemClock.now(), claim.name.as_str());
         let standing = || app.keeper.certificates().and_then(|certificates| certificates.standing(name));
-        self.status.is_none_or(|status| claim.status(app.keeper.serves(name, now), now) == status)
+        (!self.at_risk || claim.needs(now).is_some())
+            && self.status.is_none_or(|status| claim.status(app.keeper.serves(name, now), now) == status)
             && self.expires_before.is_none_or(|end| standing().is_some_and(|standing| standing.not_after < end))
     }
 }

@@ -47,7 +47,7 @@ pub async fn metrics(State(app): State<App>) -> Response {
     app.metrics.domains(&app.keeper.by_status(now));
     if let Some(certificates) = app.keeper.certificates() {
         let (files, acme, soonest_expiry) = certificates.census();
-        app.metrics.certificates(files, acme, soonest_expiry);
+        app.metrics.certificates((files, acme, certificates.faults()), soonest_expiry);
     }
     app.metrics.duties(&app.duties, app.journal.room(app.clock.now().day()));
     let mut response = app.metrics.render().into_response();

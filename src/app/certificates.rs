@@ -78,9 +78,10 @@ pub(super) async fn base_certificate(config: &Config, store: &Arc<dyn Store>, tl
 
 /// The vault, if its key is the one that sealed what is stored.
 async fn vault(config: &Config, store: &dyn Store) -> anyhow::Result<Vault> {
-    let vault = Vault::open_with(config.store.key.as_ref(), &config.store.key_file)?;
     let key = Key::new(Table::Settings, "vault-mark");
-    if let Some(mark) = store.get(&key).await? {
+    let mark = store.get(&key).await?;
+    let vault = Vault::open_with(config.store.key.as_ref(), &config.store.key_file, mark.is_some())?;
+    if let Some(mark) = mark {
         if STANDARD.decode(&mark.value).is_ok_and(|mark| vault.knows(&mark)) {
             return Ok(vault);
         }

@@ -52,11 +52,12 @@ fn summary(config: &Config, file: Option<&Path>) -> String {
     let default_port = if scheme == "https" { 443 } else { 80 };
     let port = if port == default_port { String::new() } else { format!(":{port}") };
     format!(
-        "ok: {source}\n  listen    http {}{https}\n  admin     {} ({access})\n  tls       {tls}\n  tenants   {scheme}://<slug>.{}{port}\n  upstream  {}\n  plans     {}\n  routes    {}\n",
+        "ok: {source}\n  listen    http {}{https}\n  admin     {} ({access})\n  tls       {tls}\n  tenants   {scheme}://<slug>.{}{port}\n  upstream  {}\n  domains   {}\n  plans     {}\n  routes    {}\n",
         listen.http,
         listen.admin,
         config.tenancy.base_domain,
         joined(&config.upstream.default),
+        domains(config),
         joined(config.plans.keys()),
         config.routes.len(),
     )
@@ -64,6 +65,24 @@ fn summary(config: &Config, file: Option<&Path>) -> String {
 
 fn joined(items: impl IntoIterator<Item = impl Display>) -> String {
     items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// How tenants' own domains are handled.
+fn domains(config: &Config) -> String {
+    let (tls, listen) = (&config.tls, &config.listen);
+    let folder = tls.cert_dir.as_ref().map(|dir| format!("pairs in {}", dir.display()));
+    let target = config.domains.cname_target.as_ref().unwrap_or(&config.tenancy.base_domain);
+    match tls.mode {
+        _ if !config.tenancy.custom_domains => "off (tenancy.custom_domains)".to_owned(),
+        TlsMode::Off => format!("lead to {target}, TLS ends in front"),
+        TlsMode::Files => format!("lead to {target}, {}", folder.unwrap_or_else(|| "no certificates for them (tls.cert_dir)".to_owned())),
+        TlsMode::Acme => {
+            let (http, https) =
+                (listen.public_http_port.unwrap_or(listen.http.port()), listen.public_https_port.unwrap_or(listen.https.port()));
+            let staging = if tls.acme.directory.as_str().contains("staging") { " (staging: trusted by nobody)" } else { "" };
+            format!("lead to {target}, ports {http} and {https}; certificates by {}{staging}", tls.acme.directory)
+        }
+    }
 }
 
 /// Whether the base domain's certificate comes from files that have to be there.
@@ -80,6 +99,7 @@ fn missing_files(config: &Config) -> Vec<&Path> {
     let tls = &config.tls;
     let certificate = [&tls.cert, &tls.key].into_iter().filter(|_| needs_files(config));
     let identity = config.upstream.identity.iter().flat_map(|(cert, key)| [cert, key]);
-    let files = certificate.chain(&config.upstream.ca_file).chain(identity).chain(&tls.cert_dir);
+    let ca_file = tls.acme.ca_file.iter().filter(|_| tls.mode == TlsMode::Acme);
+    let files = certificate.chain(&config.upstream.ca_file).chain(identity).chain(&tls.cert_dir).chain(ca_file);
     files.map(AsRef::as_ref).filter(|path: &&Path| !path.exists()).collect()
 }

@@ -23,27 +23,31 @@ pub(super) struct Domain {
     /// How it is shown
     #[arg(short, long, value_enum, default_value_t = Output::Table, global = true)]
     output: Output,
-    #[command(flatten)]
-    settings: Settings,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// All domains, or those that stand in one way
     List {
-        /// serving, in_progress, stuck or expiring
+        /// serving, in_progress, stuck, at_risk (served, and needs someone) or expiring
         #[arg(long)]
         status: Option<String>,
+        #[command(flatten)]
+        settings: Settings,
     },
     /// One domain: how it stands, what is in the way, which records it needs
     Show {
         /// The domain
         domain: String,
+        #[command(flatten)]
+        settings: Settings,
     },
-    /// Looks at its DNS records now, and orders a certificate where they are right
+    /// Looks at its DNS records now, and orders a certificate where they are right; exit code 1 while it is not proved
     Verify {
         /// The domain
         domain: String,
+        #[command(flatten)]
+        settings: Settings,
     },
 }
 
@@ -55,16 +59,17 @@ enum Output {
 
 impl Domain {
     pub fn execute(self) -> anyhow::Result<()> {
-        let config = self.settings.load()?;
+        let (Verb::List { settings, .. } | Verb::Show { settings, .. } | Verb::Verify { settings, .. }) = &self.verb;
+        let config = settings.load()?;
         let address = api::address(self.admin.as_deref(), &config)?;
         let token = config.admin.token.as_ref().map(|token| token.expose_secret().to_owned()).unwrap_or_default();
         let client = Client { address, token };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let told = runtime.block_on(async {
             match &self.verb {
-                Verb::List { status } => client.list(status.as_deref()).await,
-                Verb::Show { domain } => client.find(domain).await,
-                Verb::Verify { domain } => {
+                Verb::List { status, .. } => client.list(status.as_deref()).await,
+                Verb::Show { domain, .. } => client.find(domain).await,
+                Verb::Verify { domain, .. } => {
                     let found = client.find(domain).await?;
                     let path = format!("/admin/tenants/{}/domains/{}/verify", text(&found["tenantId"]), text(&found["domain"]));
                     client.call(Method::POST, &path).await
@@ -76,7 +81,11 @@ impl Domain {
             (Output::Table, Value::Array(domains)) => table(domains),
             (Output::Table, domain) => sheet(domain),
         };
-        Ok(super::print(&shown)?)
+        super::print(&shown)?;
+        if matches!(self.verb, Verb::Verify { .. }) && told["verified"] == false {
+            bail!("it is not proved yet");
+        }
+        Ok(())
     }
 }
 
@@ -125,7 +134,8 @@ fn table(domains: &[Value]) -> String {
     let head = ["DOMAIN", "STATUS", "CERTIFICATE", "ENDS", "REASON"].map(str::to_owned);
     let rows = domains.iter().map(|it| {
         let ends = it["certificate"]["notAfter"].as_i64().map_or_else(|| "-".to_owned(), day);
-        [text(&it["domain"]), text(&it["status"]), text(&it["certificate"]["state"]), ends, text(&it["reason"])]
+        let risk = if it["status"] == "serving" && !it["needsActionBy"].is_null() { " (at risk)" } else { "" };
+        [text(&it["domain"]), text(&it["status"]) + risk, text(&it["certificate"]["state"]), ends, text(&it["reason"])]
     });
     let rows: Vec<[String; 5]> = std::iter::once(head).chain(rows).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
@@ -138,20 +148,27 @@ fn table(domains: &[Value]) -> String {
 }
 
 fn sheet(domain: &Value) -> String {
+    let (hostname, certificate) = (&domain["hostname"], &domain["certificate"]);
+    let at = |value: &Value| value.as_i64().map_or_else(|| "-".to_owned(), moment);
     let facts = [
         ("domain", text(&domain["domain"])),
-        ("tenant", text(&domain["tenantId"])),
+        ("tenant", text(&domain["tenantSlug"])),
         ("status", text(&domain["status"])),
-        ("hostname", text(&domain["hostname"]["state"])),
-        ("certificate", text(&domain["certificate"]["state"])),
-        ("ends", domain["certificate"]["notAfter"].as_i64().map_or_else(|| "-".to_owned(), day)),
+        ("needs", text(&domain["needsActionBy"])),
+        ("hostname", text(&hostname["state"])),
+        ("lapses", at(&hostname["lapsesAt"])),
+        ("certificate", text(&certificate["state"])),
+        ("ends", at(&certificate["notAfter"])),
+        ("renewal", at(&certificate["renewAt"])),
+        ("hsts", domain["hstsMaxAge"].as_u64().map_or_else(|| "-".to_owned(), |seconds| format!("{seconds} s"))),
         ("reason", text(&domain["reason"])),
         ("detail", text(&domain["detail"])),
         ("next step", text(&domain["nextStep"])),
+        ("tried again", at(&domain["retryAt"])),
     ];
     let mut shown: String = facts.iter().filter(|(_, value)| value != "-").map(|(name, value)| format!("{name:12} {value}\n")).collect();
     for record in domain["records"].as_array().into_iter().flatten() {
-        shown.push_str(&format!("{:12} {} {} {}\n", "record", text(&record["name"]), text(&record["type"]), text(&record["value"])));
+        shown.push_str(&format!("{:12} {} {} {}\n", "records", text(&record["name"]), text(&record["type"]), text(&record["value"])));
     }
     shown
 }
@@ -163,4 +180,9 @@ fn text(value: &Value) -> String {
 /// The UTC day of a moment.
 fn day(millis: i64) -> String {
     crate::model::Millis(millis).day().to_string()
+}
+
+/// A moment in UTC, to the second.
+fn moment(millis: i64) -> String {
+    jiff::Timestamp::from_second(millis.div_euclid(1000)).map_or_else(|_| "-".to_owned(), |time| time.to_string())
 }

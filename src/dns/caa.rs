@@ -68,8 +68,14 @@ fn of(at: &str, set: &[&CAA]) -> CaaRule {
     // Parameters follow a semicolon; a value without a name is one that nobody has (section 4.2).
     let issuer = |caa: &&&CAA| {
         let text = String::from_utf8_lossy(&caa.value);
-        let name = text.split(';').next().unwrap_or_default().trim().trim_end_matches('.');
-        (!name.is_empty()).then(|| name.to_ascii_lowercase())
+        let mut parts = text.split(';');
+        let name = parts.next().unwrap_or_default().trim().trim_end_matches('.');
+        // Where it names ways to validate, one of ours has to be among them (RFC 8657, section 4).
+        let takes_ours = parts.filter_map(|part| part.split_once('=')).all(|(key, value)| {
+            let ways = value.trim().split(',').map(str::trim).any(|way| way == "http-01" || way == "tls-alpn-01");
+            !key.trim().eq_ignore_ascii_case("validationmethods") || ways
+        });
+        (!name.is_empty() && takes_ours).then(|| name.to_ascii_lowercase())
     };
     CaaRule::Only { at: at.to_owned(), issuers: issue.iter().filter_map(issuer).collect() }
 }
@@ -77,6 +83,7 @@ fn of(at: &str, set: &[&CAA]) -> CaaRule {
 #[cfg(test)]
 mod tests {
     use hickory_resolver::proto::rr::Name;
+    use hickory_resolver::proto::rr::rdata::caa::KeyValue;
 
     use super::*;
 
@@ -93,6 +100,9 @@ mod tests {
         assert!(!rule(&[issue(None)]).allows(&ours) && !rule(&[issue(None)]).allows(&[]), "nobody may");
         assert!(rule(&[issue(Some("other.example"))]).allows(&[]), "an authority that has no name decides itself");
         assert!(rule(&[CAA::new_issuewild(false, None, Vec::new())]).allows(&ours), "only about wildcards");
+        let by_dns = KeyValue::new("validationmethods", "dns-01");
+        let only = CAA::new_issue(false, Some(Name::from_ascii("letsencrypt.org").unwrap()), vec![by_dns]);
+        assert!(!rule(&[only]).allows(&ours), "it may, but not in our way");
         let mut strange = issue(None);
         (strange.tag, strange.issuer_critical) = ("tbs".to_owned(), true);
         assert!(!rule(&[strange, issue(Some("letsencrypt.org"))]).allows(&ours));

@@ -70,6 +70,13 @@ impl Dns {
         Ok(addresses.collect())
     }
 
+    /// The name that a name is an alias of, where it is one.
+    pub async fn alias(&self, name: &str) -> Result<Option<String>, DnsFailure> {
+        let records = ask(&self.recursive, name, RecordType::CNAME, "CNAME").await?;
+        let alias = records.into_iter().find_map(|record| if let RData::CNAME(alias) = record.data { Some(alias) } else { None });
+        Ok(alias.map(|alias| alias.to_ascii().trim_end_matches('.').to_ascii_lowercase()))
+    }
+
     /// Texts of a name's TXT records, as the servers have them that are responsible for it.
     pub async fn texts(&self, name: &str) -> Result<Vec<String>, DnsFailure> {
         authoritative::texts(&self.recursive, name).await

@@ -17,7 +17,8 @@ pub(super) async fn run(jobs: Jobs) {
         beat.tick().await;
         turns = turns.wrapping_add(1);
         let files = Arc::clone(&certificates);
-        let changed = tokio::task::spawn_blocking(move || files.refresh()).await.unwrap_or(false);
+        let (changed, names) = tokio::task::spawn_blocking(move || files.look_again()).await.unwrap_or_default();
+        jobs.keeper.look_soon(&names);
         if changed || turns.is_multiple_of(LOOK_ANYWAY) {
             jobs.directory.check_domains();
         }

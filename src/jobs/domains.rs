@@ -15,6 +15,8 @@ use crate::tenancy::{FairQueue, Keeper};
 const BEAT: Duration = Duration::from_millis(200);
 /// Looks at the same time: most of the time they wait for name servers.
 const LOOKS_AT_ONCE: usize = 32;
+/// Of one tenant, whose name servers may be slow.
+const LOOKS_OF_ONE: usize = 8;
 /// Taken off the agenda at once.
 const BATCH: usize = 1_000;
 
@@ -36,7 +38,7 @@ pub(super) async fn run(jobs: Jobs) {
             waiting.push(tenant, name);
         }
         while looks.len() < LOOKS_AT_ONCE
-            && let Some(name) = waiting.pop(LOOKS_AT_ONCE / 2)
+            && let Some(name) = waiting.pop(LOOKS_OF_ONE)
         {
             looks.spawn(look(Arc::clone(&jobs.keeper), name));
         }

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Host, Millis, TenantId};
 
+/// An authority that has failed so often in a row, for some two hours, is not just down for a moment.
+const MANY_FAILURES: u32 = 7;
 /// A missing record is no news for so long after the claim: people need time, and DNS does.
 const PATIENCE_DAYS: i64 = 1;
 
@@ -32,6 +34,15 @@ pub struct CustomDomain {
     /// What stands in the way of its certificate.
     #[serde(default)]
     pub certificate: Option<Finding>,
+    /// Since when it was last found to be as it should be; none since it was last found not to be.
+    #[serde(default)]
+    pub right_since: Option<Millis>,
+    /// It has been as it should be, once at least.
+    #[serde(default)]
+    pub was_right: bool,
+    /// When its proof lapsed, where it did.
+    #[serde(default)]
+    pub lapsed_at: Option<Millis>,
     /// When DNS was last looked at and answered.
     #[serde(default)]
     pub checked_at: Option<Millis>,
@@ -43,6 +54,18 @@ pub struct CustomDomain {
     /// No order before this.
     #[serde(default)]
     pub order_at: Option<Millis>,
+    /// Directory of the authority that issued its certificate.
+    #[serde(default)]
+    pub issued_by: Option<String>,
+    /// When that was.
+    #[serde(default)]
+    pub issued_at: Option<Millis>,
+    /// Certificates in a row that each came soon after the one before.
+    #[serde(default)]
+    pub soon_again: u32,
+    /// Someone wants a new certificate now.
+    #[serde(default)]
+    pub renew_now: bool,
     /// When its certificate is to be renewed.
     #[serde(default)]
     pub renew_at: Option<Millis>,
@@ -62,6 +85,9 @@ pub struct Finding {
     pub reason: Reason,
     /// For people: what was found.
     pub detail: String,
+    /// What gets it on from here, where that is more than the reason tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_step: Option<String>,
 }
 
 /// What can stand in the way of a domain.
@@ -92,6 +118,8 @@ pub enum Reason {
     BudgetSpent,
     /// The authority cannot be reached, or fails.
     AuthorityUnavailable,
+    /// What is configured is no authority, or not one to be trusted.
+    AuthorityMisconfigured,
     /// The authority asks to wait.
     AuthorityLimits,
     /// The authority refused the order or could not validate the name.
@@ -100,6 +128,16 @@ pub enum Reason {
     CertificateMissing,
     /// The certificate's time is over.
     CertificateExpired,
+}
+
+/// Who has to act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Actor {
+    /// The tenant, whose domain it is: DNS records.
+    Tenant,
+    /// Whoever runs the gateway.
+    Operator,
 }
 
 /// How a domain stands as a whole.
@@ -124,12 +162,19 @@ impl CustomDomain {
             claimed_at: now,
             proved_at: None,
             missing_since: None,
-            hostname: Some(Finding { reason: Reason::Unchecked, detail: "nobody has looked at its DNS records yet".to_owned() }),
+            hostname: Some(Finding::new(Reason::Unchecked, "its DNS records have not been looked at yet")),
+            right_since: None,
+            was_right: false,
+            lapsed_at: None,
             certificate: None,
             checked_at: None,
             check_at: now,
             failed_orders: 0,
             order_at: None,
+            issued_by: None,
+            issued_at: None,
+            soon_again: 0,
+            renew_now: false,
             renew_at: None,
             ask_renewal_at: None,
             hsts_max_age: None,
@@ -138,7 +183,9 @@ impl CustomDomain {
 
     /// The same claim by another tenant, which proves its right to it.
     pub fn taken_over(&self, tenant_id: TenantId, now: Millis) -> Self {
-        Self { proved_at: Some(now), ..Self::claim(self.name.clone(), tenant_id, self.nonce.clone(), now) }
+        let claim = Self::claim(self.name.clone(), tenant_id, self.nonce.clone(), now);
+        let hostname = Some(Finding::new(Reason::Unchecked, "it is proved; where it leads is looked at next"));
+        Self { proved_at: Some(now), hostname, ..claim }
     }
 
     /// True once its owner has proved it, and while that holds.
@@ -168,7 +215,17 @@ impl CustomDomain {
     /// How it stands. `serves` says that requests to it find the tenant, and that a valid certificate is there where one is
     /// needed.
     pub fn status(&self, serves: bool, now: Millis) -> DomainStatus {
-        DomainStatus::of(self.finding().map(|finding| finding.reason), self.claimed_at, serves, now)
+        DomainStatus::of(serves, self.needs(now))
+    }
+
+    /// Who has to act; none where it goes on by itself, or all is well.
+    pub fn needs(&self, now: Millis) -> Option<Actor> {
+        self.finding().and_then(|finding| finding.reason.needs(now < self.fresh_until(), self.failed_orders))
+    }
+
+    /// Until when a record that is not there is no news. A domain that was right once had it.
+    pub fn fresh_until(&self) -> Millis {
+        if self.was_right || self.lapsed_at.is_some() { self.claimed_at } else { self.claimed_at.plus_days(PATIENCE_DAYS) }
     }
 
     /// What stands in the way first.
@@ -180,7 +237,12 @@ impl CustomDomain {
 impl Finding {
     /// What was found.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into() }
+        Self { reason, detail: detail.into(), next_step: None }
+    }
+
+    /// With what gets it on from here.
+    pub fn with_next_step(self, next_step: impl Into<String>) -> Self {
+        Self { next_step: Some(next_step.into()), ..self }
     }
 }
 
@@ -200,6 +262,7 @@ impl Reason {
             Self::Ordering => "ordering",
             Self::BudgetSpent => "budget_spent",
             Self::AuthorityUnavailable => "authority_unavailable",
+            Self::AuthorityMisconfigured => "authority_misconfigured",
             Self::AuthorityLimits => "authority_limits",
             Self::AuthorityRefuses => "authority_refuses",
             Self::CertificateMissing => "certificate_missing",
@@ -207,24 +270,23 @@ impl Reason {
         }
     }
 
-    /// Whether it goes on only when someone acts. A record that is not there yet is waited for while the claim is `fresh`.
-    const fn needs_someone(self, fresh: bool) -> bool {
+    /// Who has to act, where it does not go on by itself. A record that is not there yet is waited for while the claim is `fresh`,
+    /// and so is an authority that has failed only `failed` times.
+    pub const fn needs(self, fresh: bool, failed: u32) -> Option<Actor> {
         match self {
-            Self::OwnershipMissing | Self::AddressMissing => !fresh,
-            Self::OwnershipMismatch
-            | Self::AddressElsewhere
-            | Self::CaaForbids
-            | Self::ChallengeUnreachable
+            Self::OwnershipMissing | Self::AddressMissing if fresh => None,
+            Self::OwnershipMissing | Self::OwnershipMismatch | Self::AddressMissing | Self::AddressElsewhere | Self::CaaForbids => {
+                Some(Actor::Tenant)
+            }
+            Self::AuthorityUnavailable if failed < MANY_FAILURES => None,
+            Self::ChallengeUnreachable
             | Self::ChallengeIntercepted
+            | Self::AuthorityUnavailable
+            | Self::AuthorityMisconfigured
             | Self::AuthorityRefuses
             | Self::CertificateMissing
-            | Self::CertificateExpired => true,
-            Self::Unchecked
-            | Self::DnsUnavailable
-            | Self::Ordering
-            | Self::BudgetSpent
-            | Self::AuthorityUnavailable
-            | Self::AuthorityLimits => false,
+            | Self::CertificateExpired => Some(Actor::Operator),
+            Self::Unchecked | Self::DnsUnavailable | Self::Ordering | Self::BudgetSpent | Self::AuthorityLimits => None,
         }
     }
 }
@@ -233,13 +295,12 @@ impl DomainStatus {
     /// Every one.
     pub const ALL: [Self; 3] = [Self::Serving, Self::InProgress, Self::Stuck];
 
-    /// How a domain stands that was claimed then, and that this is in the way of.
-    pub fn of(reason: Option<Reason>, claimed_at: Millis, serves: bool, now: Millis) -> Self {
-        let fresh = now < claimed_at.plus_days(PATIENCE_DAYS);
-        match reason {
+    /// Of a domain that is served or not, and that someone has to act for or nobody.
+    pub const fn of(serves: bool, needs: Option<Actor>) -> Self {
+        match needs {
             _ if serves => Self::Serving,
-            Some(reason) if reason.needs_someone(fresh) => Self::Stuck,
-            _ => Self::InProgress,
+            Some(_) => Self::Stuck,
+            None => Self::InProgress,
         }
     }
 
@@ -290,6 +351,11 @@ mod tests {
         for reason in [Reason::DnsUnavailable, Reason::AuthorityUnavailable, Reason::Ordering] {
             assert_eq!(status(reason, late), DomainStatus::InProgress);
         }
-        assert_eq!(claim(Reason::AddressElsewhere).status(true, late), DomainStatus::Serving);
+        let served = claim(Reason::AddressElsewhere);
+        assert_eq!((served.status(true, late), served.needs(late)), (DomainStatus::Serving, Some(Actor::Tenant)));
+        let lapsed = CustomDomain { lapsed_at: Some(Millis(500)), ..claim(Reason::OwnershipMissing) };
+        assert_eq!(lapsed.status(false, early), DomainStatus::Stuck, "it had the record once");
+        let down = CustomDomain { failed_orders: MANY_FAILURES, ..claim(Reason::AuthorityUnavailable) };
+        assert_eq!((down.status(false, late), down.needs(late)), (DomainStatus::Stuck, Some(Actor::Operator)));
     }
 }

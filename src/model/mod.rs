@@ -12,7 +12,7 @@ pub mod plan;
 pub mod tenant;
 pub mod usage;
 
-pub use custom_domain::{CustomDomain, DomainStatus, Finding, Reason};
+pub use custom_domain::{Actor, CustomDomain, DomainStatus, Finding, Reason};
 pub use domain::{Host, Slug};
 pub use gauge::{Gauge, Levels};
 pub use id::{AuditId, KeyId, TenantId};

@@ -134,11 +134,12 @@ impl Metrics {
         }
     }
 
-    /// How many certificates there are from files and from an authority, and when the first of them ends.
-    pub fn certificates(&self, files: usize, acme: usize, soonest_expiry: Millis) {
+    /// How many certificates there are from files and from an authority, how many pairs in files are bad, and when the first ends.
+    pub fn certificates(&self, (files, acme, bad): (usize, usize, usize), soonest_expiry: Millis) {
         for (counter, count) in self.numbers.certificates.iter().zip([files, acme]) {
             counter.set(count as u64);
         }
+        self.numbers.bad_pairs.set(bad as u64);
         self.numbers.soonest_expiry.set(u64::try_from(soonest_expiry.0).unwrap_or_default());
     }
 

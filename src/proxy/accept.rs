@@ -79,7 +79,13 @@ async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, mut strea
     let stream = Hold::new(Patient::new(stream, worker.config.limits.idle_timeout));
     let signs = stream.inner().signs();
     let shaken = timeout_at(deadline, TlsAcceptor::from(Arc::clone(config)).accept(stream)).await;
-    let Ok(Ok(mut stream)) = shaken else { return worker.metrics.connection_refused("handshake") };
+    let mut stream = match shaken {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            return worker.metrics.connection_refused(if has_no_certificate(&error) { "no_certificate" } else { "handshake" });
+        }
+        Err(_) => return worker.metrics.connection_refused("handshake"),
+    };
     let (io, session) = stream.get_mut();
     // The tickets that end the handshake have time until the first answer.
     io.release();
@@ -98,6 +104,12 @@ async fn welcome(worker: Rc<Worker>, watch: Rc<Watch>, door: Rc<Door>, mut strea
     } else {
         tokio::task::spawn_local(http1::serve_over_tls(worker, &watch, connection, stream));
     }
+}
+
+/// Whether nobody has a certificate for the name that was asked for. rustls has only words for that.
+fn has_no_certificate(error: &io::Error) -> bool {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    matches!(cause, Some(rustls::Error::General(text)) if text.contains("no server certificate chain resolved"))
 }
 
 async fn welcome_in_clear(

@@ -36,6 +36,7 @@ struct Plan {
     order_at: Option<Millis>,
     renew_at: Option<Millis>,
     ask_at: Option<Millis>,
+    is_foreign: bool,
 }
 
 /// The records of DNS-01.
@@ -55,7 +56,10 @@ impl BaseCertificate {
         let names = [base_domain.to_string(), format!("*.{base_domain}")];
         let stored = store.get(&key(&names)).await?;
         certificates.set_base(&names[1], stored.as_ref().map(|record| &*record.value));
-        let (records, plan) = (Records { updater, dns }, Mutex::default());
+        // One of another authority is replaced at once.
+        let is_foreign = stored.is_some_and(|record| IssuedRecord::directory_of(&record.value).as_deref() != Some(issuer.directory()));
+        let plan = Mutex::new(Plan { is_foreign, ..Plan::default() });
+        let records = Records { updater, dns };
         Ok(Self { store, issuer, certificates, records, names, plan })
     }
 
@@ -68,7 +72,8 @@ impl BaseCertificate {
         match ordered {
             Some(Ok(())) => {
                 tracing::info!(names = ?self.names, "the certificate of the base domain was issued");
-                plan = Plan::default();
+                // Whatever the authority says of the new one, it is not replaced at once.
+                plan = Plan { order_at: Some(Millis(now.0 + 3_600_000)), ..Plan::default() };
             }
             Some(Err(error)) => {
                 plan.failed = plan.failed.saturating_add(1);
@@ -88,10 +93,13 @@ impl BaseCertificate {
             return false;
         }
         let Some((certificate, standing)) = self.certificates.base() else { return true };
+        if plan.is_foreign {
+            return true;
+        }
         if plan.ask_at.is_none_or(|at| at <= now) {
             match self.issuer.renewal_window(&certificate, now).await {
                 Ok(Some(window)) => {
-                    plan.ask_at = Some(window.ask_at);
+                    plan.ask_at = Some(window.ask_at.min(now.plus_days(1)));
                     if plan.renew_at.is_none_or(|at| at > window.end || at < window.start) {
                         plan.renew_at = Some(schedule::within(window.start, window.end, fastrand::f64()));
                     }
@@ -100,12 +108,13 @@ impl BaseCertificate {
                 Ok(None) | Err(_) => plan.ask_at = Some(now.plus_days(1)),
             }
         }
-        let renew_at = plan.renew_at.get_or_insert_with(|| schedule::renewal(standing.not_before, standing.not_after, fastrand::f64()));
-        *renew_at <= now
+        let renew_at = *plan.renew_at.get_or_insert_with(|| schedule::renewal(standing.not_before, standing.not_after, fastrand::f64()));
+        renew_at.min(schedule::latest_renewal(standing.not_before, standing.not_after)) <= now
     }
 
     async fn order(&self) -> Result<Result<(), OrderError>, TenancyError> {
-        let old = self.certificates.base().map(|(certificate, _)| certificate);
+        let is_foreign = self.plan.lock().unwrap_or_else(PoisonError::into_inner).is_foreign;
+        let old = self.certificates.base().filter(|_| !is_foreign).map(|(certificate, _)| certificate);
         let request = OrderRequest {
             sealed_for: &self.names[1],
             names: &self.names,
@@ -117,7 +126,7 @@ impl BaseCertificate {
             Ok(issued) => issued,
             Err(error) => return Ok(Err(error)),
         };
-        let record = encode(&IssuedRecord::new(issued.chain, &issued.sealed_key, SystemClock.now()))?;
+        let record = encode(&IssuedRecord::new(issued.chain, &issued.sealed_key, SystemClock.now(), self.issuer.directory()))?;
         self.store.commit(Tx { puts: vec![(key(&self.names), record.clone())], ..Tx::default() }).await?;
         self.certificates.set_base(&self.names[1], Some(&record));
         Ok(Ok(()))

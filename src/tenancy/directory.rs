@@ -186,13 +186,18 @@ impl Directory {
         self.hsts.get(domain).map(|max_age| *max_age)
     }
 
-    /// How many custom domains stand in each way. `serves` says of one that it has the certificate it needs.
-    pub fn domains_by_status(&self, now: Millis, serves: impl Fn(&str) -> bool) -> [(&'static str, u64); 3] {
+    /// How many custom domains stand in each way; those that are served and that someone has to act for are `at_risk`. `serves`
+    /// says of one that it has the certificate it needs.
+    pub fn domains_by_status(&self, now: Millis, serves: impl Fn(&str) -> bool) -> [(&'static str, u64); 4] {
         let claims = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut counts = DomainStatus::ALL.map(|status| (status.as_str(), 0));
+        let mut counts = ["serving", "at_risk", "in_progress", "stuck"].map(|status| (status, 0));
         for (name, claim) in claims.iter() {
-            let status = claim.status(self.domains.contains_key(name) && serves(name), now);
-            counts.iter_mut().filter(|(of, _)| *of == status.as_str()).for_each(|(_, count)| *count += 1);
+            let needs = claim.needs(now);
+            let status = match DomainStatus::of(self.domains.contains_key(name) && serves(name), needs) {
+                DomainStatus::Serving if needs.is_some() => "at_risk",
+                status => status.as_str(),
+            };
+            counts.iter_mut().filter(|(of, _)| *of == status).for_each(|(_, count)| *count += 1);
         }
         counts
     }

@@ -7,6 +7,10 @@ use crate::config::{Config, did_you_mean};
 use crate::model::{Host, Origin, Plan, Slug, TenantConfig};
 
 const MAX_UPSTREAMS: usize = 16;
+/// `_gatehouse.` before it has to fit as well (RFC 1035, section 2.3.4).
+const MAX_DOMAIN: usize = 242;
+/// Each may be a zone, whose servers are asked for.
+const MAX_LABELS: usize = 12;
 const MAX_METADATA: usize = 16 * 1024;
 const MAX_CONFIG: usize = 64 * 1024;
 
@@ -53,6 +57,12 @@ pub(super) fn domain(text: &str, pointer: &str, config: &Config) -> Result<Host,
         return Err(wrong("invalid", format!("a wildcard cannot be claimed; claim each name below `{}` by itself", shown(rest))));
     }
     let domain = Host::parse_domain(text.trim()).map_err(|error| wrong("invalid", error.to_string()))?;
+    if domain.as_str().len() > MAX_DOMAIN || domain.as_str().split('.').count() > MAX_LABELS {
+        return Err(wrong("too_long", format!("a domain has at most {MAX_DOMAIN} characters and {MAX_LABELS} labels here")));
+    }
+    if domain.as_str().contains('_') {
+        return Err(wrong("invalid", format!("`{domain}` has an underscore, which names of web sites do not have")));
+    }
     if psl::suffix_str(domain.as_str()) == Some(domain.as_str()) {
         return Err(wrong("public_suffix", format!("`{domain}` is a public suffix, under which others register; claim a name below it")));
     }

@@ -158,8 +158,14 @@ impl Tenants {
 async fn commit(store: &dyn Store, directory: &Directory, change: Change) -> Result<Versioned<Tenant>, TenancyError> {
     let Change { tenant, base, tx, key, others, domains } = change;
     let rewritten = tx.puts.iter().any(|(key, _)| *key == tenant_key(tenant.id));
+    let claimed: Vec<Key> =
+        tx.preconditions.iter().filter_map(|it| if let Precondition::Absent(key) = it { Some(key.clone()) } else { None }).collect();
     let committed = store.commit(tx).await.map_err(|error| match &error {
-        StoreError::Conflict(key) => taken(key).map_or(TenancyError::Conflict, |error| TenancyError::Taken(vec![error])),
+        // A name that was to be changed, and not to be taken, has only changed meanwhile.
+        StoreError::Conflict(key) if claimed.contains(key) => {
+            taken(key).map_or(TenancyError::Conflict, |error| TenancyError::Taken(vec![error]))
+        }
+        StoreError::Conflict(_) => TenancyError::Conflict,
         _ => TenancyError::Store(error),
     })?;
     let version = base.filter(|_| !rewritten).unwrap_or(committed.version);

@@ -24,9 +24,9 @@ use crate::model::Millis;
 
 pub(in crate::tls) use chains::Chains;
 pub use issued::{IssuedRecord, Source, Standing};
-pub(in crate::tls) use pair::Pair;
+pub(in crate::tls) use pair::{Pair, check_issued};
 use ready::Ready;
-use watch::{Folder, Watched};
+use watch::{Changes, Folder, Watched};
 
 use super::dev_issuer::DevIssuer;
 use super::vault::Vault;
@@ -129,9 +129,9 @@ impl Certificates {
         let mut folder = dir.map(|dir| Folder::new(dir.to_owned(), Arc::clone(&chains)));
         if let Some(folder) = &mut folder {
             folder.list()?;
-            let loaded = folder.look().len();
+            let loaded = folder.look().loaded.len();
             folder.complain();
-            tracing::info!(loaded, "certificates of domains are loaded");
+            tracing::info!(loaded, "certificates of domains are loaded from tls.cert_dir");
         }
         let served = Served::of(pair, folder.as_ref(), SystemClock.now());
         let (served, watched) = (ArcSwap::from_pointee(served), Mutex::new(Sources { default, folder }));
@@ -144,24 +144,31 @@ impl Certificates {
         Self { dev: Some(issuer), ..self }
     }
 
-    /// Looks for changed, new and removed files; a bad file keeps the old certificate. True where something changed.
+    /// Looks for changed, new and removed files; a bad file keeps the old certificate. True where something else is served.
     pub fn refresh(&self) -> bool {
+        self.look_again().0
+    }
+
+    /// The same, and the names of files in `dir`, without `.crt`, that are not what they were, served or not.
+    pub fn look_again(&self) -> (bool, Vec<String>) {
         // What is behind the lock is whole at every moment.
         let mut sources = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         let Sources { default, folder } = &mut *sources;
         let mut changed = default.as_mut().is_some_and(Watched::look);
+        let mut names = Vec::new();
         if let Some(folder) = folder {
-            let (is_one_gone, loaded) = folder.refresh();
-            changed |= is_one_gone || !loaded.is_empty();
-            for domain in loaded {
+            let Changes { gone, loaded, faulty } = folder.refresh();
+            changed |= !gone.is_empty() || !loaded.is_empty();
+            for domain in &loaded {
                 tracing::info!(%domain, "a certificate was loaded");
             }
+            names = [gone, loaded, faulty].concat();
         }
         if changed {
             let pair = default.as_ref().and_then(Watched::pair).or_else(|| self.served.load().default.clone());
             self.served.store(Arc::new(Served::of(pair, folder.as_ref(), SystemClock.now())));
         }
-        changed
+        (changed, names)
     }
 
     /// What is wrong with the files in `dir` that are called like this domain.

@@ -34,7 +34,8 @@ pub struct Challenges {
 pub struct Offered {
     challenges: Arc<Challenges>,
     key: Box<str>,
-    is_text: bool,
+    /// Where it is a certificate: of a host there is one at a time, which may be another by then.
+    certificate: Option<Arc<CertifiedKey>>,
 }
 
 impl Challenges {
@@ -58,7 +59,7 @@ impl Challenges {
             texts.insert(token.into(), (host.clone(), text.clone()));
             texts
         });
-        Offered { challenges: Arc::clone(self), key: token.into(), is_text: true }
+        Offered { challenges: Arc::clone(self), key: token.into(), certificate: None }
     }
 
     /// Shows who asks for `host` a certificate with `digest` in it, self-signed (RFC 8737, section 3).
@@ -76,25 +77,27 @@ impl Challenges {
             certificates.insert(host.as_str().into(), Arc::clone(&shown));
             certificates
         });
-        Ok(Offered { challenges: Arc::clone(self), key: host.as_str().into(), is_text: false })
+        Ok(Offered { challenges: Arc::clone(self), key: host.as_str().into(), certificate: Some(shown) })
     }
 }
 
 impl Drop for Offered {
     fn drop(&mut self) {
-        if self.is_text {
+        let Some(own) = &self.certificate else {
             self.challenges.texts.rcu(|texts| {
                 let mut texts = HashMap::clone(texts);
                 texts.remove(&self.key);
                 texts
             });
-        } else {
-            self.challenges.certificates.rcu(|certificates| {
-                let mut certificates = HashMap::clone(certificates);
+            return;
+        };
+        self.challenges.certificates.rcu(|certificates| {
+            let mut certificates = HashMap::clone(certificates);
+            if certificates.get(&self.key).is_some_and(|shown| Arc::ptr_eq(shown, own)) {
                 certificates.remove(&self.key);
-                certificates
-            });
-        }
+            }
+            certificates
+        });
     }
 }
 

@@ -33,6 +33,9 @@ pub enum VaultError {
     /// Others can read the file.
     #[error("`{path}` seals private keys and can be read by others; run `chmod 600 {path}`, or make a new one", path = .0.display())]
     Open(PathBuf),
+    /// The file is gone.
+    #[error("`{}` is missing, and the private keys in the store were sealed with the key in it; bring it back, or give the key as store.key (GATEHOUSE_STORE__KEY)", .0.display())]
+    Missing(PathBuf),
     /// The file holds something else.
     #[error("`{}` does not hold a key: 64 hexadecimal digits", .0.display())]
     NoKey(PathBuf),
@@ -44,10 +47,11 @@ pub enum VaultError {
 pub struct WrongKey;
 
 impl Vault {
-    /// With the key itself, else with that of the file, which is made where it is missing.
-    pub fn open_with(key: Option<&SecretString>, file: &Path) -> Result<Self, VaultError> {
+    /// With the key itself, else with that of the file. Where that is missing it is made, if nothing `is_sealed` yet.
+    pub fn open_with(key: Option<&SecretString>, file: &Path, is_sealed: bool) -> Result<Self, VaultError> {
         let text = match key {
             Some(key) => key.expose_secret().to_owned(),
+            None if is_sealed && !file.exists() => return Err(VaultError::Missing(file.to_owned())),
             None => read_or_make(file)?,
         };
         Self::of(text.trim()).ok_or_else(|| VaultError::NoKey(file.to_owned()))
@@ -128,14 +132,14 @@ mod tests {
     fn what_is_sealed_opens_with_its_key_and_its_name_alone() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("key");
-        let vault = Vault::open_with(None, &file).unwrap();
+        let vault = Vault::open_with(None, &file, false).unwrap();
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         let sealed = vault.seal("acme.com", b"secret").unwrap();
         assert!(!sealed.windows(6).any(|part| part == b"secret"));
-        let again = Vault::open_with(None, &file).unwrap();
+        let again = Vault::open_with(None, &file, false).unwrap();
         assert_eq!(again.open("acme.com", &sealed).unwrap(), b"secret");
         assert!(again.knows(&vault.mark().unwrap()));
-        let other = Vault::open_with(Some(&SecretString::from("ab".repeat(32))), &file).unwrap();
+        let other = Vault::open_with(Some(&SecretString::from("ab".repeat(32))), &file, false).unwrap();
         assert_eq!(other.open("acme.com", &sealed), Err(WrongKey));
         assert!(!other.knows(&vault.mark().unwrap()));
         assert_eq!(again.open("globex.com", &sealed), Err(WrongKey));
@@ -145,14 +149,17 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_others_can_read_is_refused() {
+    fn a_key_that_others_can_read_or_that_is_gone_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("key");
-        Vault::open_with(None, &file).unwrap();
+        Vault::open_with(None, &file, false).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(Vault::open_with(None, &file), Err(VaultError::Open(_))));
+        assert!(matches!(Vault::open_with(None, &file, false), Err(VaultError::Open(_))));
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::remove_file(&file).unwrap();
+        assert!(matches!(Vault::open_with(None, &file, true), Err(VaultError::Missing(_))) && !file.exists());
         fs::write(&file, "too short").unwrap();
-        assert!(matches!(Vault::open_with(None, &file), Err(VaultError::NoKey(_))));
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(matches!(Vault::open_with(None, &file, false), Err(VaultError::NoKey(_))));
     }
 }

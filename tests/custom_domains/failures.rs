@@ -1,8 +1,9 @@
 //! What goes wrong: DNS that would fail an order never leads to one, and an authority that fails is tried again.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{DOMAIN, Scene, orders};
+use super::{DOMAIN, Scene, now, orders};
 use crate::support::acme::Habits;
 use crate::support::eventually;
 
@@ -58,7 +59,8 @@ async fn wrong_dns_has_its_own_reason_each_and_never_leads_to_an_order() {
     assert_eq!(orders(&scene), 0);
     assert!(scene.acme.front.seen().iter().all(|seen| seen.method == "GET"), "the authority was asked for nothing but what it is");
 
-    dns.address(DOMAIN, &["127.0.0.1"]).await;
+    // Of two addresses, one where nobody answers is passed over, as authorities do.
+    dns.address(DOMAIN, &["127.0.0.1", ELSEWHERE]).await;
     dns.caa(DOMAIN, "pebble.test").await;
     scene.verify("acme", DOMAIN).await;
     scene.served("acme", DOMAIN).await;
@@ -179,6 +181,99 @@ async fn an_hours_budget_holds_and_renewals_are_not_held_up_by_it() {
     eventually("a renewal", || async { (orders(&scene) == 2).then_some(()) }).await;
 }
 
-fn now() -> i64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64
+#[tokio::test]
+async fn an_authority_that_is_misconfigured_is_told_to_the_operator() {
+    let scene = Scene::with(Habits::default(), &[("tls.acme.ca_file", "")]).await;
+    let claimed = scene.claim("acme", DOMAIN).await;
+    scene.acme.dns.obey(&claimed).await;
+    scene.verify("acme", DOMAIN).await;
+    let seen = scene.until("acme", DOMAIN, |seen| seen["reason"] == "authority_misconfigured").await;
+    assert_eq!((&seen["status"], &seen["needsActionBy"]), (&json!("stuck"), &json!("operator")));
+    let detail = seen["detail"].as_str().unwrap();
+    assert!(detail.contains("UnknownIssuer") && detail.contains(&scene.acme.front.address.to_string()), "{detail}");
+}
+
+#[tokio::test]
+async fn what_an_authority_issues_is_looked_at_before_it_is_served() {
+    let scene = Scene::new(Habits::default()).await;
+    scene.acme.front.issue_instead(Some("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"));
+    let claimed = scene.claim("acme", DOMAIN).await;
+    scene.acme.dns.obey(&claimed).await;
+    scene.verify("acme", DOMAIN).await;
+    let seen = scene.until("acme", DOMAIN, |seen| seen["reason"] == "authority_refuses").await;
+    assert!(seen["detail"].as_str().unwrap().contains("cannot be used") && seen["retryAt"].as_i64().unwrap() > now() + 30_000, "{seen}");
+    let theirs = rcgen::generate_simple_self_signed(vec!["other.test".to_owned()]).unwrap().cert.pem();
+    scene.acme.front.issue_instead(Some(&theirs));
+    scene.verify("acme", DOMAIN).await;
+    scene.until("acme", DOMAIN, |seen| seen["detail"].as_str().is_some_and(|it| it.contains(&format!("not for {DOMAIN}")))).await;
+    assert_eq!((orders(&scene), &scene.read("acme", DOMAIN).await["certificate"]["state"]), (2, &json!("failed")));
+    scene.acme.front.issue_instead(None);
+    scene.verify("acme", DOMAIN).await;
+    scene.served("acme", DOMAIN).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_never_ends_holds_up_one_order_and_not_for_ever() {
+    let scene = Scene::with(Habits::default(), &[("tls.acme.orders_at_once", "1")]).await;
+    scene.acme.front.stall_orders(true);
+    let claimed = scene.claim("acme", DOMAIN).await;
+    scene.acme.dns.obey(&claimed).await;
+    scene.verify("acme", DOMAIN).await;
+    eventually("the order is placed", || async { (orders(&scene) == 1).then_some(()) }).await;
+    // Meanwhile others are looked at.
+    let other = scene.claim("globex", "globex.test").await;
+    scene.acme.dns.obey(&other).await;
+    scene.until("globex", "globex.test", |seen| seen["verified"] == true).await;
+    scene.acme.front.stall_orders(false);
+    let deadline = now() + 45_000;
+    while scene.read("globex", "globex.test").await["status"] != "serving" {
+        assert!(now() < deadline, "the place is not given free");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_change_during_an_order_is_not_undone_by_it() {
+    let scene = Scene::new(Habits::default()).await;
+    scene.acme.front.hold_orders(true);
+    let claimed = scene.claim("acme", DOMAIN).await;
+    scene.acme.dns.obey(&claimed).await;
+    scene.verify("acme", DOMAIN).await;
+    eventually("the order is placed", || async { (orders(&scene) == 1).then_some(()) }).await;
+    let path = format!("/admin/tenants/acme/domains/{DOMAIN}");
+    scene.gateway.admin(Method::PATCH, &path, json!({"hstsMaxAge": 60})).await.expect(200);
+    // A look in the middle of it takes nothing away from the order.
+    scene.verify("acme", DOMAIN).await;
+    scene.acme.front.hold_orders(false);
+    let seen = scene.served("acme", DOMAIN).await;
+    assert_eq!((orders(&scene), &seen["hstsMaxAge"]), (1, &json!(60)));
+}
+
+#[tokio::test]
+async fn another_authority_issues_anew_at_once() {
+    let mut scene = Scene::new(Habits::default()).await;
+    scene.serve("acme", DOMAIN).await;
+    scene.gateway.stop().await;
+    // The same one, as it is, under another name: what counts is what the directory is called.
+    scene.gateway.set("tls.acme.directory", &format!("https://localhost:{}/dir", scene.acme.front.address.port()));
+    scene.gateway.start_again().await;
+    let Scene { acme, gateway, .. } = &mut scene;
+    acme.start(gateway, Habits::default()).await;
+    scene.verify("acme", DOMAIN).await;
+    eventually("a second order", || async { (orders(&scene) == 2).then_some(()) }).await;
+}
+
+#[tokio::test]
+async fn an_authority_that_wants_one_certificate_after_the_other_is_followed_ever_more_slowly() {
+    let scene = Scene::new(Habits::default()).await;
+    scene.acme.front.tell_window("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z");
+    scene.serve("acme", DOMAIN).await;
+    // The second follows at once, the third after a minute.
+    eventually("a second order", || async { (orders(&scene) == 2).then_some(()) }).await;
+    scene.served("acme", DOMAIN).await;
+    let asked = scene.acme.front.seen().len();
+    let still = now() + 3_000;
+    eventually("three quiet seconds", || async { (now() > still).then_some(()) }).await;
+    assert_eq!(orders(&scene), 2);
+    assert!(scene.acme.front.seen().len() - asked < 8, "nobody is asked again and again");
 }

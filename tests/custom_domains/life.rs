@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{DOMAIN, Scene, orders};
+use super::{DOMAIN, Scene, now, orders};
 use crate::support::acme::Habits;
 use crate::support::{eventually, peers, within};
 
@@ -55,8 +55,7 @@ async fn after_an_order_that_failed_the_other_way_is_taken() {
     scene.verify("acme", DOMAIN).await;
     let failed = scene.until("acme", DOMAIN, |seen| seen["reason"] == "authority_refuses").await;
     assert_eq!((&failed["status"], &failed["certificate"]["state"]), (&json!("stuck"), &json!("failed")));
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
-    let wait = failed["retryAt"].as_i64().unwrap() - now;
+    let wait = failed["retryAt"].as_i64().unwrap() - now();
     assert!((30_000..=75_000).contains(&wait), "{wait}");
     scene.verify("acme", DOMAIN).await;
     scene.served("acme", DOMAIN).await;
@@ -128,10 +127,22 @@ async fn a_domain_says_that_it_wants_tls_once_its_owner_says_so() {
 #[tokio::test]
 async fn the_authority_says_when_to_renew_and_is_told_what_is_replaced() {
     let scene = Scene::new(Habits::default()).await;
-    scene.acme.front.tell_window("2099-01-01T00:00:00Z", "2099-01-02T00:00:00Z");
+    let day = 86_400_000;
+    let at = |millis: i64| jiff::Timestamp::from_millisecond(millis).unwrap().to_string();
+    let begun = now();
+    scene.acme.front.tell_window(&at(begun + 10 * day), &at(begun + 11 * day));
     scene.serve("acme", DOMAIN).await;
-    let planned = scene.until("acme", DOMAIN, |seen| seen["certificate"]["renewAt"].is_i64()).await;
-    assert!(planned["certificate"]["renewAt"].as_i64().unwrap() > 4_070_000_000_000, "{planned}");
+    let planned = async |from: i64, to: i64| {
+        eventually("the renewal is planned", || async {
+            let renew_at = scene.verify("acme", DOMAIN).await["certificate"]["renewAt"].as_i64()?;
+            (from..=to).contains(&renew_at).then_some(())
+        })
+        .await;
+    };
+    planned(begun + 10 * day - 1_000, begun + 11 * day).await;
+    // One that would come too late is not followed: the certificate lives for 30 days.
+    scene.acme.front.tell_window("2099-01-01T00:00:00Z", "2099-01-02T00:00:00Z");
+    planned(begun + 26 * day, begun + 28 * day).await;
     // It is to be replaced at once, as after a mishap of the authority's.
     scene.acme.front.tell_window("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z");
     eventually("a second order", || async {

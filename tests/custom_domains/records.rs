@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{DOMAIN, Scene, orders};
+use super::{DOMAIN, Scene, now, orders};
 use crate::support::acme::{Acme, Habits};
 use crate::support::{TestGateway, Upstream, eventually, tenant};
 
@@ -37,7 +37,9 @@ async fn a_domain_whose_record_stays_away_lapses_and_can_be_proved_by_another() 
     scene.acme.dns.no_text(name).await;
     let lapsing = scene.until("acme", DOMAIN, |seen| seen["hostname"]["state"] == "lapsing").await;
     assert_eq!((&lapsing["status"], &lapsing["reason"]), (&json!("serving"), &json!("ownership_missing")));
-    assert!(lapsing["hostname"]["lapsesAt"].is_i64());
+    assert!(lapsing["hostname"]["lapsesAt"].is_i64() && lapsing["needsActionBy"] == "tenant");
+    let at_risk = scene.gateway.admin(Method::GET, "/admin/domains?status=at_risk", Value::Null).await.expect(200).json();
+    assert_eq!(at_risk["data"][0]["domain"], DOMAIN);
     assert_eq!(scene.reaches(&root, DOMAIN).await, "acme");
     eventually("the proof has lapsed", || async {
         let seen = scene.verify("acme", DOMAIN).await;
@@ -45,9 +47,43 @@ async fn a_domain_whose_record_stays_away_lapses_and_can_be_proved_by_another() 
     })
     .await;
     assert_eq!(scene.curl(&root, DOMAIN, &[]).await.status.code(), Some(35));
+    let seen = scene.read("acme", DOMAIN).await;
+    assert_eq!((&seen["status"], &seen["reason"]), (&json!("stuck"), &json!("ownership_missing")), "it had the record once");
+    let log = scene.gateway.log().join("\n");
+    assert!(log.contains("a domain needs someone") && log.contains("its proof has lapsed"), "{log}");
     let refused = scene.post("globex", "", json!({"domain": DOMAIN})).await.expect(409).json();
     scene.acme.dns.text(name, refused["records"][0]["value"].as_str().unwrap()).await;
     scene.claim("globex", DOMAIN).await;
+}
+
+#[tokio::test]
+async fn a_domain_that_lapses_is_not_given_up_at_the_same_moment_however_old_its_claim_is() {
+    let settings = [("domains.lapse", "1s"), ("domains.recheck", "500ms"), ("domains.keep_unproved", "4s")];
+    let scene = Scene::with(Habits::default(), &settings).await;
+    let claimed = scene.serve("acme", DOMAIN).await;
+    let old = now() + 5_000;
+    eventually("the claim is old", || async { (now() > old).then_some(()) }).await;
+    let (name, value) = (claimed["records"][0]["name"].as_str().unwrap(), claimed["records"][0]["value"].as_str().unwrap());
+    scene.acme.dns.no_text(name).await;
+    eventually("the proof has lapsed", || async { (scene.verify("acme", DOMAIN).await["verified"] == false).then_some(()) }).await;
+    scene.acme.dns.text(name, value).await;
+    assert_eq!(scene.verify("acme", DOMAIN).await["verified"], true, "the same record brings it back");
+    scene.served("acme", DOMAIN).await;
+}
+
+#[tokio::test]
+async fn what_went_wrong_with_a_record_is_told() {
+    let scene = Scene::new(Habits::default()).await;
+    let claimed = scene.claim("acme", DOMAIN).await;
+    let (name, value) = (claimed["records"][0]["name"].as_str().unwrap(), claimed["records"][0]["value"].as_str().unwrap());
+    let told = async || scene.verify("acme", DOMAIN).await["nextStep"].as_str().unwrap().to_owned();
+    scene.acme.dns.text(&format!("{name}.acme.test"), value).await;
+    assert!(told().await.contains("Enter the record's name as _gatehouse.shop:"), "{}", told().await);
+    scene.acme.dns.text(name, &format!("\"{value}\"")).await;
+    assert!(told().await.contains("without the quotes"), "{}", told().await);
+    scene.acme.dns.no_text(name).await;
+    scene.acme.dns.text(name, value.split_once('=').unwrap().1).await;
+    assert!(told().await.contains("the whole value"), "{}", told().await);
 }
 
 #[tokio::test]
@@ -95,7 +131,7 @@ async fn the_command_line_tells_which_domains_are_stuck_and_what_to_do() {
     scene.claim("acme", DOMAIN).await;
     let (code, shown) = run(&["verify", DOMAIN]).await;
     assert!(
-        code == Some(0) && shown.contains("ownership_missing") && shown.contains("Set the TXT record _gatehouse.shop.acme.test"),
+        code == Some(1) && shown.contains("ownership_missing") && shown.contains("Set the TXT record _gatehouse.shop.acme.test"),
         "{shown}"
     );
     assert_eq!(run(&["list", "--status", "stuck"]).await, (Some(0), "DOMAIN  STATUS  CERTIFICATE  ENDS  REASON\n".to_owned()));

@@ -6,12 +6,12 @@ use gatehouse::dns::Dns;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::acme::{Acme, Habits, Knot};
+use crate::support::acme::{Acme, Habits, Software, Zone};
 use crate::support::{TestGateway, Upstream, eventually, tenant, within};
 
 #[tokio::test]
 async fn a_proof_counts_as_soon_as_the_zones_own_servers_have_it() {
-    let zone = Knot::start("acme.test", "shop A 127.0.0.1").await;
+    let zone = Zone::start(Software::Knot, "acme.test", "shop A 127.0.0.1").await;
     let (_resolver, remembers) = zone.resolver().await;
     let origin = Upstream::echoing().start().await;
     let gateway = TestGateway::to(&origin).plaintext().set("domains.name_servers", &remembers.to_string());
@@ -34,7 +34,12 @@ async fn a_proof_counts_as_soon_as_the_zones_own_servers_have_it() {
 
 #[tokio::test]
 async fn an_update_without_the_right_key_changes_nothing() {
-    let zone = Knot::start("acme.test", "").await;
+    for software in [Software::Knot, Software::Bind] {
+        updates(&Zone::start(software, "acme.test", "").await).await;
+    }
+}
+
+async fn updates(zone: &Zone) {
     let wrong = zone.updater_with("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
     let refused = wrong.add_text("_x.acme.test", "1").await.unwrap_err().to_string();
     assert!(refused.contains("acme.test"), "{refused}");
@@ -50,7 +55,7 @@ async fn an_update_without_the_right_key_changes_nothing() {
 
 #[tokio::test]
 async fn the_base_domain_and_its_wildcard_get_a_certificate_by_dns_01() {
-    let zone = Knot::start("gate.test", "@ A 127.0.0.1\n* A 127.0.0.1").await;
+    let zone = Zone::start(Software::Bind, "gate.test", "@ A 127.0.0.1\n* A 127.0.0.1").await;
     let (mut acme, origin) = (Acme::new().await, Upstream::echoing().start().await);
     // Nobody asks at the gateway: what proves this name is in DNS.
     acme.start_with((9, 9), Habits::default(), zone.address).await;

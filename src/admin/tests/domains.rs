@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::support::Admin;
+use crate::clock::{Clock, SystemClock};
 
 const PATH: &str = "/admin/tenants/acme/domains";
 
@@ -33,9 +34,21 @@ async fn a_claim_answers_with_the_records_to_set() {
 #[tokio::test]
 async fn what_nobody_can_own_is_refused_and_what_is_the_same_is_the_same() {
     let admin = admin().await;
-    let names =
-        ["*.acme.com", "127.0.0.1", "[::1]", "localhost", "x.example.localhost", "example.localhost", "co.uk", "github.io", "a..b", ""];
-    for name in names {
+    let names = [
+        "*.acme.com",
+        "127.0.0.1",
+        "[::1]",
+        "localhost",
+        "x.example.localhost",
+        "example.localhost",
+        "co.uk",
+        "github.io",
+        "a..b",
+        "",
+        "_x.acme.com",
+    ];
+    let long = format!("{}.com", ["a"; 60].join("."));
+    for name in names.into_iter().chain([long.as_str()]) {
         admin.post(PATH, json!({"domain": name})).await.expect(422).pointers(&["/domain"]);
     }
     let made = admin.post(PATH, json!({"domain": "bücher.example"})).await.expect(201).json;
@@ -48,7 +61,7 @@ async fn what_nobody_can_own_is_refused_and_what_is_the_same_is_the_same() {
 }
 
 #[tokio::test]
-async fn a_name_of_another_is_refused_and_the_answer_says_how_to_prove_a_right_to_it_unless_the_other_has() {
+async fn a_name_of_another_is_refused_and_the_answer_says_how_to_prove_a_right_to_it() {
     let admin = admin().await;
     let mine = admin.post(PATH, json!({"domain": "acme.com"})).await.expect(201).json;
     let refused = admin.post("/admin/tenants/globex/domains", json!({"domain": "acme.com"})).await.expect(409);
@@ -57,9 +70,6 @@ async fn a_name_of_another_is_refused_and_the_answer_says_how_to_prove_a_right_t
     assert_ne!(record["value"], mine["records"][0]["value"]);
     let again = admin.post("/admin/tenants/globex/domains", json!({"domain": "acme.com"})).await.expect(409);
     assert_eq!(again.json["records"], refused.json["records"], "what was set stays right");
-    admin.post(PATH, json!({"domain": "proven.com"})).await.expect(201);
-    let refused = admin.post("/admin/tenants/globex/domains", json!({"domain": "proven.com"})).await.expect(409);
-    assert_eq!(refused.json.get("records"), None);
 }
 
 #[tokio::test]
@@ -67,6 +77,11 @@ async fn the_first_domain_is_the_custom_domain_and_the_oldest_of_the_others_foll
     let admin = admin().await;
     for name in ["b.com", "c.com", "a.com"] {
         admin.post(PATH, json!({"domain": name})).await.expect(201);
+        // Another millisecond for each.
+        let claimed = SystemClock.now();
+        while SystemClock.now() == claimed {
+            tokio::task::yield_now().await;
+        }
     }
     let custom = async || admin.get("/admin/tenants/acme").await.expect(200).json["customDomain"].clone();
     assert_eq!(custom().await, "b.com");

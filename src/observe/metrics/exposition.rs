@@ -93,6 +93,8 @@ impl Numbers {
         gauges(out, "gatehouse_domains", "Custom domains, by how they stand", domains)?;
         let certificates = labelled("source", &SOURCES, |place| self.certificates[place].get());
         gauges(out, "gatehouse_certificates", "Certificates that are served, by where they come from", certificates)?;
+        let help = "Pairs in tls.cert_dir that cannot be used as they are";
+        gauge(out, "gatehouse_certificate_pairs_unusable", help, &self.bad_pairs)?;
         let soonest = ConstGauge::new(self.soonest_expiry.get() as f64 / 1000.0);
         let help = "When the first of the certificates that are served ends, in seconds since the epoch; 0 = there is none";
         soonest.encode(out.encode_descriptor("gatehouse_certificate_soonest_expiry", help, Some(&Unit::Seconds), MetricType::Gauge)?)

@@ -40,7 +40,7 @@ pub(super) const REASONS: [&str; 5] = ["handshake", "limit", "no_certificate", "
 /// Statuses of tenants; the last one stands for all others.
 pub(super) const STATUSES: [&str; 7] = ["trial", "active", "past_due", "suspended", "canceled", "deleted", "other"];
 /// How custom domains stand.
-pub(super) const DOMAIN_STATUSES: [&str; 3] = ["serving", "in_progress", "stuck"];
+pub(super) const DOMAIN_STATUSES: [&str; 4] = ["serving", "at_risk", "in_progress", "stuck"];
 /// Where certificates come from.
 pub(super) const SOURCES: [&str; 2] = ["files", "acme"];
 /// Classes of response statuses.
@@ -174,6 +174,8 @@ pub(super) struct Numbers {
     pub(super) domains: [Counter; DOMAIN_STATUSES.len()],
     /// In the order of [`SOURCES`].
     pub(super) certificates: [Counter; SOURCES.len()],
+    /// Pairs in files that cannot be used.
+    pub(super) bad_pairs: Counter,
     /// Milliseconds since the epoch; 0 without any.
     pub(super) soonest_expiry: Counter,
     pub(super) fold: Fold,
@@ -191,6 +193,7 @@ impl Default for Numbers {
             tenants: Default::default(),
             domains: Default::default(),
             certificates: Default::default(),
+            bad_pairs: Counter::default(),
             soonest_expiry: Counter::default(),
             fold: Fold::default(),
             journal: JournalUpkeep::default(),

@@ -57,7 +57,7 @@ fn used() -> Metrics {
     metrics.tenants(&[("active", 9), ("trial", 1)]);
     metrics.tenants(&[("active", 2), ("suspended", 1)]);
     metrics.domains(&[("serving", 3), ("in_progress", 0), ("stuck", 1)]);
-    metrics.certificates(2, 5, Millis(1_790_000_000_000));
+    metrics.certificates((2, 5, 1), Millis(1_790_000_000_000));
     metrics.upstream_connection(false);
     metrics.upstream_connection(true);
     metrics.upstream_connection(true);

@@ -34,10 +34,7 @@ pub fn add_domain(
 /// Takes a domain from a tenant, with its certificate and key. Where it was the `customDomain`, the oldest other one is that now.
 pub fn remove_domain(current: &Versioned<Tenant>, claims: &[CustomDomain], name: &Host, cause: &Cause) -> Result<Change, TenancyError> {
     let mut tenant = current.value.clone();
-    if tenant.custom_domain.as_ref() == Some(name) {
-        let others = claims.iter().filter(|claim| claim.name != *name);
-        tenant.custom_domain = others.min_by_key(|claim| claim.claimed_at).map(|claim| claim.name.clone());
-    }
+    leave(&mut tenant, claims, name);
     tenant.updated_at = cause.now;
     let mut change = Change::update(current, tenant)?;
     release(&mut change, name);
@@ -48,14 +45,12 @@ pub fn remove_domain(current: &Versioned<Tenant>, claims: &[CustomDomain], name:
 /// Gives a tenant a domain that another claims and has not proved, because this one has.
 pub fn take_over(
     current: &Versioned<Tenant>,
-    (loser, claimed): (&Versioned<Tenant>, &Versioned<CustomDomain>),
+    (loser, claims, claimed): (&Versioned<Tenant>, &[CustomDomain], &Versioned<CustomDomain>),
     cause: &Cause,
 ) -> Result<(Change, CustomDomain), TenancyError> {
     let name = &claimed.value.name;
     let mut former = loser.value.clone();
-    if former.custom_domain.as_ref() == Some(name) {
-        former.custom_domain = None;
-    }
+    leave(&mut former, claims, name);
     former.updated_at = cause.now;
     let mut change = with_first(current, name.clone(), cause)?;
     let domain = claimed.value.taken_over(current.value.id, SystemClock.now());
@@ -67,6 +62,8 @@ pub fn take_over(
     let (lost, won) = (json!({"domain": name}), json!({"domain": name, "claimedBefore": former.id}));
     change.tx.audit.push(cause.audit("domain.lost", former.id, Some(lost), None));
     change.tx.audit.push(cause.audit("domain.added", current.value.id, None, Some(won)));
+    let verified = json!({"domain": name});
+    change.tx.audit.push(cause.audit("domain.verified", current.value.id, None, Some(verified)));
     change.others.push(former);
     change.domains.push(name.clone());
     Ok((change, domain))
@@ -88,6 +85,14 @@ pub(in crate::tenancy) fn release(change: &mut Change, name: &Host) {
     let of_name = [claim_key(name), index_key(change.tenant.id, name), Key::new(Table::Certificates, name.as_str())];
     change.tx.deletes.extend(of_name);
     change.domains.push(name.clone());
+}
+
+/// A tenant without this domain: the oldest of its others is its `customDomain` then.
+fn leave(tenant: &mut Tenant, claims: &[CustomDomain], name: &Host) {
+    if tenant.custom_domain.as_ref() == Some(name) {
+        let others = claims.iter().filter(|claim| claim.name != *name);
+        tenant.custom_domain = others.min_by_key(|claim| claim.claimed_at).map(|claim| claim.name.clone());
+    }
 }
 
 /// Where a claim is stored.

@@ -65,6 +65,11 @@ impl Keeper {
         self.tenants.config.tenancy.custom_domains
     }
 
+    /// Whether there is an authority to order from.
+    pub fn orders_certificates(&self) -> bool {
+        self.issuer.is_some()
+    }
+
     /// Claims on domains.
     pub fn domains(&self) -> &Domains {
         &self.domains
@@ -87,7 +92,7 @@ impl Keeper {
 
     /// Orders a new certificate though the one that is there is good for a while.
     pub async fn renew(&self, name: &Host) -> Result<Option<CustomDomain>, TenancyError> {
-        self.check_with(name, |claim| (claim.order_at, claim.renew_at) = (None, Some(Millis(0)))).await
+        self.check_with(name, |claim| (claim.order_at, claim.renew_now) = (None, true)).await
     }
 
     async fn check_with(
@@ -103,11 +108,13 @@ impl Keeper {
             let now = SystemClock.now();
             let mut changed = claim.value.clone();
             change(&mut changed);
-            let Looked { found, method } = self.look(&changed, now).await;
+            let may_probe = !self.orders().knows(name);
+            let Looked { found, method } = self.look(&changed, now, may_probe).await;
             if self.is_given_up(&found, now) {
                 return self.expire(&found).await.map(|()| None);
             }
             if self.domains.save(&claim, &found, self.lost(&claim.value, &found)).await? {
+                tell(&claim.value, &found);
                 if method.is_some() {
                     self.orders().push(found.tenant_id, name.clone());
                 }
@@ -133,7 +140,7 @@ impl Keeper {
     }
 
     /// How many domains stand in each way.
-    pub fn by_status(&self, now: Millis) -> [(&'static str, u64); 3] {
+    pub fn by_status(&self, now: Millis) -> [(&'static str, u64); 4] {
         self.tenants.directory.domains_by_status(now, |name| self.has_certificate(name, now))
     }
 
@@ -166,7 +173,7 @@ impl Keeper {
     }
 
     /// A proof that has lapsed takes the certificate and its key with it.
-    fn lost(&self, before: &CustomDomain, found: &CustomDomain) -> Tx {
+    pub(super) fn lost(&self, before: &CustomDomain, found: &CustomDomain) -> Tx {
         let mut tx = Tx::default();
         let cause = system();
         if before.is_proved() && !found.is_proved() {
@@ -184,7 +191,8 @@ impl Keeper {
         let keep = i64::try_from(self.tenants.config.domains.keep_unproved.as_millis()).unwrap_or(i64::MAX);
         let looked_for =
             found.hostname.as_ref().is_some_and(|finding| matches!(finding.reason, Reason::OwnershipMissing | Reason::OwnershipMismatch));
-        !found.is_proved() && looked_for && now.0 - found.claimed_at.0 > keep
+        let since = found.lapsed_at.unwrap_or(found.claimed_at);
+        !found.is_proved() && looked_for && now.0 - since.0 > keep
     }
 
     async fn expire(&self, found: &CustomDomain) -> Result<(), TenancyError> {
@@ -199,10 +207,36 @@ impl Keeper {
         self.tenants.apply(change).await.map(|_| ())
     }
 
+    /// Looks at those of these names that are claimed as soon as it can: their files have changed.
+    pub fn look_soon(&self, names: &[String]) {
+        let now = SystemClock.now();
+        names.iter().filter_map(|name| Host::parse(name).ok()).for_each(|name| self.tenants.directory.put_off_domain(&name, now));
+    }
+
     /// When a look that failed is tried again.
     pub fn put_off(&self, name: &Host) {
         let until = schedule::next_order(1, std::time::Duration::ZERO, SystemClock.now(), fastrand::f64());
         self.tenants.directory.put_off_domain(name, until);
+    }
+}
+
+/// What an operator should know of a domain that was proved; of others, people look at the API.
+pub(super) fn tell(before: &CustomDomain, found: &CustomDomain) {
+    let reason = |claim: &CustomDomain| claim.finding().map(|finding| finding.reason);
+    let domain = &found.name;
+    match found.finding() {
+        _ if before.is_proved() && !found.is_proved() => tracing::warn!(%domain, "its proof has lapsed; it is served no more"),
+        _ if !before.is_proved() || reason(before) == reason(found) => {}
+        Some(finding) if finding.reason.needs(false, found.failed_orders).is_some() => {
+            tracing::warn!(%domain, reason = finding.reason.as_str(), detail = %finding.detail, "a domain needs someone");
+        }
+        Some(finding) if finding.reason == Reason::DnsUnavailable => {
+            tracing::info!(%domain, detail = %finding.detail, "a domain could not be looked at");
+        }
+        None if reason(before).is_some_and(|reason| reason.needs(false, before.failed_orders).is_some()) => {
+            tracing::info!(%domain, "a domain is as it should be again");
+        }
+        _ => {}
     }
 }
 

@@ -7,6 +7,10 @@ use crate::model::{CustomDomain, Finding, Host, Millis, Reason};
 use crate::tls::{Method, OrderFault, Probe, ProbeError, Source, Standing};
 
 use std::net::IpAddr;
+use std::time::Duration;
+
+/// For a whole look.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What a look found.
 pub(super) struct Looked {
@@ -17,19 +21,35 @@ pub(super) struct Looked {
 }
 
 impl Keeper {
-    /// Looks.
-    pub(super) async fn look(&self, claim: &CustomDomain, now: Millis) -> Looked {
+    /// Looks; whether the authority would find us only where it `may_probe`: not while an order of this name is under way, whose
+    /// answers a probe would take away.
+    pub(super) async fn look(&self, claim: &CustomDomain, now: Millis, may_probe: bool) -> Looked {
         let mut found = claim.clone();
-        let looked = self.look_at(&mut found, now).await;
+        // What a tenant's name servers keep us waiting for is bounded as a whole.
+        let looked = match tokio::time::timeout(PATIENCE, self.look_at(&mut found, now, may_probe)).await {
+            Ok(looked) => looked,
+            Err(_) => {
+                found = claim.clone();
+                Err(Finding::new(Reason::DnsUnavailable, format!("the name servers of {} take too long to answer", claim.name)))
+            }
+        };
         let is_known = !matches!(&looked, Err(finding) if finding.reason == Reason::DnsUnavailable);
         if is_known {
             found.checked_at = Some(now);
         }
         let method = looked.as_ref().ok().copied().flatten();
         found.hostname = looked.err();
+        match &found.hostname {
+            None => (found.right_since, found.was_right) = (found.right_since.or(Some(now)), true),
+            Some(_) if is_known => found.right_since = None,
+            Some(_) => {}
+        }
         let chance = fastrand::f64();
         found.check_at = match (&found.hostname, &found.certificate, found.order_at) {
-            (None, None, _) => schedule::recheck(&found, now, self.tenants.config.domains.recheck, chance),
+            // A renewal that is due and has to wait is no reason to look before that.
+            (None, None, order_at) => {
+                schedule::recheck(&found, now, self.tenants.config.domains.recheck, chance).max(order_at.unwrap_or(now))
+            }
             (None, Some(_), Some(order_at)) if order_at > now => order_at,
             _ => schedule::next_look(&found, now, chance),
         };
@@ -37,17 +57,21 @@ impl Keeper {
     }
 
     /// What stands in the way of the name; else how a certificate can be ordered, where one is due.
-    async fn look_at(&self, found: &mut CustomDomain, now: Millis) -> Result<Option<Method>, Finding> {
+    async fn look_at(&self, found: &mut CustomDomain, now: Millis, may_probe: bool) -> Result<Option<Method>, Finding> {
+        if may_probe && found.certificate.as_ref().is_some_and(|finding| finding.reason == Reason::Ordering) {
+            // Nothing is ordered any more, or it is ordered again below.
+            found.certificate = None;
+        }
         self.prove(found, now).await?;
         let Some(certificates) = &self.certificates else { return Ok(None) };
         let addresses = self.route(&found.name).await?;
+        let problem = certificates.problem_of(found.name.as_str());
         let standing = certificates.standing(found.name.as_str());
         if self.is_in_files(standing, now) || self.issuer.is_none() {
-            found.certificate = without_authority(standing, certificates.problem_of(found.name.as_str()), now);
+            found.certificate = without_authority(standing, problem, now);
             return Ok(None);
         }
-        self.follow_caa(found).await?;
-        if !self.is_due(found, standing, now).await {
+        if !self.follow_caa(found).await? || !self.is_due(found, standing, now).await || !may_probe {
             return Ok(None);
         }
         let method = self.probe(found, &addresses).await?;
@@ -58,6 +82,7 @@ impl Keeper {
     /// Ownership: the record in DNS, or a certificate in files, which someone else has proved it to.
     async fn prove(&self, found: &mut CustomDomain, now: Millis) -> Result<(), Finding> {
         if self.tenants.directory.proves(found.name.as_str()) {
+            found.missing_since = None;
             return Ok(());
         }
         let (name, proof) = (found.proof_name(), found.proof());
@@ -70,24 +95,41 @@ impl Keeper {
         if found.is_proved() {
             let lapse = i64::try_from(self.tenants.config.domains.lapse.as_millis()).unwrap_or(i64::MAX);
             if now.0 - found.missing_since.get_or_insert(now).0 >= lapse {
-                (found.proved_at, found.missing_since) = (None, None);
+                (found.proved_at, found.missing_since, found.lapsed_at) = (None, None, Some(now));
                 (found.certificate, found.renew_at) = (None, None);
             }
         }
-        Err(match texts.first() {
-            None => Finding::new(Reason::OwnershipMissing, format!("there is no TXT record at {name}")),
-            Some(text) => {
-                let text: String = text.chars().take(80).filter(|char| !char.is_control()).collect();
-                Finding::new(Reason::OwnershipMismatch, format!("the TXT record at {name} says \"{text}\""))
-            }
-        })
+        let mut missing = match texts.first() {
+            None => self.misplaced(found, &proof).await,
+            Some(text) => mismatch(&name, text, &proof),
+        };
+        // A pair would be as good, and someone has tried that.
+        if let Some(problem) = self.certificates.as_ref().and_then(|certificates| certificates.problem_of(found.name.as_str())) {
+            missing.detail = format!("{}; and {problem}", missing.detail);
+        }
+        Err(missing)
+    }
+
+    /// There is no record; many panels add the zone to a name that has it already.
+    async fn misplaced(&self, found: &CustomDomain, proof: &str) -> Finding {
+        let name = found.proof_name();
+        let plain = Finding::new(Reason::OwnershipMissing, format!("there is no TXT record at {name}"));
+        let Some(zone) = psl::domain_str(found.name.as_str()) else { return plain };
+        let doubled = format!("{name}.{zone}");
+        let is_there = self.texts(&doubled).await.is_ok_and(|texts| texts.iter().any(|text| text == proof));
+        if !is_there {
+            return plain;
+        }
+        let short = name.strip_suffix(zone).unwrap_or(&name).trim_end_matches('.');
+        let step = format!("Enter the record's name as {short}: your DNS provider adds .{zone} by itself.");
+        Finding::new(Reason::OwnershipMissing, format!("the TXT record is at {doubled}, not at {name}")).with_next_step(step)
     }
 
     /// Routing: every address of the name is ours, where it is known which those are.
     async fn route(&self, name: &Host) -> Result<Vec<IpAddr>, Finding> {
         let addresses = self.addresses(name.as_str()).await.map_err(unknown)?;
         if addresses.is_empty() {
-            return Err(Finding::new(Reason::AddressMissing, format!("{name} has no address")));
+            return Err(self.without_address(name).await);
         }
         let own = self.own_addresses().await.map_err(unknown)?;
         if own.is_empty() && self.issuer.is_some() {
@@ -103,30 +145,49 @@ impl Keeper {
         Err(Finding::new(Reason::AddressElsewhere, detail))
     }
 
-    async fn follow_caa(&self, found: &mut CustomDomain) -> Result<(), Finding> {
-        let (Some(issuer), Some(dns)) = (&self.issuer, &self.dns) else { return Ok(()) };
+    /// A name without an address may be an alias of one that has none.
+    async fn without_address(&self, name: &Host) -> Finding {
+        let alias = match &self.dns {
+            Some(dns) => dns.alias(name.as_str()).await.ok().flatten(),
+            None => None,
+        };
+        match alias {
+            Some(alias) if alias == self.target().as_str() => {
+                let detail = format!("{name} is an alias of {alias}, as it should be, and {alias} has no address");
+                Finding::new(Reason::AddressMissing, detail)
+                    .with_next_step("It is the gateway's operator who has to give that name an address.")
+            }
+            Some(alias) => Finding::new(Reason::AddressMissing, format!("{name} is an alias of {alias}, which has no address")),
+            None => Finding::new(Reason::AddressMissing, format!("{name} has no address")),
+        }
+    }
+
+    /// Whether the authority may issue; false where nobody knows what it is called.
+    async fn follow_caa(&self, found: &mut CustomDomain) -> Result<bool, Finding> {
+        let (Some(issuer), Some(dns)) = (&self.issuer, &self.dns) else { return Ok(true) };
         let rule = dns.caa(found.name.as_str()).await.map_err(unknown)?;
         if rule == CaaRule::Anyone {
-            return Ok(());
+            return Ok(true);
         }
         let names = match issuer.identities().await {
             Ok(names) => names,
             Err(error) => {
                 found.certificate = Some(Finding::new(Reason::AuthorityUnavailable, error.to_string()));
-                // Nothing is known of the name that forbids it; the order will tell.
-                return Ok(());
+                return Ok(false);
             }
         };
         if rule.allows(&names) {
-            return Ok(());
+            return Ok(true);
         }
         let detail = match rule {
             CaaRule::Only { at, issuers } if issuers.is_empty() => format!("the CAA record of {at} lets no certificate authority issue"),
             CaaRule::Only { at, issuers } => format!("the CAA record of {at} allows {} and not {}", issuers.join(", "), shown(&names)),
             CaaRule::Unknown { at, property } => format!("the CAA record of {at} has the critical property `{property}`, which is unknown"),
-            CaaRule::Anyone => return Ok(()),
+            CaaRule::Anyone => return Ok(true),
         };
-        Err(Finding::new(Reason::CaaForbids, detail))
+        let finding = Finding::new(Reason::CaaForbids, detail);
+        let Some(name) = names.first() else { return Err(finding) };
+        Err(finding.with_next_step(format!("Add the CAA record 0 issue \"{name}\" to {}, or remove those that forbid it.", found.name)))
     }
 
     /// Whether a certificate is to be ordered now. Follows what the authority says about the renewal of the one that is there.
@@ -134,7 +195,8 @@ impl Keeper {
         let issued = standing.filter(|standing| standing.source == Source::Acme);
         if let Some(issued) = issued {
             self.plan_renewal(found, issued, now).await;
-            if found.renew_at.is_some_and(|renew_at| renew_at > now) {
+            let is_wanted = found.renew_now || !issued.is_valid_at(now) || found.issued_by.as_deref() != self.directory();
+            if !is_wanted && found.renew_at.is_some_and(|renew_at| renew_at > now) {
                 found.certificate = None;
                 return false;
             }
@@ -150,8 +212,9 @@ impl Keeper {
         {
             match issuer.renewal_window(&certificate, now).await {
                 Ok(Some(window)) => {
-                    found.ask_renewal_at = Some(window.ask_at);
-                    if found.renew_at.is_none_or(|at| at > window.end || (at < window.start && at.0 != 0)) {
+                    // An authority that says nothing else for years is asked all the same.
+                    found.ask_renewal_at = Some(window.ask_at.min(now.plus_days(1)));
+                    if found.renew_at.is_none_or(|at| at > window.end || at < window.start) {
                         found.renew_at = Some(schedule::within(window.start, window.end, fastrand::f64()));
                     }
                 }
@@ -162,7 +225,8 @@ impl Keeper {
                 Err(error) => tracing::warn!(domain = name, %error, "the authority refuses to say when to renew"),
             }
         }
-        found.renew_at.get_or_insert_with(|| schedule::renewal(issued.not_before, issued.not_after, fastrand::f64()));
+        let planned = found.renew_at.unwrap_or_else(|| schedule::renewal(issued.not_before, issued.not_after, fastrand::f64()));
+        found.renew_at = Some(planned.min(schedule::latest_renewal(issued.not_before, issued.not_after)));
     }
 
     async fn probe(&self, found: &CustomDomain, addresses: &[IpAddr]) -> Result<Method, Finding> {
@@ -202,11 +266,31 @@ impl Keeper {
         Ok(own)
     }
 
+    /// Of the authority.
+    pub(super) fn directory(&self) -> Option<&str> {
+        self.issuer.as_ref().map(|issuer| issuer.directory())
+    }
+
     /// What a CNAME record points to.
     pub(super) fn target(&self) -> &Host {
         let config = &self.tenants.config;
         config.domains.cname_target.as_ref().unwrap_or(&config.tenancy.base_domain)
     }
+}
+
+/// What is there instead of the proof, and what may have gone wrong with it.
+fn mismatch(name: &str, text: &str, proof: &str) -> Finding {
+    let shown: String = text.chars().take(80).filter(|char| !char.is_control()).collect();
+    let cut = if text.chars().count() > 80 { "…" } else { "" };
+    let finding = Finding::new(Reason::OwnershipMismatch, format!("the TXT record at {name} says \"{shown}{cut}\""));
+    let bare = text.trim_matches(['"', '\'', ' ']);
+    if bare == proof && bare != text {
+        return finding.with_next_step(format!("Enter the value without the quotes: {proof}"));
+    }
+    if proof.ends_with(bare) && bare.len() >= 32 {
+        return finding.with_next_step(format!("Enter the whole value: {proof}"));
+    }
+    finding
 }
 
 fn unknown(failure: DnsFailure) -> Finding {

@@ -65,7 +65,13 @@ impl Keeper {
                 return addresses.clone();
             }
         }
-        let addresses = self.own_addresses().await.unwrap_or_default();
+        let Ok(addresses) = self.own_addresses().await else {
+            // What was known is better than nothing, and nobody is asked again for a while.
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let addresses = known.take().map(|(_, addresses)| addresses).unwrap_or_default();
+            *known = Some((now, addresses.clone()));
+            return addresses;
+        };
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, addresses.clone()));
         addresses
     }
@@ -76,9 +82,15 @@ pub(super) type Known = Option<(Millis, Vec<IpAddr>)>;
 
 /// What gets a domain on from here; none where nothing is in the way.
 pub fn next_step(claim: &CustomDomain) -> Option<String> {
+    if let Some(step) = &claim.finding()?.next_step {
+        return Some(step.clone());
+    }
     let name = &claim.name;
     let by_itself = || "Nothing: it is tried again by itself.".to_owned();
     Some(match claim.finding()?.reason {
+        Reason::Unchecked if !claim.is_proved() => {
+            "Set the records that `records` shows. They are looked at again and again, and at once with `verify`.".to_owned()
+        }
         Reason::Unchecked | Reason::DnsUnavailable | Reason::Ordering | Reason::BudgetSpent => by_itself(),
         Reason::AuthorityUnavailable | Reason::AuthorityLimits => by_itself(),
         Reason::OwnershipMissing => format!("Set the TXT record {} to {}.", claim.proof_name(), claim.proof()),
@@ -96,6 +108,9 @@ pub fn next_step(claim: &CustomDomain) -> Option<String> {
         Reason::ChallengeIntercepted => {
             "Something in front of the gateway answers in its place; let /.well-known/acme-challenge/ pass, or point the name to the gateway itself."
                 .to_owned()
+        }
+        Reason::AuthorityMisconfigured => {
+            "Correct tls.acme.directory, or give the root of its certificate in tls.acme.ca_file, and restart.".to_owned()
         }
         Reason::AuthorityRefuses => "Read what the certificate authority says in `detail`. It is tried again by itself, and at once with `verify`.".to_owned(),
         Reason::CertificateMissing => format!("Put {name}.crt and {name}.key into tls.cert_dir, or set tls.mode = \"acme\"."),

@@ -49,6 +49,11 @@ impl<T: Copy + Eq + Hash, N: Clone + Eq + Hash> FairQueue<T, N> {
         name
     }
 
+    /// Whether it waits or is being worked on.
+    pub fn knows(&self, name: &N) -> bool {
+        self.known.contains_key(name)
+    }
+
     /// It may come again.
     pub fn done(&mut self, name: &N) {
         let Some(tenant) = self.known.remove(name) else { return };

@@ -31,7 +31,7 @@ pub(super) fn recheck(found: &CustomDomain, now: Millis, recheck: Duration, chan
 pub(in crate::tenancy) fn next_order(failed: u32, least: Duration, now: Millis, chance: f64) -> Millis {
     let wait = MINUTE.saturating_mul(1 << failed.saturating_sub(1).min(20)).min(12 * HOUR);
     let least = i64::try_from(least.as_millis()).unwrap_or(HOUR);
-    Millis(now.0 + spread(wait.max(least), 0.25, chance))
+    Millis(now.0 + spread(wait, 0.25, chance).max(least))
 }
 
 /// Renewal by a fraction of the certificate's life, whatever that is; spread over a twentieth of it.
@@ -39,6 +39,11 @@ pub(in crate::tenancy) fn renewal(not_before: Millis, not_after: Millis, chance:
     let life = (not_after.0 - not_before.0).max(0);
     let at = if life < SHORT_LIVED { life / 2 } else { life / 3 * 2 };
     Millis(not_before.0 + at + (life as f64 / 20.0 * chance) as i64)
+}
+
+/// Whatever an authority says: when a tenth of the certificate's life is left.
+pub(in crate::tenancy) fn latest_renewal(not_before: Millis, not_after: Millis) -> Millis {
+    Millis(not_after.0 - (not_after.0 - not_before.0).max(0) / 10)
 }
 
 /// A moment in a window (RFC 9773, section 4.2).

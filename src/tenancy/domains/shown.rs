@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::model::{CustomDomain, DomainStatus, Host, Millis, Reason, TenantId};
+use crate::model::{Actor, CustomDomain, Host, Millis, Reason, TenantId};
 
 /// Claims by name and by tenant.
 #[derive(Default)]
@@ -19,14 +19,15 @@ pub(in crate::tenancy) struct Claim {
     pub tenant: TenantId,
     pub is_proved: bool,
     check_at: Millis,
-    claimed_at: Millis,
+    fresh_until: Millis,
+    failed_orders: u32,
     reason: Option<Reason>,
 }
 
 impl Claim {
-    /// How it stands.
-    pub(in crate::tenancy) fn status(&self, serves: bool, now: Millis) -> DomainStatus {
-        DomainStatus::of(self.reason, self.claimed_at, serves, now)
+    /// Who has to act for it.
+    pub(in crate::tenancy) fn needs(&self, now: Millis) -> Option<Actor> {
+        self.reason.and_then(|reason| reason.needs(now < self.fresh_until, self.failed_orders))
     }
 }
 
@@ -37,7 +38,8 @@ impl Shown {
             tenant: domain.tenant_id,
             is_proved: domain.is_proved(),
             check_at: domain.check_at,
-            claimed_at: domain.claimed_at,
+            fresh_until: domain.fresh_until(),
+            failed_orders: domain.failed_orders,
             reason: domain.finding().map(|finding| finding.reason),
         });
         let before = match claim {

@@ -1,13 +1,21 @@
 //! The account at the authority: made once, its key sealed in the store. An authority that has forgotten it gets a new one.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use instant_acme::{Account, AccountCredentials, NewAccount};
 
 use super::{Issuer, OrderError};
+use crate::clock::{Clock, SystemClock};
 use crate::store::{Key, Precondition, StoreError, Table, Tx};
 
+/// For who can do without.
+const SHORT: Duration = Duration::from_secs(3);
+/// Milliseconds.
+const BETWEEN_TRIES: i64 = 30_000;
 /// What its key is sealed for.
 const NAME: &str = "the account";
 
@@ -18,6 +26,8 @@ impl Issuer {
         if let Some(account) = &*held {
             return Ok(account.clone());
         }
+        // First, because what is wrong with it is told best here.
+        self.read_directory().await?;
         let account = match self.stored().await? {
             Some(credentials) => Account::builder_with_http(Box::new(self.http.clone())).from_credentials(credentials).await?,
             None => self.register().await?,
@@ -26,9 +36,26 @@ impl Issuer {
         Ok(account)
     }
 
-    /// Forgets an account that the authority does not know.
-    pub(super) async fn forget_account(&self) {
+    /// The same for who can do without: it waits for nobody else's try, and not long for its own, of which there is one in a while.
+    pub(super) async fn account_at_once(&self) -> Result<Account, OrderError> {
+        let busy = || OrderError::unavailable("the authority has not answered yet");
+        if let Some(account) = &*self.account.try_lock().map_err(|_| busy())? {
+            return Ok(account.clone());
+        }
+        let now = SystemClock.now();
+        let before = self.tried.swap(now.0, Ordering::Relaxed);
+        if now.0 - before < BETWEEN_TRIES {
+            return Err(busy());
+        }
+        tokio::time::timeout(SHORT, self.account()).await.unwrap_or_else(|_| Err(busy()))
+    }
+
+    /// Forgets an account that the authority does not know, unless another has taken its place already.
+    pub(super) async fn forget_account(&self, id: &str) {
         let mut held = self.account.lock().await;
+        if held.as_ref().is_none_or(|account| account.id() != id) {
+            return;
+        }
         *held = None;
         let forgotten = self.store.commit(Tx { deletes: vec![self.account_key()], ..Tx::default() }).await;
         match forgotten {

@@ -6,6 +6,9 @@ use instant_acme::{Error, Problem};
 
 use crate::store::StoreError;
 
+/// Of what an authority says, so much is kept.
+const MOST_CHARS: usize = 500;
+
 /// An order failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
@@ -23,6 +26,8 @@ pub struct OrderError {
 pub enum OrderFault {
     /// The authority cannot be reached, fails, or answers nonsense: trying later helps.
     Unavailable,
+    /// What is configured is no authority, or not one to be trusted.
+    Misconfigured,
     /// It asks to wait.
     Limits,
     /// It refuses the name, or could not validate it.
@@ -33,6 +38,11 @@ impl OrderError {
     /// Nothing that the authority said.
     pub fn unavailable(detail: impl Into<String>) -> Self {
         Self { fault: OrderFault::Unavailable, detail: detail.into(), is_account_lost: false }
+    }
+
+    /// What is configured is wrong.
+    pub fn misconfigured(detail: impl Into<String>) -> Self {
+        Self { fault: OrderFault::Misconfigured, detail: detail.into(), is_account_lost: false }
     }
 
     /// The authority will not.
@@ -51,7 +61,7 @@ impl OrderError {
         };
         let more = problem.subproblems.iter().filter_map(|part| part.detail.as_deref());
         let texts: Vec<&str> = problem.detail.as_deref().into_iter().chain(more).collect();
-        let detail = if texts.is_empty() { kind.to_owned() } else { format!("{kind}: {}", texts.join("; ")) };
+        let detail = shown(&if texts.is_empty() { kind.to_owned() } else { format!("{kind}: {}", texts.join("; ")) });
         Self { fault, detail, is_account_lost: kind == "accountDoesNotExist" }
     }
 }
@@ -61,7 +71,7 @@ impl From<Error> for OrderError {
         if let Error::Api(problem) = &error {
             return Self::of(problem);
         }
-        let mut detail = error.to_string();
+        let mut detail = shown(&error.to_string());
         let mut cause = error.source();
         while let Some(deeper) = cause {
             let text = deeper.to_string();
@@ -70,8 +80,20 @@ impl From<Error> for OrderError {
             }
             cause = deeper.source();
         }
-        Self::unavailable(detail)
+        // Its certificate is another matter than its being down.
+        if detail.contains("invalid peer certificate") { Self::misconfigured(detail) } else { Self::unavailable(detail) }
     }
+}
+
+/// What others say, short and without what a terminal would act on.
+pub(super) fn shown(text: &str) -> String {
+    let is_plain =
+        |char: &char| !char.is_control() && !matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
+    let mut shown: String = text.chars().filter(is_plain).take(MOST_CHARS).collect();
+    if text.chars().count() > MOST_CHARS {
+        shown.push('…');
+    }
+    shown
 }
 
 impl From<StoreError> for OrderError {

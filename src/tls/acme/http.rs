@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -23,6 +24,8 @@ use super::OrderError;
 
 /// For one answer.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// No chain or document of an authority is larger.
+const MOST_OCTETS: usize = 256 * 1024;
 
 /// A client of the authority.
 #[derive(Clone)]
@@ -53,22 +56,25 @@ impl Http {
         Ok(Self(Client::builder(TokioExecutor::new()).build(connector)))
     }
 
-    /// A JSON document that anyone may read.
-    pub async fn get_json(&self, url: &str) -> Result<Value, OrderError> {
+    /// Status and JSON of a document that anyone may read.
+    pub async fn get_json(&self, url: &str) -> Result<(StatusCode, Option<Value>), OrderError> {
         let request = Request::get(url).header(http::header::USER_AGENT, "gatehouse").body(BodyWrapper::default());
         let mut response = self.request(request.map_err(Error::from)?).await?;
         let body = response.body.into_bytes().await.map_err(Error::Other)?;
-        Ok(serde_json::from_slice(&body).map_err(Error::from)?)
+        Ok((response.parts.status, serde_json::from_slice(&body).ok()))
     }
 }
 
 impl HttpClient for Http {
     fn request(&self, request: Request<BodyWrapper<Bytes>>) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
         let asked = self.0.request(request);
-        Box::pin(async move {
-            let answer = tokio::time::timeout(PATIENCE, asked).await.map_err(|_| Error::Timeout(None))?;
-            answer.map(BytesResponse::from).map_err(|error| Error::Other(Box::new(error)))
-        })
+        let whole = async move {
+            let (parts, body) = asked.await.map_err(|error| Error::Other(Box::new(error)))?.into_parts();
+            let body = Limited::new(body, MOST_OCTETS).collect().await.map_err(Error::Other)?.to_bytes();
+            Ok(BytesResponse { parts, body: Box::new(body) })
+        };
+        // To the end of the body, which may never come.
+        Box::pin(async move { tokio::time::timeout(PATIENCE, whole).await.unwrap_or(Err(Error::Timeout(None))) })
     }
 }
 

@@ -11,7 +11,9 @@ use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use rustls::pki_types::CertificateDer;
 
 use super::{Issuer, OrderError, OrderFault};
+use crate::clock::{Clock, SystemClock};
 use crate::model::Host;
+use crate::tls::certificates::check_issued;
 use crate::tls::challenges::Offered;
 
 /// An authority may take a minute to look at a name.
@@ -70,16 +72,17 @@ impl Issuer {
     /// Orders a certificate and waits for it.
     pub async fn order(&self, request: OrderRequest<'_>) -> Result<Issued, OrderError> {
         // Each answer of the authority, and each wait for it to look, has its own end.
-        let ordered = self.order_now(request).await;
+        let account = self.account().await?;
+        let ordered = self.order_with(&account, request).await;
         if ordered.as_ref().is_err_and(|error| error.is_account_lost) {
-            self.forget_account().await;
+            self.forget_account(account.id()).await;
+            return self.order_with(&self.account().await?, request).await;
         }
         ordered
     }
 
-    async fn order_now(&self, request: OrderRequest<'_>) -> Result<Issued, OrderError> {
-        let account = self.account().await?;
-        let mut order = begin(&account, request).await?;
+    async fn order_with(&self, account: &Account, request: OrderRequest<'_>) -> Result<Issued, OrderError> {
+        let mut order = begin(account, request).await?;
         // Until the authority has looked.
         let mut answers = Vec::new();
         let validated = self.validate(&mut order, request, &mut answers).await;
@@ -90,6 +93,8 @@ impl Issuer {
         let (key, csr) = request_for(request.names).map_err(|error| OrderError::unavailable(error.to_string()))?;
         order.finalize_csr(&csr).await?;
         let chain = order.poll_certificate(&POLLS).await?;
+        let checked = check_issued(&chain, request.names, &key.serialize_der(), SystemClock.now());
+        checked.map_err(|problem| OrderError::refused(format!("what the authority issued cannot be used: {problem}")))?;
         let sealed_key = self.vault.seal(request.sealed_for, &key.serialize_der());
         Ok(Issued { chain, sealed_key: sealed_key.map_err(|error| OrderError::unavailable(error.to_string()))? })
     }
@@ -111,13 +116,18 @@ impl Issuer {
             };
             let challenge = authorization.challenge(kind);
             let mut challenge = challenge.ok_or_else(|| OrderError::refused("the authority does not offer this way to validate a name"))?;
-            answers.push(self.answer(&challenge, request).await?);
+            self.answer(&challenge, request, answers).await?;
             challenge.set_ready().await?;
         }
         Ok(order.poll_ready(&POLLS).await?)
     }
 
-    async fn answer(&self, challenge: &ChallengeHandle<'_>, request: OrderRequest<'_>) -> Result<Answer, OrderError> {
+    async fn answer(
+        &self,
+        challenge: &ChallengeHandle<'_>,
+        request: OrderRequest<'_>,
+        answers: &mut Vec<Answer>,
+    ) -> Result<(), OrderError> {
         let authorization = challenge.key_authorization();
         let name = match challenge.identifier().identifier {
             Identifier::Dns(name) => Host::parse(name).map_err(|error| OrderError::refused(error.to_string()))?,
@@ -126,21 +136,23 @@ impl Issuer {
         match request.method {
             Method::Http01 => {
                 let offered = self.challenges.offer_text(&name, &challenge.token, authorization.as_str());
-                Ok(Answer::Offered { _offered: offered })
+                answers.push(Answer::Offered { _offered: offered });
             }
             Method::TlsAlpn01 => {
                 let digest = authorization.digest();
                 let digest = digest.as_ref().try_into().map_err(|_| OrderError::unavailable("a SHA-256 has 32 octets"))?;
                 let offered = self.challenges.offer_certificate(&name, digest);
-                Ok(Answer::Offered { _offered: offered.map_err(|error| OrderError::unavailable(error.to_string()))? })
+                answers.push(Answer::Offered { _offered: offered.map_err(|error| OrderError::unavailable(error.to_string()))? });
             }
             Method::Dns01 => {
                 let zone = request.zone.ok_or_else(|| OrderError::refused("nobody can set a DNS record"))?;
                 let (record, value) = (format!("_acme-challenge.{name}"), authorization.dns_value());
+                // Withdrawn also where it is set and then not seen.
+                answers.push(Answer::Record(record.clone(), value.clone()));
                 zone.set(&record, &value).await?;
-                Ok(Answer::Record(record, value))
             }
         }
+        Ok(())
     }
 }
 

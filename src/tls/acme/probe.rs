@@ -1,9 +1,12 @@
 //! The gateway asks itself what the authority would: whoever answers elsewhere shows before an order is spent on it.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::join_all;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -13,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use super::error::shown;
 use super::{Issuer, Method};
 use crate::model::Host;
 use crate::tls::challenges::{ACME_PROTOCOL, CHALLENGE_PATH};
@@ -65,16 +69,12 @@ impl Issuer {
         let (token, text) = (random(), random());
         let _offered = self.challenges.offer_text(probe.name, &token, &text);
         let path = format!("{CHALLENGE_PATH}{token}");
-        for address in probe.addresses.iter().take(MOST_ADDRESSES) {
-            let at = SocketAddr::new(*address, probe.http_port);
-            let answer = within(&at, get(at, probe.name, &path)).await?;
-            if !answer.ends_with(&text) {
-                let line = answer.lines().next().unwrap_or_default();
-                let line: String = line.chars().take(60).filter(|char| !char.is_control()).collect();
-                return Err(ProbeError::Intercepted(format!("{at} answers `{line}` to {path}, which is not what this gateway answers")));
-            }
-        }
-        Ok(())
+        let asked = at_all(probe, probe.http_port).map(|at| get(at, probe.name, &path).map(move |answer| (at, answer)));
+        judge(join_all(asked).await, |at, answer: String| {
+            let line: String = answer.lines().next().unwrap_or_default().chars().take(60).collect();
+            let told = format!("{at} answers `{}` to {path}, which is not what this gateway answers", shown(&line));
+            if answer.ends_with(&text) { Ok(()) } else { Err(told) }
+        })
     }
 
     async fn probe_alpn(&self, probe: &Probe<'_>) -> Result<(), ProbeError> {
@@ -82,35 +82,56 @@ impl Issuer {
         fastrand::fill(&mut digest);
         let offered = self.challenges.offer_certificate(probe.name, &digest);
         let _offered = offered.map_err(|error| ProbeError::Unreachable(error.to_string()))?;
-        for address in probe.addresses.iter().take(MOST_ADDRESSES) {
-            let at = SocketAddr::new(*address, probe.https_port);
-            let shown = within(&at, handshake(at, probe.name)).await?;
-            if !shown.windows(digest.len()).any(|part| part == digest) {
-                return Err(ProbeError::Intercepted(format!("{at} shows another certificate than this gateway")));
-            }
-        }
-        Ok(())
+        let asked = at_all(probe, probe.https_port).map(|at| handshake(at, probe.name).map(move |answer| (at, answer)));
+        judge(join_all(asked).await, |at, certificate: Vec<u8>| {
+            let is_ours = certificate.windows(digest.len()).any(|part| part == digest);
+            if is_ours { Ok(()) } else { Err(format!("{at} shows another certificate than this gateway")) }
+        })
     }
 }
 
-async fn within<T>(at: &SocketAddr, asked: impl Future<Output = std::io::Result<T>>) -> Result<T, ProbeError> {
-    let unreachable = |reason: String| ProbeError::Unreachable(format!("{at} cannot be reached: {reason}"));
-    let answer = timeout(PATIENCE, asked).await.map_err(|_| unreachable("it does not answer in time".to_owned()))?;
-    answer.map_err(|error| unreachable(error.to_string()))
+fn at_all<'a>(probe: &'a Probe<'_>, port: u16) -> impl Iterator<Item = SocketAddr> + 'a {
+    probe.addresses.iter().take(MOST_ADDRESSES).map(move |address| SocketAddr::new(*address, port))
+}
+
+/// No address may have another answer than ours. One where nobody answers is passed over by authorities, as long as there is another.
+fn judge<T>(answers: Vec<(SocketAddr, io::Result<T>)>, is_ours: impl Fn(SocketAddr, T) -> Result<(), String>) -> Result<(), ProbeError> {
+    let (mut found, mut silent) = (false, None);
+    for (at, answer) in answers {
+        match answer {
+            Ok(answer) => is_ours(at, answer).map_err(ProbeError::Intercepted)?,
+            Err(error) => {
+                silent.get_or_insert_with(|| ProbeError::Unreachable(format!("{at} cannot be reached: {error}")));
+                continue;
+            }
+        }
+        found = true;
+    }
+    match silent {
+        Some(silent) if !found => Err(silent),
+        _ => Ok(()),
+    }
+}
+
+async fn within<T>(asked: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "it does not answer in time")))
 }
 
 /// The whole answer, as text.
-async fn get(at: SocketAddr, host: &Host, path: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(at).await?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: gatehouse\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = Vec::new();
-    stream.take(MOST_OCTETS).read_to_end(&mut answer).await?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+async fn get(at: SocketAddr, host: &Host, path: &str) -> io::Result<String> {
+    within(async {
+        let mut stream = TcpStream::connect(at).await?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: gatehouse\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = Vec::new();
+        stream.take(MOST_OCTETS).read_to_end(&mut answer).await?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    })
+    .await
 }
 
 /// The certificate that is shown to an authority.
-async fn handshake(at: SocketAddr, host: &Host) -> std::io::Result<Vec<u8>> {
+async fn handshake(at: SocketAddr, host: &Host) -> io::Result<Vec<u8>> {
     let seen = Arc::new(Seen::default());
     #[allow(clippy::expect_used, reason = "fails only for a provider without suites of these versions, and this one has them")]
     let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -120,11 +141,13 @@ async fn handshake(at: SocketAddr, host: &Host) -> std::io::Result<Vec<u8>> {
         .with_custom_certificate_verifier(Arc::clone(&seen) as Arc<dyn ServerCertVerifier>)
         .with_no_client_auth();
     config.alpn_protocols = vec![ACME_PROTOCOL.to_vec()];
-    let name = ServerName::try_from(host.to_string()).map_err(std::io::Error::other)?;
-    let stream = TcpStream::connect(at).await?;
-    TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
-    let certificate = seen.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-    Ok(certificate.unwrap_or_default())
+    let name = ServerName::try_from(host.to_string()).map_err(io::Error::other)?;
+    within(async {
+        let stream = TcpStream::connect(at).await?;
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+        Ok(seen.0.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default())
+    })
+    .await
 }
 
 /// Looks at the certificate that is shown and trusts it with nothing: the connection is closed at once.

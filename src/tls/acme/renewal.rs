@@ -21,7 +21,7 @@ impl Issuer {
     /// The window of a certificate; none where the authority has none to tell.
     pub async fn renewal_window(&self, certificate: &CertificateDer<'static>, now: Millis) -> Result<Option<RenewalWindow>, OrderError> {
         let Ok(id) = CertificateIdentifier::try_from(certificate) else { return Ok(None) };
-        let account = self.account().await?;
+        let account = self.account_at_once().await?;
         match account.renewal_info(&id).await {
             Ok((info, after)) => {
                 let at = |seconds: i64| Millis(seconds.saturating_mul(1000));

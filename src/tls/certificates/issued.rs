@@ -1,12 +1,13 @@
 //! Certificates that an authority issued, as they are stored, and what is known of the certificate of a name.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 
+use super::watch::Folder;
 use super::{Certificates, Pair};
 use crate::model::Millis;
 
@@ -20,6 +21,9 @@ pub struct IssuedRecord {
     pub key: String,
     /// When it was issued.
     pub issued_at: Millis,
+    /// By the authority with this directory.
+    #[serde(default)]
+    pub directory: String,
 }
 
 /// Where a certificate comes from.
@@ -51,8 +55,13 @@ impl Standing {
 
 impl IssuedRecord {
     /// With its key sealed already.
-    pub fn new(chain: String, sealed: &[u8], issued_at: Millis) -> Self {
-        Self { chain, key: STANDARD.encode(sealed), issued_at }
+    pub fn new(chain: String, sealed: &[u8], issued_at: Millis, directory: &str) -> Self {
+        Self { chain, key: STANDARD.encode(sealed), issued_at, directory: directory.to_owned() }
+    }
+
+    /// Directory of the authority that issued a stored certificate.
+    pub fn directory_of(stored: &[u8]) -> Option<String> {
+        serde_json::from_slice::<Self>(stored).ok().map(|record| record.directory)
     }
 
     fn pair(&self, name: &str, certificates: &Certificates) -> Result<Pair, String> {
@@ -118,6 +127,12 @@ impl Certificates {
         let dev = self.dev.as_ref().filter(|dev| dev.makes(name))?;
         let (not_before, not_after) = dev.validity();
         Some(Standing { source: Source::Files, not_before, not_after })
+    }
+
+    /// How many pairs of `dir` cannot be used as they are.
+    pub fn faults(&self) -> usize {
+        let sources = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.folder.as_ref().map_or(0, Folder::faults)
     }
 
     /// How many certificates there are from files and from an authority, and when the first of them ends.

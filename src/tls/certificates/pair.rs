@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
@@ -60,7 +60,7 @@ impl Pair {
 
         let (leaf, rest) = split(&read_file(cert)?).map_err(bad_cert)?;
         let facts = facts(&leaf).map_err(bad_cert)?;
-        let der = PrivateKeyDer::from_pem_slice(&read_file(key)?).map_err(|error| bad_key(error.to_string()))?;
+        let der = PrivateKeyDer::from_pem_slice(&read_file(key)?).map_err(|error| bad_key(told(error)))?;
         let signer = any_supported_type(&der).map_err(|error| bad_key(error.to_string()))?;
         match CertifiedKey::new(vec![leaf.clone()], signer).keys_match() {
             // A key that does not tell its public half cannot be compared.
@@ -125,6 +125,21 @@ impl Pair {
     }
 }
 
+/// Whether a chain is for all of these names and this key, and valid: nobody but the authority has looked at it.
+pub fn check_issued(chain: &str, names: &[String], key: &[u8], now: Millis) -> Result<(), String> {
+    let (leaf, _) = split(chain.as_bytes())?;
+    let facts = facts(&leaf)?;
+    if let Some(missing) = names.iter().find(|name| facts.names.iter().all(|known| **known != ***name)) {
+        return Err(format!("the certificate is not for {missing}"));
+    }
+    if now < facts.not_before || now >= facts.not_after {
+        return Err("the certificate is not valid now; is this machine's clock right?".to_owned());
+    }
+    let der = PrivateKeyDer::try_from(key.to_vec()).map_err(str::to_owned)?;
+    let signer = any_supported_type(&der).map_err(|error| error.to_string())?;
+    CertifiedKey::new(vec![leaf], signer).keys_match().map_err(|_| "the certificate is for another key".to_owned())
+}
+
 struct Facts {
     names: Vec<Box<str>>,
     not_before: Millis,
@@ -134,8 +149,16 @@ struct Facts {
 /// The first certificate of a PEM chain, and the others.
 fn split(text: &[u8]) -> Result<(CertificateDer<'static>, Rest), String> {
     let mut chain = CertificateDer::pem_slice_iter(text);
-    let leaf = chain.next().ok_or_else(|| "there is no CERTIFICATE section".to_owned())?.map_err(|error| error.to_string())?;
-    Ok((leaf, chain.collect::<Result<_, _>>().map_err(|error| error.to_string())?))
+    let leaf = chain.next().ok_or_else(|| "there is no CERTIFICATE section".to_owned())?.map_err(told)?;
+    Ok((leaf, chain.collect::<Result<_, _>>().map_err(told)?))
+}
+
+/// In words: markers are text, and not numbers.
+fn told(error: pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { end_marker } => format!("the end is missing: {}", String::from_utf8_lossy(&end_marker)),
+        error => error.to_string(),
+    }
 }
 
 fn facts(leaf: &CertificateDer<'_>) -> Result<Facts, String> {

@@ -141,6 +141,17 @@ impl Watched {
     }
 }
 
+/// File names, without `.crt`, of pairs that are not what they were.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// Gone, and served until then.
+    pub gone: Vec<String>,
+    /// Served anew.
+    pub loaded: Vec<String>,
+    /// Of which something else is wrong than before, or nothing any more.
+    pub faulty: Vec<String>,
+}
+
 /// A directory of `<domain>.crt`/`<domain>.key` pairs.
 pub(super) struct Folder {
     path: PathBuf,
@@ -169,8 +180,13 @@ impl Folder {
         self.pairs.get(stem)?.fault.as_deref().map(str::to_owned)
     }
 
-    /// Finds the pairs that are there. True where one that was served is gone.
-    pub(super) fn list(&mut self) -> Result<bool, CertificateError> {
+    /// How many pairs have files that cannot be used as they are.
+    pub(super) fn faults(&self) -> usize {
+        self.pairs.values().filter(|watched| watched.fault.is_some()).count()
+    }
+
+    /// Finds the pairs that are there; the names of those that are gone and were served.
+    pub(super) fn list(&mut self) -> Result<Vec<String>, CertificateError> {
         let (stamp, now) = (Stamp::of(&self.path), SystemClock.now());
         // Whole before anything is changed: a listing that fails half way takes nothing away.
         let stems = self.stems()?;
@@ -184,12 +200,11 @@ impl Folder {
         for stem in gone.keys() {
             tracing::info!(domain = %stem, "a certificate was removed and is no longer served");
         }
-        Ok(!gone.is_empty())
+        Ok(gone.into_keys().collect())
     }
 
-    /// Looks at the directory and its pairs again. True where one that was served is gone, and the file names, without
-    /// `.crt`, of those that changed.
-    pub(super) fn refresh(&mut self) -> (bool, Vec<String>) {
+    /// Looks at the directory and its pairs again.
+    pub(super) fn refresh(&mut self) -> Changes {
         let stamp = Stamp::of(&self.path);
         if stamp.is_some() && stamp == self.listed {
             if self.next >= self.pairs.len() {
@@ -197,33 +212,42 @@ impl Folder {
             }
             let from = self.next;
             self.next += PAIRS_A_ROUND;
-            return (false, self.look_at(from, PAIRS_A_ROUND));
+            return self.look_at(from, PAIRS_A_ROUND);
         }
-        let is_one_gone = self.relist();
-        (is_one_gone, self.look())
+        let gone = self.relist();
+        Changes { gone, ..self.look() }
     }
 
     /// As [`list`](Self::list); where that fails, what was there stays, and it is told of once.
-    fn relist(&mut self) -> bool {
+    fn relist(&mut self) -> Vec<String> {
         let listed = self.list();
         let was_readable = std::mem::replace(&mut self.is_readable, listed.is_ok());
         listed.unwrap_or_else(|error| {
             if was_readable {
                 tracing::warn!("the certificates that were there are still served: {error}");
             }
-            false
+            Vec::new()
         })
     }
 
-    /// Looks at every pair; gives the file names of those that changed.
-    pub(super) fn look(&mut self) -> Vec<String> {
+    /// Looks at every pair.
+    pub(super) fn look(&mut self) -> Changes {
         self.look_at(0, usize::MAX)
     }
 
-    fn look_at(&mut self, from: usize, count: usize) -> Vec<String> {
+    fn look_at(&mut self, from: usize, count: usize) -> Changes {
         let mut all: Vec<(&String, &mut Watched)> = self.pairs.iter_mut().skip(from).take(count).collect();
-        let look = |part: &mut [(&String, &mut Watched)]| -> Vec<String> {
-            part.iter_mut().filter_map(|(stem, watched)| watched.look().then(|| (*stem).clone())).collect()
+        let look = |part: &mut [(&String, &mut Watched)]| -> Changes {
+            let mut changes = Changes::default();
+            for (stem, watched) in part {
+                let fault = watched.fault.clone();
+                if watched.look() {
+                    changes.loaded.push((*stem).clone());
+                } else if watched.fault != fault {
+                    changes.faulty.push((*stem).clone());
+                }
+            }
+            changes
         };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = cores.min(all.len() / PAIRS_A_THREAD);
@@ -234,7 +258,13 @@ impl Folder {
         std::thread::scope(|scope| {
             let running: Vec<_> = all.chunks_mut(share).map(|part| scope.spawn(|| look(part))).collect();
             // A thread that panicked may have changed something before: it counts as a change.
-            running.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|_| vec!["?".to_owned()])).collect()
+            let unknown = || Changes { loaded: vec!["?".to_owned()], ..Changes::default() };
+            let parts = running.into_iter().map(|thread| thread.join().unwrap_or_else(|_| unknown()));
+            parts.fold(Changes::default(), |mut all, part| {
+                all.loaded.extend(part.loaded);
+                all.faulty.extend(part.faulty);
+                all
+            })
         })
     }
 

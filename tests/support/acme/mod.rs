@@ -3,7 +3,7 @@
 
 mod dns;
 mod front;
-mod knot;
+mod zone;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use super::peers;
 
 pub use dns::TestDns;
 pub use front::Front;
-pub use knot::Knot;
+pub use zone::{Software, Zone};
 
 /// The authority; it runs from [`start`](Self::start) to [`stop`](Self::stop).
 pub struct Acme {

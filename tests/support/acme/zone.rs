@@ -1,5 +1,6 @@
-//! A zone on a server of its own that takes signed updates (Knot), and a resolver that remembers what it heard (Unbound).
+//! A zone on a server of its own that takes signed updates (Knot or BIND), and a resolver that remembers what it heard (Unbound).
 
+use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Command;
 
@@ -16,9 +17,16 @@ use crate::support::peers;
 /// The key that updates are signed with.
 const KEY: &str = "gate.key";
 
+/// What serves a zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Software {
+    Knot,
+    Bind,
+}
+
 /// Serves one zone until it is dropped.
-pub struct Knot {
-    /// On port 53, where everybody looks for name servers: at an address of this machine that nobody else has.
+pub struct Zone {
+    /// Of Knot, on port 53, where everybody looks for name servers: at an address of this machine that nobody else has.
     pub address: SocketAddr,
     zone: String,
     secret: String,
@@ -26,25 +34,29 @@ pub struct Knot {
     _server: Program,
 }
 
-impl Knot {
+impl Zone {
     /// With its own name server, and `records` such as `@ A 127.0.0.1`.
-    pub async fn start(zone: &str, records: &str) -> Self {
+    pub async fn start(software: Software, zone: &str, records: &str) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
-        let address = SocketAddr::new(alone(), 53);
+        // BIND listens at addresses that an interface has, and 127.0.0.1 is everybody's; there it is not where its NS record says.
+        let (address, ns) = match software {
+            Software::Knot => (SocketAddr::new(alone(), 53), "ns"),
+            Software::Bind => (free(), "nowhere.invalid."),
+        };
         let secret = STANDARD.encode(uuid::Uuid::new_v4().as_bytes().repeat(2));
-        let place = dir.path().display();
-        let file =
-            format!("$ORIGIN {zone}.\n$TTL 3600\n@ SOA ns hostmaster 1 3600 600 86400 3600\n@ NS ns\nns A {}\n{records}\n", address.ip());
+        let (place, ip) = (dir.path().display(), address.ip());
+        let file = format!("$ORIGIN {zone}.\n$TTL 3600\n@ SOA ns hostmaster 1 3600 600 86400 3600\n@ NS {ns}\nns A {ip}\n{records}\n");
         std::fs::write(dir.path().join("zone"), file).expect("written");
-        let config = format!(
-            "server:\n  listen: {}@53\n  rundir: {place}\ndatabase:\n  storage: {place}\nkey:\n  - id: {KEY}\n    algorithm: hmac-sha256\n    \
-             secret: {secret}\nacl:\n  - id: updates\n    key: {KEY}\n    action: update\nzone:\n  - domain: {zone}\n    storage: {place}\n    \
-             file: zone\n    zonefile-sync: -1\n    acl: updates\n",
-            address.ip()
-        );
-        std::fs::write(dir.path().join("knot.conf"), config).expect("written");
-        let mut command = Command::new(peers::debian("/usr/sbin/knotd", "knot"));
-        command.arg("-c").arg(dir.path().join("knot.conf"));
+        let (program, package, config) = match software {
+            Software::Knot => ("knotd", "knot", knot(&place, ip, zone, &secret)),
+            Software::Bind => ("named", "bind9", bind(&place, address, zone, &secret)),
+        };
+        std::fs::write(dir.path().join("server.conf"), config).expect("written");
+        let mut command = Command::new(peers::debian(program, package));
+        if software == Software::Bind {
+            command.arg("-f");
+        }
+        command.arg("-c").arg(dir.path().join("server.conf"));
         let server = serve(&mut command, address).await;
         Self { address, zone: zone.to_owned(), secret, dir, _server: server }
     }
@@ -88,10 +100,28 @@ impl Knot {
             self.address.ip()
         );
         std::fs::write(self.dir.path().join("unbound.conf"), config).expect("written");
-        let mut command = Command::new(peers::debian("/usr/sbin/unbound", "unbound"));
+        let mut command = Command::new(peers::debian("unbound", "unbound"));
         command.arg("-d").arg("-c").arg(self.dir.path().join("unbound.conf"));
         (serve(&mut command, address).await, address)
     }
+}
+
+fn knot(place: &dyn Display, ip: IpAddr, zone: &str, secret: &str) -> String {
+    format!(
+        "server:\n  listen: {ip}@53\n  rundir: {place}\ndatabase:\n  storage: {place}\nkey:\n  - id: {KEY}\n    algorithm: hmac-sha256\n    \
+         secret: {secret}\nacl:\n  - id: updates\n    key: {KEY}\n    action: update\nzone:\n  - domain: {zone}\n    storage: {place}\n    \
+         file: zone\n    zonefile-sync: -1\n    acl: updates\n"
+    )
+}
+
+fn bind(place: &dyn Display, address: SocketAddr, zone: &str, secret: &str) -> String {
+    let (ip, port) = (address.ip(), address.port());
+    format!(
+        "options {{ directory \"{place}\"; managed-keys-directory \"{place}\"; listen-on port {port} {{ {ip}; }}; listen-on-v6 {{ none; }}; \
+         recursion no; dnssec-validation no; pid-file none; session-keyfile none; }};\ncontrols {{ }};\n\
+         key \"{KEY}\" {{ algorithm hmac-sha256; secret \"{secret}\"; }};\n\
+         zone \"{zone}\" {{ type primary; file \"zone\"; allow-update {{ key \"{KEY}\"; }}; }};\n"
+    )
 }
 
 /// A loopback address that no other test is likely to have.
