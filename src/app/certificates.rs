@@ -1,6 +1,5 @@
 //! How certificates come to be: the vault, those from files, the authority, and who looks after custom domains.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
@@ -56,8 +55,7 @@ fn from_files(config: &Config, vault: Option<Arc<Vault>>) -> anyhow::Result<Arc<
     let dir = tls.cert_dir.as_deref();
     let hint = "set tls.cert and tls.key (certs/README.md shows how to make them), or tls.mode = \"off\" behind something that ends TLS";
     if config.makes_dev_certificates() {
-        let folder = tls.cert.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let (made, issuer) = dev_issuer(folder, &config.tenancy.base_domain).context(hint)?;
+        let (made, issuer) = dev_issuer(tls.cert_folder(), &config.tenancy.base_domain).context(hint)?;
         tracing::info!(ca = %made.ca.display(), "certificates for development are used; `gatehouse trust` makes clients trust them");
         let loaded = Certificates::load(Some((&made.cert, &made.key)), dir, vault).context(hint)?;
         return Ok(Arc::new(loaded.with_dev_issuer(issuer)));

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
+use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -40,6 +41,11 @@ pub(super) fn address_of(url: &str) -> anyhow::Result<SocketAddr> {
     }
     let mut addresses = (origin.host.as_str(), origin.port).to_socket_addrs().with_context(|| format!("{} is not known", origin.host))?;
     addresses.next().with_context(|| format!("{} has no address", origin.host))
+}
+
+/// What it is asked with; empty where it wants none.
+pub(super) fn token(config: &Config) -> &str {
+    config.admin.token.as_ref().map_or("", |token| token.expose_secret())
 }
 
 /// Listening on every address includes the loopback one.

@@ -1,13 +1,12 @@
 //! `gatehouse domain`: the tenants' own domains as the running gateway tells of them.
 
 use anyhow::{Context, bail};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use http::{Method, StatusCode};
-use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use super::api;
-use super::settings::Settings;
+use super::settings::{Output, Settings};
 
 /// How the tenants' own domains stand, and what to do about those that are stuck
 #[derive(Debug, Args)]
@@ -51,19 +50,12 @@ enum Verb {
     },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
-    Table,
-    Json,
-}
-
 impl Domain {
     pub fn execute(self) -> anyhow::Result<()> {
         let (Verb::List { settings, .. } | Verb::Show { settings, .. } | Verb::Verify { settings, .. }) = &self.verb;
         let config = settings.load()?;
         let address = api::address(self.admin.as_deref(), &config)?;
-        let token = config.admin.token.as_ref().map(|token| token.expose_secret().to_owned()).unwrap_or_default();
-        let client = Client { address, token };
+        let client = Client { address, token: api::token(&config).to_owned() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let told = runtime.block_on(async {
             match &self.verb {

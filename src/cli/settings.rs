@@ -1,9 +1,9 @@
-//! `-c` and `--set`: the arguments by which every verb finds its configuration.
+//! Arguments that verbs share: `-c` and `--set`, by which they find their configuration, and how they show what they found.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::config::Config;
 
@@ -18,6 +18,13 @@ pub(super) struct Settings {
     /// Sets one key over file and environment, such as `--set listen.http=127.0.0.1:8080`; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
+}
+
+/// How a verb shows what it found: for people, or for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    Table,
+    Json,
 }
 
 /// An argument that the parser cannot judge.

@@ -65,8 +65,7 @@ fn root(config: &Config) -> anyhow::Result<PathBuf> {
             config.tls.cert.display()
         )));
     }
-    let folder = config.tls.cert.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Ok(write_dev_certificates(folder, &config.tenancy.base_domain)?.ca)
+    Ok(write_dev_certificates(config.tls.cert_folder(), &config.tenancy.base_domain)?.ca)
 }
 
 fn update(arguments: &[&str]) -> anyhow::Result<()> {

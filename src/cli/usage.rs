@@ -4,13 +4,12 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use http::StatusCode;
-use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::api;
-use super::settings::Settings;
+use super::settings::{Output, Settings};
 use crate::admin::balance_json;
 use crate::config::Config;
 use crate::metering::{Balance, Counted, left_rows, verify};
@@ -48,12 +47,6 @@ struct Verify {
     settings: Settings,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
-    Table,
-    Json,
-}
-
 impl Usage {
     pub fn execute(self) -> anyhow::Result<()> {
         let Verb::Verify(verify) = self.verb;
@@ -72,7 +65,7 @@ impl Verify {
             None => "/admin/usage/verify".to_owned(),
         };
         let mut source = format!("asked http://{address}");
-        let document = match api::get(address, &path, config.admin.token.as_ref().map_or("", |token| token.expose_secret())).await? {
+        let document = match api::get(address, &path, api::token(&config)).await? {
             Some(answer) if answer.body["closes"].is_boolean() => answer.body,
             Some(answer) if answer.status == StatusCode::UNAUTHORIZED => {
                 bail!("{address} wants the admin token: set admin.token in the configuration, or GATEHOUSE_ADMIN_TOKEN")

@@ -1,7 +1,7 @@
 //! `[tls]`: where certificates come from.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine;
@@ -28,6 +28,13 @@ pub struct Tls {
     pub hsts: Option<u32>,
     /// `[tls.acme]`
     pub acme: Acme,
+}
+
+impl Tls {
+    /// Where `cert` lies. Certificates for development are made there.
+    pub fn cert_folder(&self) -> &Path {
+        self.cert.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
 }
 
 /// The certificate authority, which mode `acme` uses.

@@ -160,9 +160,9 @@ impl Directory {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner).take_due(now, limit)
     }
 
-    /// A custom domain could not be looked at.
-    pub(super) fn put_off_domain(&self, name: &Host, until: Millis) {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner).put_off(name, until);
+    /// The next look at a custom domain is due from `moment` on: now, or later where the last one failed.
+    pub(super) fn look_at_domain_from(&self, name: &Host, moment: Millis) {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).put_off(name, moment);
     }
 
     /// Taken by whoever shows a claim.

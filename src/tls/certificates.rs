@@ -144,12 +144,14 @@ impl Certificates {
         Self { dev: Some(issuer), ..self }
     }
 
-    /// Looks for changed, new and removed files; a bad file keeps the old certificate. True where something else is served.
-    pub fn refresh(&self) -> bool {
+    /// Whether a look at the files changed what is served.
+    #[cfg(test)]
+    pub(super) fn refresh(&self) -> bool {
         self.look_again().0
     }
 
-    /// The same, and the names of files in `dir`, without `.crt`, that are not what they were, served or not.
+    /// Looks for changed, new and removed files; a bad file keeps the old certificate. True where something else is served; and
+    /// the names of files in `dir`, without `.crt`, that are not what they were, served or not.
     pub fn look_again(&self) -> (bool, Vec<String>) {
         // What is behind the lock is whole at every moment.
         let mut sources = self.watched.lock().unwrap_or_else(PoisonError::into_inner);

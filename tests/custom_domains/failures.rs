@@ -256,7 +256,10 @@ async fn another_authority_issues_anew_at_once() {
     scene.gateway.stop().await;
     // The same one, as it is, under another name: what counts is what the directory is called.
     scene.gateway.set("tls.acme.directory", &format!("https://localhost:{}/dir", scene.acme.front.address.port()));
+    // It is down until it knows the ports of the gateway that starts, whose first try must be over before the second.
+    scene.acme.stop();
     scene.gateway.start_again().await;
+    scene.until("acme", DOMAIN, |seen| seen["reason"] == "authority_unavailable").await;
     let Scene { acme, gateway, .. } = &mut scene;
     acme.start(gateway, Habits::default()).await;
     scene.verify("acme", DOMAIN).await;

@@ -4,7 +4,8 @@
 //! plane only after it is stored.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -167,7 +168,7 @@ impl Keeper {
     }
 
     /// What waits for its order.
-    pub(super) fn orders(&self) -> std::sync::MutexGuard<'_, FairQueue<TenantId, Host>> {
+    pub(super) fn orders(&self) -> MutexGuard<'_, FairQueue<TenantId, Host>> {
         // A line is whole at every moment.
         self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -210,13 +211,13 @@ impl Keeper {
     /// Looks at those of these names that are claimed as soon as it can: their files have changed.
     pub fn look_soon(&self, names: &[String]) {
         let now = SystemClock.now();
-        names.iter().filter_map(|name| Host::parse(name).ok()).for_each(|name| self.tenants.directory.put_off_domain(&name, now));
+        names.iter().filter_map(|name| Host::parse(name).ok()).for_each(|name| self.tenants.directory.look_at_domain_from(&name, now));
     }
 
     /// When a look that failed is tried again.
     pub fn put_off(&self, name: &Host) {
-        let until = schedule::next_order(1, std::time::Duration::ZERO, SystemClock.now(), fastrand::f64());
-        self.tenants.directory.put_off_domain(name, until);
+        let until = schedule::next_order(1, Duration::ZERO, SystemClock.now(), fastrand::f64());
+        self.tenants.directory.look_at_domain_from(name, until);
     }
 }
 

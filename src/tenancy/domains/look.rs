@@ -1,13 +1,13 @@
 //! A look at a domain: proof → routing → CAA → certificate → would the authority find us. The first thing in the way ends it.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use super::keeper::Keeper;
 use super::schedule;
 use crate::dns::{CaaRule, DnsFailure};
 use crate::model::{CustomDomain, Finding, Host, Millis, Reason};
 use crate::tls::{Method, OrderFault, Probe, ProbeError, Source, Standing};
-
-use std::net::IpAddr;
-use std::time::Duration;
 
 /// For a whole look.
 const PATIENCE: Duration = Duration::from_secs(15);

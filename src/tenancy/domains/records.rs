@@ -63,7 +63,7 @@ impl Domains {
             let scan = Scan { table: Table::DomainsByTenant, prefix: prefix.clone(), after: id, newest_first: false, limit: BATCH };
             let records = self.store.scan(scan).await?;
             for record in &records {
-                let name = record.key.id.trim_start_matches(&prefix);
+                let name = name_under(&prefix, record);
                 let claim = self.store.get(&Key::new(Table::Domains, name)).await?.map(read).transpose()?;
                 // It may have gone since it was listed.
                 let Some(claim) = claim.filter(|claim| claim.value.tenant_id == tenant && wanted(&claim.value)) else { continue };
@@ -75,7 +75,7 @@ impl Domains {
             if records.len() < BATCH {
                 return Ok(Page { items, next: None });
             }
-            after = records.last().map(|record| record.key.id.trim_start_matches(&prefix).to_owned());
+            after = records.last().map(|record| name_under(&prefix, record).to_owned());
         }
     }
 
@@ -181,6 +181,11 @@ impl Beside {
             }
         }
     }
+}
+
+/// The domain that a record by tenant is about.
+fn name_under<'a>(prefix: &str, record: &'a Record) -> &'a str {
+    record.key.id.strip_prefix(prefix).unwrap_or(&record.key.id)
 }
 
 fn last_name(items: &[CustomDomain]) -> Option<String> {

@@ -7,10 +7,11 @@ use std::process::Command;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gatehouse::config::{Dns01, TsigAlgorithm};
-use gatehouse::dns::Updater;
+use gatehouse::dns::{Dns, Updater};
 use gatehouse::model::Host;
 use secrecy::SecretString;
 
+use crate::support::eventually;
 use crate::support::nginx::{Program, free, serve};
 use crate::support::peers;
 
@@ -58,6 +59,9 @@ impl Zone {
         }
         command.arg("-c").arg(dir.path().join("server.conf"));
         let server = serve(&mut command, address).await;
+        // It listens before it has read the zone.
+        let dns = Dns::new(&[address]).expect("a resolver");
+        eventually("the zone is served", || async { dns.texts(&format!("_ready.{zone}")).await.ok() }).await;
         Self { address, zone: zone.to_owned(), secret, dir, _server: server }
     }
 

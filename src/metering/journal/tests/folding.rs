@@ -94,8 +94,8 @@ async fn a_store_that_fails_at_the_start_leaves_every_file_for_the_next_start() 
 async fn incarnations_grow_though_the_clock_stands_still_or_goes_back() {
     let (dir, store) = (tempfile::tempdir().unwrap(), Memory::default());
     let mut last = 0;
-    for now in [NOW, NOW, Millis(0), Millis(-1), NOW, Millis(i64::MAX), NOW] {
-        let incarnation = Journal::open_with(dir.path(), &store, now, 4).await.unwrap().incarnation();
+    for started in [NOW, NOW, Millis(0), Millis(-1), NOW, Millis(i64::MAX), NOW] {
+        let incarnation = Journal::open_with(dir.path(), &store, started, 4).await.unwrap().incarnation();
         assert!(incarnation > last && i64::try_from(incarnation).is_ok());
         last = incarnation;
     }
