@@ -9,6 +9,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import stages
+
 FILE = Path(__file__).resolve().parent / "expected.json"
 # They stand in the file, and are taken from there; these are for a file that has none.
 TOLERANCES = {
@@ -19,7 +21,8 @@ TOLERANCES = {
     "reason": (
         "Totals of HTTP/1.1 repeat within 0.5 %, and rise by 1 % where the run gets a fraction of a core only, by what a worker does "
         "each second. Those of HTTP/2 move by 2.5 % either way, by how many frames one wake-up serves: less on a machine at rest. "
-        "Stages repeat within 1 %, over HTTP/2 within 4 %, its TLS records within 25 % downwards. Compilers move single "
+        "Stages repeat within 1 %, over HTTP/2 within 5 %, but for its TLS records, which are told and not compared: each holds "
+        "the frames that are ready, and one binary took 2,180 to 2,580 instructions a request for them. Compilers move single "
         "functions by some percent when code nearby changes, and small stages by more, hence the instructions that a stage may "
         "gain in any case. Allocations are exact, but for those of TLS records, which hold as many frames as there are."
     ),
@@ -79,7 +82,7 @@ def compare(way, recorded, found, tolerances, worse, told):
         worse.append(f"{way}: {now} allocations a request, {was} are recorded")
     for name, was in recorded["stages"].items():
         now = found["stages"].get(name)
-        if was is None:
+        if was is None or name not in stages.compared(way):
             continue
         if now is None:
             told.append(f"{way}, {name}: not found, so not guarded here; give stages.py other functions of it, or record without it")

@@ -16,13 +16,15 @@ ALLOCATIONS = r"^(_rjem_)?(malloc|mallocx|calloc|realloc|rallocx|aligned_alloc|p
 @dataclass
 class Stage:
     """Functions, by patterns of their whole names, with all that is below them, less that of other stages. `within`: a part of
-    the stage before, told as well."""
+    the stage before, told as well. `shared`: the ways in which several requests share one turn of it, as many as the run makes
+    ready at once; its cost for each of them is told, and not compared."""
 
     name: str
     functions: list
     less: list = field(default_factory=list)
     ways: tuple = ALL
     within: bool = False
+    shared: tuple = ()
 
     def pattern(self):
         """Of any of its functions. A type's parameters are not told in the symbols of all builds."""
@@ -39,6 +41,8 @@ RECORDS = Stage(
         r"rustls::vecbuf::ChunkVecBuffer::write_to",
     ],
     ways=(TLS, HTTP2),
+    # A record holds the frames of all that is ready. The same functions are compared over HTTP/1.1, with a record each way.
+    shared=(HTTP2,),
 )
 APP = Stage(
     "the app's connection: request written, answer's head read",
@@ -92,6 +96,11 @@ def found(dump, way):
     allocations = dump.times(dump.functions(ALLOCATIONS))
     stages[REST] = round(dump.total - known)
     return {"total": round(dump.total), "allocations": round(allocations, 1) or None, "stages": stages}
+
+
+def compared(way):
+    """The stages' names whose cost is the code's alone."""
+    return {stage.name for stage in STAGES if way in stage.ways and way not in stage.shared} | {REST}
 
 
 def of_stage(dump, stage):
