@@ -151,12 +151,11 @@ impl AdminState {
             Some(finding) if finding.reason == Reason::DnsUnavailable && claim.right_since.is_some() => "active",
             Some(_) => "pending_routing",
         };
-        let lapse = i64::try_from(self.config.domains.lapse.as_millis()).unwrap_or(i64::MAX);
         HostnameView {
             state,
             checked_at: claim.checked_at,
             verified_at: claim.proved_at,
-            lapses_at: claim.missing_since.map(|since| Millis(since.0.saturating_add(lapse))),
+            lapses_at: claim.missing_since.map(|since| since.plus(self.config.domains.lapse)),
         }
     }
 

@@ -14,7 +14,7 @@ use super::views::{ProblemView, json_of, page_json};
 use super::{AdminState, App};
 use crate::clock::{Clock, SystemClock};
 use crate::model::{CustomDomain, DomainStatus, Host, Millis, Tenant};
-use crate::tenancy::{Page, TenancyError, Versioned, add_domain, did_you_mean, remove_domain, take_over};
+use crate::tenancy::{Change, FieldError, Page, TenancyError, Versioned, add_domain, did_you_mean, remove_domain, take_over};
 
 /// What counts as `expiring` where nobody says a number of days.
 const EXPIRING_DAYS: i64 = 14;
@@ -186,7 +186,7 @@ impl AdminState {
         current: &Versioned<Tenant>,
         known: &Versioned<CustomDomain>,
         call: &Call,
-    ) -> Result<(crate::tenancy::Change, CustomDomain), Problem> {
+    ) -> Result<(Change, CustomDomain), Problem> {
         let (name, tenant) = (&known.value.name, current.value.id);
         // A record in DNS is more than a file, which says nothing of whose the name is.
         if known.value.is_proved() {
@@ -264,5 +264,5 @@ fn no_domain() -> Problem {
 }
 
 fn taken(detail: String) -> Problem {
-    TenancyError::Taken(vec![crate::tenancy::FieldError::new("/domain", "domain_taken", detail)]).into()
+    TenancyError::Taken(vec![FieldError::new("/domain", "domain_taken", detail)]).into()
 }

@@ -36,11 +36,15 @@ pub(super) async fn load(config: &Config, store: &Arc<dyn Store>) -> anyhow::Res
     }
 }
 
-/// Looks after the tenants' domains.
-pub(super) fn keeper(tenants: &Arc<Tenants>, tls: &Tls, addresses: &Addresses) -> Keeper {
-    let config = &tenants.config;
+/// Asks the configured name servers, else those of the system, where there are any.
+pub(super) fn dns(config: &Config) -> Option<Dns> {
     let dns = Dns::new(&config.domains.name_servers);
-    let dns = dns.inspect_err(|error| tracing::warn!(%error, "custom domains cannot be proved by DNS")).ok();
+    dns.inspect_err(|error| tracing::warn!(%error, "custom domains cannot be proved by DNS")).ok()
+}
+
+/// Looks after the tenants' domains.
+pub(super) fn keeper(tenants: &Arc<Tenants>, dns: Option<Dns>, tls: &Tls, addresses: &Addresses) -> Keeper {
+    let config = &tenants.config;
     let own = Own {
         listening: [Some(addresses.http), addresses.https].into_iter().flatten().map(|address| address.ip()).collect(),
         http_port: config.listen.public_http_port.unwrap_or(addresses.http.port()),
@@ -65,11 +69,15 @@ fn from_files(config: &Config, vault: Option<Arc<Vault>>) -> anyhow::Result<Arc<
 }
 
 /// The base domain's certificate, where the authority issues it.
-pub(super) async fn base_certificate(config: &Config, store: &Arc<dyn Store>, tls: &Tls) -> anyhow::Result<Option<BaseCertificate>> {
+pub(super) async fn base_certificate(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    dns: Option<Dns>,
+    tls: &Tls,
+) -> anyhow::Result<Option<BaseCertificate>> {
     let (Some(dns01), Some(issuer), Some(certificates)) = (&config.tls.acme.dns01, &tls.issuer, &tls.certificates) else { return Ok(None) };
     let base_domain = &config.tenancy.base_domain;
     let updater = Updater::new(dns01, base_domain)?;
-    let dns = Dns::new(&config.domains.name_servers).ok();
     let served = (Arc::clone(issuer), Arc::clone(certificates));
     Ok(Some(BaseCertificate::load(Arc::clone(store), served, (updater, dns), base_domain).await?))
 }

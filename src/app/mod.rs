@@ -92,7 +92,8 @@ impl Gateway {
         let metrics = Arc::new(Metrics::default());
         let (store, journal) = runtime.block_on(open(&config, &clock))?;
         let tls = runtime.block_on(certificates::load(&config, &store))?;
-        let base_certificate = runtime.block_on(certificates::base_certificate(&config, &store, &tls))?;
+        let dns = certificates::dns(&config);
+        let base_certificate = runtime.block_on(certificates::base_certificate(&config, &store, dns.clone(), &tls))?;
         let files = TlsFiles::of(&config.upstream);
         let resolver = Arc::new(Resolver::new(addresses.all(), files).context("TLS to upstreams cannot be set up")?);
         let tenants = tenants(&config, &store, &clock, &resolver, &tls);
@@ -107,7 +108,7 @@ impl Gateway {
             alerts: Arc::new(alerts),
             directory: Arc::clone(&tenants.directory),
             resolver,
-            keeper: Arc::new(certificates::keeper(&tenants, &tls, &addresses)),
+            keeper: Arc::new(certificates::keeper(&tenants, dns, &tls, &addresses)),
             base_certificate: base_certificate.map(Arc::new),
             metrics: Arc::clone(&metrics),
             duties: Arc::new(Duties::default()),

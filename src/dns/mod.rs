@@ -24,6 +24,7 @@ pub use update::{UpdateError, Updater};
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Asks name servers.
+#[derive(Clone)]
 pub struct Dns {
     /// Those that look everything up for others.
     recursive: TokioResolver,

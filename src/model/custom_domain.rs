@@ -3,7 +3,7 @@
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
-use super::{Host, Millis, TenantId};
+use super::{Host, Millis, TenantId, hex};
 
 /// An authority that has failed so often in a row, for some two hours, is not just down for a moment.
 const MANY_FAILURES: u32 = 7;
@@ -203,8 +203,7 @@ impl CustomDomain {
     pub fn proof_for(&self, tenant: TenantId) -> String {
         let text = format!("gatehouse-domain\n{}\n{tenant}\n{}", self.name, self.nonce);
         let hash = digest::digest(&digest::SHA256, text.as_bytes());
-        let hex: String = hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        format!("gatehouse-verification={hex}")
+        format!("gatehouse-verification={}", hex(hash.as_ref().iter().take(16)))
     }
 
     /// The same for the tenant that claims it.

@@ -3,6 +3,7 @@
 pub mod custom_domain;
 pub mod domain;
 pub mod gauge;
+pub mod hex;
 pub mod id;
 pub mod key;
 pub mod money;
@@ -15,6 +16,7 @@ pub mod usage;
 pub use custom_domain::{Actor, CustomDomain, DomainStatus, Finding, Reason};
 pub use domain::{Host, Slug};
 pub use gauge::{Gauge, Levels};
+pub use hex::hex;
 pub use id::{AuditId, KeyId, TenantId};
 pub use key::{ApiKey, KeyHash};
 pub use money::Money;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,11 @@ impl Millis {
     /// The UTC day that contains this moment.
     pub const fn day(self) -> Day {
         Day(self.0.div_euclid(DAY_MILLIS) as i32)
+    }
+
+    /// This moment, so much later; the last one there is where that is too late.
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
     /// This moment, `days` × 24 h later.

@@ -84,7 +84,7 @@ pub(super) fn not_empty() -> StoreError {
 
 /// When a lease taken `now` ends, in milliseconds since the epoch.
 pub(super) fn lease_end(now: Millis, ttl: Duration) -> i64 {
-    now.0.saturating_add(i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX))
+    now.plus(ttl).0
 }
 
 /// Cuts a page of the change log after the last commit that is whole within `limit`, but leaves at least the first commit:

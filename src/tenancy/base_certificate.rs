@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use super::TenancyError;
 use super::change::encode;
-use super::domains::schedule;
+use super::domains::schedule::{self, Renewal};
 use crate::clock::{Clock, SystemClock};
 use crate::dns::{Dns, Updater};
 use crate::model::{Host, Millis};
@@ -34,8 +34,7 @@ pub struct BaseCertificate {
 struct Plan {
     failed: u32,
     order_at: Option<Millis>,
-    renew_at: Option<Millis>,
-    ask_at: Option<Millis>,
+    renewal: Renewal,
     is_foreign: bool,
 }
 
@@ -96,20 +95,14 @@ impl BaseCertificate {
         if plan.is_foreign {
             return true;
         }
-        if plan.ask_at.is_none_or(|at| at <= now) {
+        if plan.renewal.is_to_be_asked_about(now) {
             match self.issuer.renewal_window(&certificate, now).await {
-                Ok(Some(window)) => {
-                    plan.ask_at = Some(window.ask_at.min(now.plus_days(1)));
-                    if plan.renew_at.is_none_or(|at| at > window.end || at < window.start) {
-                        plan.renew_at = Some(schedule::within(window.start, window.end, fastrand::f64()));
-                    }
-                }
+                Ok(Some(window)) => plan.renewal.follow(window, now, fastrand::f64()),
                 // Once a day is enough for who has nothing to tell.
-                Ok(None) | Err(_) => plan.ask_at = Some(now.plus_days(1)),
+                Ok(None) | Err(_) => plan.renewal.ask_at = Some(now.plus_days(1)),
             }
         }
-        let renew_at = *plan.renew_at.get_or_insert_with(|| schedule::renewal(standing.not_before, standing.not_after, fastrand::f64()));
-        renew_at.min(schedule::latest_renewal(standing.not_before, standing.not_after)) <= now
+        plan.renewal.plan(standing, fastrand::f64()) <= now
     }
 
     async fn order(&self) -> Result<Result<(), OrderError>, TenancyError> {

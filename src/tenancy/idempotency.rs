@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::change::{decode, encode};
 use super::{Change, TenancyError};
-use crate::model::Millis;
+use crate::model::{Millis, hex};
 use crate::store::{Key, Precondition, Scan, Store, Table, Tx, Version};
 
 /// How long an answer is kept.
@@ -92,14 +92,4 @@ fn is_outdated(answer: &KeptAnswer, now: Millis) -> bool {
 /// Clients choose the name, so it is hashed: any text, of any length a header may have, becomes a valid key.
 fn answer_key(name: &str) -> Key {
     Key::new(Table::Idempotency, hex(digest::digest(&digest::SHA256, name.as_bytes()).as_ref()))
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -4,10 +4,9 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::change::{encode, tenant_key};
-use super::idempotency::hex;
 use super::{Cause, Change, FieldError, KeyChange, TenancyError, Versioned};
 use crate::access;
-use crate::model::{ApiKey, KeyId, Millis, Status, Tenant, TenantId};
+use crate::model::{ApiKey, KeyId, Millis, Status, Tenant, TenantId, hex};
 use crate::store::{Key, Precondition, Table};
 
 const MAX_WORDS: usize = 32;

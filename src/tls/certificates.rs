@@ -26,6 +26,7 @@ pub(in crate::tls) use chains::Chains;
 pub use issued::{IssuedRecord, Source, Standing};
 pub(in crate::tls) use pair::{Pair, check_issued};
 use ready::Ready;
+pub(in crate::tls) use ready::certified;
 use watch::{Changes, Folder, Watched};
 
 use super::dev_issuer::DevIssuer;

@@ -10,10 +10,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair};
-use rustls::crypto::aws_lc_rs::sign::any_supported_type;
-use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::CertifiedKey;
 
+use super::certificates::certified;
 use crate::model::Host;
 
 /// The protocol that an authority asks for (RFC 8737, section 6.2).
@@ -69,9 +68,7 @@ impl Challenges {
         params.distinguished_name = DistinguishedName::new();
         params.custom_extensions = vec![CustomExtension::new_acme_identifier(digest)];
         let certificate = params.self_signed(&key)?;
-        let der = PrivateKeyDer::try_from(key.serialize_der()).map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
-        let signer = any_supported_type(&der).map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
-        let shown = Arc::new(CertifiedKey::new(vec![certificate.der().clone()], signer));
+        let shown = Arc::new(certified(&certificate, &key)?);
         self.certificates.rcu(|certificates| {
             let mut certificates = HashMap::clone(certificates);
             certificates.insert(host.as_str().into(), Arc::clone(&shown));

@@ -7,10 +7,9 @@ use std::sync::Arc;
 
 use moka::sync::Cache;
 use rcgen::{Issuer, KeyPair};
-use rustls::crypto::aws_lc_rs::sign::any_supported_type;
-use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::CertifiedKey;
 
+use super::certificates::certified;
 use super::dev_ca::{LEAF_DAYS, leaf_for};
 use crate::clock::{Clock, SystemClock};
 use crate::model::Millis;
@@ -53,8 +52,6 @@ impl DevIssuer {
     fn make(&self, name: &str) -> Result<CertifiedKey, rcgen::Error> {
         let key = KeyPair::generate()?;
         let leaf = leaf_for(vec![name.to_owned()], SystemClock.now())?.signed_by(&key, &self.root)?;
-        let der = PrivateKeyDer::try_from(key.serialize_der()).map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
-        let signer = any_supported_type(&der).map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
-        Ok(CertifiedKey::new(vec![leaf.der().clone()], signer))
+        certified(&leaf, &key)
     }
 }

@@ -13,6 +13,8 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::rand;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::model::hex;
+
 const KEY_LEN: usize = 32;
 const KNOWN: &str = "gatehouse";
 
@@ -121,7 +123,7 @@ fn read_or_make(path: &Path) -> Result<String, VaultError> {
 fn draw() -> io::Result<String> {
     let mut key = [0; KEY_LEN];
     rand::fill(&mut key).map_err(|_| io::Error::other("the system has no random numbers"))?;
-    Ok(key.iter().map(|octet| format!("{octet:02x}")).chain(["\n".to_owned()]).collect())
+    Ok(hex(&key) + "\n")
 }
 
 #[cfg(test)]

@@ -189,11 +189,10 @@ impl Keeper {
 
     /// A claim that nobody has proved for long, though the record was looked for.
     fn is_given_up(&self, found: &CustomDomain, now: Millis) -> bool {
-        let keep = i64::try_from(self.tenants.config.domains.keep_unproved.as_millis()).unwrap_or(i64::MAX);
         let looked_for =
             found.hostname.as_ref().is_some_and(|finding| matches!(finding.reason, Reason::OwnershipMissing | Reason::OwnershipMismatch));
         let since = found.lapsed_at.unwrap_or(found.claimed_at);
-        !found.is_proved() && looked_for && now.0 - since.0 > keep
+        !found.is_proved() && looked_for && now > since.plus(self.tenants.config.domains.keep_unproved)
     }
 
     async fn expire(&self, found: &CustomDomain) -> Result<(), TenancyError> {

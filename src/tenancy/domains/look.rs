@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::keeper::Keeper;
-use super::schedule;
+use super::schedule::{self, Renewal};
 use crate::dns::{CaaRule, DnsFailure};
 use crate::model::{CustomDomain, Finding, Host, Millis, Reason};
 use crate::tls::{Method, OrderFault, Probe, ProbeError, Source, Standing};
@@ -93,8 +93,8 @@ impl Keeper {
             return Ok(());
         }
         if found.is_proved() {
-            let lapse = i64::try_from(self.tenants.config.domains.lapse.as_millis()).unwrap_or(i64::MAX);
-            if now.0 - found.missing_since.get_or_insert(now).0 >= lapse {
+            let missing_since = *found.missing_since.get_or_insert(now);
+            if now >= missing_since.plus(self.tenants.config.domains.lapse) {
                 (found.proved_at, found.missing_since, found.lapsed_at) = (None, None, Some(now));
                 (found.certificate, found.renew_at) = (None, None);
             }
@@ -207,17 +207,12 @@ impl Keeper {
 
     async fn plan_renewal(&self, found: &mut CustomDomain, issued: Standing, now: Millis) {
         let name = found.name.as_str();
-        if found.ask_renewal_at.is_none_or(|at| at <= now)
+        let mut renewal = Renewal { at: found.renew_at, ask_at: found.ask_renewal_at };
+        if renewal.is_to_be_asked_about(now)
             && let (Some(issuer), Some(certificate)) = (&self.issuer, self.certificates.as_ref().and_then(|all| all.issued(name)))
         {
             match issuer.renewal_window(&certificate, now).await {
-                Ok(Some(window)) => {
-                    // An authority that says nothing else for years is asked all the same.
-                    found.ask_renewal_at = Some(window.ask_at.min(now.plus_days(1)));
-                    if found.renew_at.is_none_or(|at| at > window.end || at < window.start) {
-                        found.renew_at = Some(schedule::within(window.start, window.end, fastrand::f64()));
-                    }
-                }
+                Ok(Some(window)) => renewal.follow(window, now, fastrand::f64()),
                 Ok(None) => {}
                 Err(error) if error.fault == OrderFault::Unavailable => {
                     tracing::debug!(domain = name, %error, "the authority does not say when to renew");
@@ -225,8 +220,8 @@ impl Keeper {
                 Err(error) => tracing::warn!(domain = name, %error, "the authority refuses to say when to renew"),
             }
         }
-        let planned = found.renew_at.unwrap_or_else(|| schedule::renewal(issued.not_before, issued.not_after, fastrand::f64()));
-        found.renew_at = Some(planned.min(schedule::latest_renewal(issued.not_before, issued.not_after)));
+        renewal.plan(issued, fastrand::f64());
+        (found.renew_at, found.ask_renewal_at) = (renewal.at, renewal.ask_at);
     }
 
     async fn probe(&self, found: &CustomDomain, addresses: &[IpAddr]) -> Result<Method, Finding> {

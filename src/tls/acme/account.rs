@@ -10,6 +10,7 @@ use instant_acme::{Account, AccountCredentials, NewAccount};
 
 use super::{Issuer, OrderError};
 use crate::clock::{Clock, SystemClock};
+use crate::model::hex;
 use crate::store::{Key, Precondition, StoreError, Table, Tx};
 
 /// For who can do without.
@@ -97,7 +98,6 @@ impl Issuer {
     /// One for each authority.
     fn account_key(&self) -> Key {
         let hash = digest::digest(&digest::SHA256, self.config.directory.as_str().as_bytes());
-        let hex: String = hash.as_ref().iter().take(8).map(|octet| format!("{octet:02x}")).collect();
-        Key::new(Table::Settings, format!("acme-account/{hex}"))
+        Key::new(Table::Settings, format!("acme-account/{}", hex(hash.as_ref().iter().take(8))))
     }
 }

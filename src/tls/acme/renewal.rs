@@ -27,8 +27,7 @@ impl Issuer {
                 let at = |seconds: i64| Millis(seconds.saturating_mul(1000));
                 let window = info.suggested_window;
                 let (start, end) = (at(window.start.unix_timestamp()), at(window.end.unix_timestamp()));
-                let after = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
-                Ok((start < end).then_some(RenewalWindow { start, end, ask_at: Millis(now.0.saturating_add(after)) }))
+                Ok((start < end).then_some(RenewalWindow { start, end, ask_at: now.plus(after) }))
             }
             Err(instant_acme::Error::Unsupported(_)) => Ok(None),
             Err(error) => Err(error.into()),

@@ -106,8 +106,7 @@ impl Certificates {
     /// What an authority issued for the base domain, and until when it is valid.
     pub fn base(&self) -> Option<(CertificateDer<'static>, Standing)> {
         let pair = self.base.load_full()?;
-        let standing = Standing { source: Source::Acme, not_before: pair.not_before, not_after: pair.not_after };
-        Some((pair.leaf().into_owned(), standing))
+        Some((pair.leaf().into_owned(), pair.standing(Source::Acme)))
     }
 
     /// What an authority issued for a name.
@@ -122,7 +121,7 @@ impl Certificates {
         let issued = self.issued.get(name).map(|entry| Arc::clone(&entry));
         let found = exact.map(|pair| (Source::Files, pair)).or(issued.as_ref().map(|pair| (Source::Acme, pair)));
         if let Some((source, pair)) = found.or(wildcard.map(|pair| (Source::Files, pair))) {
-            return Some(Standing { source, not_before: pair.not_before, not_after: pair.not_after });
+            return Some(pair.standing(source));
         }
         let dev = self.dev.as_ref().filter(|dev| dev.makes(name))?;
         let (not_before, not_after) = dev.validity();

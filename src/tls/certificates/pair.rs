@@ -15,8 +15,8 @@ use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 use x509_parser::extensions::GeneralName;
 
-use super::CertificateError;
 use super::chains::{Chains, Rest};
+use super::{CertificateError, Source, Standing};
 use crate::model::{Host, Millis};
 use crate::tls::vault::Vault;
 
@@ -112,6 +112,11 @@ impl Pair {
             Some(above) => by_wildcard && parent == Some(above),
             None => !by_wildcard && **known == *name,
         })
+    }
+
+    /// How names stand that it is served for.
+    pub fn standing(&self, source: Source) -> Standing {
+        Standing { source, not_before: self.not_before, not_after: self.not_after }
     }
 
     /// Whether it may be relied on at `now`.

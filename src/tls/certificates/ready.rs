@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
+use rcgen::KeyPair;
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::CertifiedKey;
 
 use super::Pair;
@@ -34,4 +37,11 @@ impl Ready {
     pub fn forget(&self, pair: &Pair) {
         self.cache.invalidate(&pair.id);
     }
+}
+
+/// A certificate that was just made, with its key.
+pub fn certified(certificate: &rcgen::Certificate, key: &KeyPair) -> Result<CertifiedKey, rcgen::Error> {
+    let der = PrivateKeyDer::try_from(key.serialize_der()).map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
+    let signer = any_supported_type(&der).map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
+    Ok(CertifiedKey::new(vec![certificate.der().clone()], signer))
 }
