@@ -16,6 +16,7 @@ const TENANTS: usize = 10_000;
 fn plan() -> Plan {
     Plan {
         name: "pro".to_owned(),
+        version: 1,
         price_monthly: Money(9_900),
         price_yearly: Money(99_000),
         limits: Limits { max_api_calls: Some(u64::MAX >> 1), max_bandwidth: Some(u64::MAX >> 1), ..Limits::default() },
@@ -37,6 +38,8 @@ pub fn tenant(number: usize) -> Tenant {
         status_reason: None,
         plan: "pro".to_owned(),
         billing_cycle: BillingCycle::Monthly,
+        subscription: Default::default(),
+        billing: Default::default(),
         custom_domain: None,
         config: Default::default(),
         metadata: Default::default(),

@@ -85,6 +85,8 @@ macro_rules! identifier {
 
 identifier!(TenantId, "tenant_", "Names a tenant for ever; never used again after it is deleted.");
 identifier!(KeyId, "key_", "Names an API key in lists and in the audit log; it is not the secret.");
+identifier!(InvoiceId, "inv_", "Names an invoice for ever; its number is for people.");
+identifier!(CreditNoteId, "cn_", "Names a credit note for ever; its number is for people.");
 identifier!(AuditId, "aud_", "Names one row of the audit log.");
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{BillingCycle, Host, Millis, Origin, Slug, TenantId};
+use super::{BillingCycle, Host, Millis, Origin, Party, Slug, Subscription, TenantId};
 
 /// One customer of the app.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,12 @@ pub struct Tenant {
     pub plan: String,
     /// How often it pays.
     pub billing_cycle: BillingCycle,
+    /// What it has agreed to pay, and where that stands.
+    #[serde(default)]
+    pub subscription: Subscription,
+    /// Whom its invoices are issued to.
+    #[serde(default)]
+    pub billing: Party,
     /// Its own domain, verified or not.
     #[serde(default)]
     pub custom_domain: Option<Host>,
@@ -66,7 +72,7 @@ pub enum Status {
     Suspended,
     /// Refused with 404.
     Canceled,
-    /// Refused with 404; its slug and domain are free for others.
+    /// Refused with 404; its slug and domain become free for others.
     Deleted,
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::domains::{claim, release};
 use super::{Cause, Change, FieldError, TenancyError, Versioned, rules};
 use crate::config::Config;
-use crate::model::{BillingCycle, CustomDomain, Host, Status, Tenant, TenantConfig, TenantId};
+use crate::model::{BillingCycle, CustomDomain, Host, Party, Status, Subscription, Tenant, TenantConfig, TenantId};
 
 /// What a new tenant shall be, as it was asked for.
 #[derive(Debug, Clone)]
@@ -70,6 +70,8 @@ pub fn create_tenant(new: &NewTenant, config: &Config, cause: &Cause) -> Result<
         status_reason: None,
         plan: plan.name.clone(),
         billing_cycle: new.billing_cycle,
+        subscription: Subscription::default(),
+        billing: Party::default(),
         custom_domain,
         config: tenant_config,
         metadata,

@@ -167,7 +167,16 @@ pub fn config() -> Config {
         let name = name.to_owned();
         (
             name.clone(),
-            Plan { name, price_monthly: prices.0, price_yearly: prices.1, limits, rate: None, concurrency: None, overage: Overage::Block },
+            Plan {
+                name,
+                version: 1,
+                price_monthly: prices.0,
+                price_yearly: prices.1,
+                limits,
+                rate: None,
+                concurrency: None,
+                overage: Overage::Block,
+            },
         )
     };
     let settings = r#"

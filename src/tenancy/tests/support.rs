@@ -15,6 +15,7 @@ pub fn directory() -> (Directory, Arc<AtomicBool>) {
     let plan = |name: &str, rate: Option<u32>| {
         let plan = Plan {
             name: name.to_owned(),
+            version: 1,
             price_monthly: Money(0),
             price_yearly: Money(0),
             limits: Limits::default(),
