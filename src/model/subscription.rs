@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AddOn, BillingCycle, InvoiceId, Millis, Money};
+use super::{AddOn, BillingCycle, InvoiceId, Limits, Millis, Money, Plan};
 
 /// What a tenant has agreed to, and where it stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -260,6 +260,38 @@ impl Default for Subscription {
             rated: None,
             payer: None,
             revenue: None,
+        }
+    }
+}
+
+impl Terms {
+    /// What a tenant may use: the plan with what was agreed and bought besides.
+    pub fn applied_to(&self, plan: &Plan) -> Plan {
+        let mut plan = plan.clone();
+        if let Some(overrides) = self.overrides {
+            plan.limits = overrides.limits.over(&plan.limits);
+        }
+        for bought in &self.add_ons {
+            plan.limits = plan.limits.plus(&bought.add_on.adds, bought.quantity);
+        }
+        plan
+    }
+
+    /// True where a tenant has just what its plan says.
+    pub fn is_plain(&self) -> bool {
+        self.overrides.is_none() && self.add_ons.is_empty()
+    }
+}
+
+impl OtherLimits {
+    /// These instead of those of `limits` that differ.
+    pub fn over(&self, limits: &Limits) -> Limits {
+        Limits {
+            max_users: self.max_users.unwrap_or(limits.max_users),
+            max_projects: self.max_projects.unwrap_or(limits.max_projects),
+            max_storage: self.max_storage.unwrap_or(limits.max_storage),
+            max_api_calls: self.max_api_calls.unwrap_or(limits.max_api_calls),
+            max_bandwidth: self.max_bandwidth.unwrap_or(limits.max_bandwidth),
         }
     }
 }

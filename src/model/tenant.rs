@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{BillingCycle, Host, Millis, Origin, Party, Slug, Subscription, TenantId};
+use super::{BillingCycle, Host, Millis, Origin, Party, Slug, Subscription, TenantId, Terms};
 
 /// One customer of the app.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,6 +56,28 @@ pub struct Tenant {
     /// When it was soft-deleted.
     #[serde(default)]
     pub deleted_at: Option<Millis>,
+}
+
+impl Tenant {
+    /// What it pays for now.
+    pub fn terms(&self) -> Terms {
+        Terms {
+            plan: self.plan.clone(),
+            plan_version: self.subscription.plan_version,
+            billing_cycle: self.billing_cycle,
+            add_ons: self.subscription.add_ons.clone(),
+            overrides: self.subscription.overrides,
+        }
+    }
+
+    /// Pays for this from now on.
+    pub fn set_terms(&mut self, terms: Terms) {
+        self.plan = terms.plan;
+        self.billing_cycle = terms.billing_cycle;
+        self.subscription.plan_version = terms.plan_version;
+        self.subscription.add_ons = terms.add_ons;
+        self.subscription.overrides = terms.overrides;
+    }
 }
 
 /// Where a tenant is in its life.

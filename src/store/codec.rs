@@ -271,6 +271,13 @@ fn table_code(table: Table) -> u8 {
         Table::Alerts => 14,
         Table::DomainsByTenant => 15,
         Table::Certificates => 16,
+        Table::Plans => 17,
+        Table::Invoices => 18,
+        Table::InvoicesByTenant => 19,
+        Table::Movements => 20,
+        Table::ProviderEvents => 21,
+        Table::ProviderObjects => 22,
+        Table::AddOns => 23,
     }
 }
 
@@ -292,6 +299,13 @@ fn table_of(code: u8) -> Option<Table> {
         Table::Alerts,
         Table::DomainsByTenant,
         Table::Certificates,
+        Table::Plans,
+        Table::Invoices,
+        Table::InvoicesByTenant,
+        Table::Movements,
+        Table::ProviderEvents,
+        Table::ProviderObjects,
+        Table::AddOns,
     ];
     tables.into_iter().find(|table| table_code(*table) == code)
 }
