@@ -8,7 +8,7 @@ use criterion::Criterion;
 use gatehouse::clock::{Clock, SystemClock};
 use gatehouse::model::{BillingCycle, Host, Limits, Money, Origin, Overage, Plan, Rate, Slug, Status, Tenant, TenantId};
 use gatehouse::store::Version;
-use gatehouse::tenancy::{Directory, DirectorySettings};
+use gatehouse::tenancy::{Accounts, Directory, DirectorySettings, Plans};
 use gatehouse::upstream::{Resolver, TlsFiles};
 
 const TENANTS: usize = 10_000;
@@ -48,6 +48,7 @@ pub fn tenant(number: usize) -> Tenant {
         updated_at: now,
         trial_ends_at: None,
         deleted_at: None,
+        is_released: false,
     }
 }
 
@@ -60,13 +61,14 @@ pub fn directory() -> Directory {
     Directory::new(DirectorySettings {
         base_domain: Host::parse("example.com").unwrap(),
         custom_domains: true,
-        plans: BTreeMap::from([("pro".to_owned(), plan())]),
+        plans: Arc::new(Plans::fixed(&BTreeMap::from([("pro".to_owned(), plan())]), &BTreeMap::new())),
         default_upstream: vec![Origin::parse("http://127.0.0.1:9000").unwrap()],
         resolver: Arc::new(Resolver::new(Vec::new(), TlsFiles::default()).unwrap()),
         sso: true,
         proves: Arc::new(|_| false),
         serve: Arc::new(|_, _| ()),
         clock: Arc::new(SystemClock),
+        accounts: Arc::new(Accounts::new(Arc::new(gatehouse::config::Config::from_toml("").expect("the shipped settings")))),
     })
 }
 

@@ -1,4 +1,4 @@
-//! `/admin/plans`: the catalogue, as the configuration has it.
+//! `/admin/plans`: the catalogue.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -14,16 +14,15 @@ use crate::model::{Overage, Plan, Tier};
 #[utoipa::path(get, path = "/admin/plans", tag = "plans",
     responses((status = 200, description = "`{\"data\": [Plan], \"nextCursor\": null}`")))]
 pub async fn list(State(app): State<App>) -> Result<Response, Problem> {
-    let mut plans: Vec<&Plan> = app.config.plans.values().collect();
-    plans.sort_by_key(|plan| plan.price_monthly);
     let currency = &app.config.billing.currency;
-    let data = plans.into_iter().map(|plan| plan_json(plan, currency)).collect();
+    let data = app.tenants.plans.offered().iter().map(|plan| plan_json(plan, currency)).collect();
     Ok(axum::Json(page_json(data, None)).into_response())
 }
 
 fn plan_json(plan: &Plan, currency: &str) -> Value {
     json!({
         "name": plan.name,
+        "version": plan.version,
         "currency": currency,
         "priceMonthly": plan.price_monthly.major(currency),
         "priceMonthlyMinor": plan.price_monthly.0,

@@ -39,6 +39,7 @@ pub use domains::Domains;
 pub use error::{ConfigError, ConfigErrors};
 pub use suggest::did_you_mean;
 pub use tls::{Acme, Dns01, Tls, TlsMode, TsigAlgorithm};
+pub use units::duration as read_duration;
 
 use crate::model::{AddOn, Gauge, Host, Origin, Party, Plan};
 

@@ -201,8 +201,5 @@ pub(super) fn features(section: &Section<'_>) -> Option<Features> {
 pub(super) fn dev(section: &Section<'_>) -> Option<Dev> {
     let test_clock = section.read("test_clock", switch);
     section.finish();
-    if test_clock == Some(true) {
-        section.refuse("test_clock", "the test clock is not in this version; leave it false, time is the machine's");
-    }
     Some(Dev { test_clock: test_clock? })
 }

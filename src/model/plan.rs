@@ -58,6 +58,11 @@ impl Plan {
         matches!(&self.overage, Overage::Billed { api_calls, bandwidth, storage } if api_calls.is_some() || bandwidth.is_some() || storage.is_some())
     }
 
+    /// The same but for the version.
+    pub fn is_like(&self, other: &Self) -> bool {
+        *self == Self { version: self.version, ..other.clone() }
+    }
+
     /// Price of one period.
     pub const fn price(&self, cycle: BillingCycle) -> Money {
         match cycle {

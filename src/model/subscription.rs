@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AddOn, BillingCycle, InvoiceId, Limits, Millis, Money, Plan};
+use super::{AddOn, BillingCycle, CreditNoteId, InvoiceId, Limits, Millis, Money, Plan};
 
 /// What a tenant has agreed to, and where it stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,12 +30,18 @@ pub struct Subscription {
     /// It ends with the period.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub cancel_at_period_end: bool,
+    /// It was suspended because it did not pay; when it pays, it is served again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_suspended_unpaid: bool,
     /// What is due to it, taken off its next invoices.
     #[serde(skip_serializing_if = "Money::is_zero")]
     pub credit: Money,
     /// Invoices that are open, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<Owed>,
+    /// Refunds that the provider has not confirmed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refunds: Vec<Refunding>,
     /// Usage of the period before, as it was billed; what came later is billed next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rated: Option<Rated>,
@@ -201,6 +207,18 @@ pub struct Owed {
     pub payment: Option<String>,
 }
 
+/// A refund under way: it is asked for under the same key until its outcome is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refunding {
+    /// Of which invoice.
+    pub invoice: InvoiceId,
+    /// By which credit note.
+    pub note: CreditNoteId,
+    /// When it is asked for next.
+    pub try_at: Millis,
+}
+
 /// A change that waits for its payment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -209,12 +227,10 @@ pub struct Awaiting {
     pub invoice: InvoiceId,
     /// What comes then.
     pub terms: Terms,
-    /// When it was asked for: the change is as of then.
-    pub asked_at: Millis,
     /// The period as it will be.
     pub period: Option<Running>,
-    /// What will be due to it.
-    pub credit: Money,
+    /// Usage of a period that ends with it.
+    pub rated: Option<Rated>,
 }
 
 /// Who takes a tenant's money, by the provider's names.
@@ -231,18 +247,23 @@ pub struct Payer {
     pub shown: Option<String>,
 }
 
-/// What a tenant pays in a year.
+/// What a tenant pays in a year, and how that has changed in the month of the last change.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Revenue {
-    /// Now.
-    pub yearly: Money,
+    /// ISO 4217 code.
+    pub currency: String,
     /// The month of the last change, such as `2026-11`.
     pub month: String,
-    /// What it was when that month began.
+    /// What it paid in a year when that month began.
     pub at_first: Money,
-    /// It has paid before.
-    pub has_paid: bool,
+    /// What it pays in a year now.
+    pub yearly: Money,
+    /// It had paid before that month.
+    pub had_paid: bool,
+    /// A trial ended in that month: whether it is followed by a paid period.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trial: Option<bool>,
 }
 
 impl Default for Subscription {
@@ -255,8 +276,10 @@ impl Default for Subscription {
             pending: None,
             awaiting: None,
             cancel_at_period_end: false,
+            is_suspended_unpaid: false,
             credit: Money(0),
             open: Vec::new(),
+            refunds: Vec::new(),
             rated: None,
             payer: None,
             revenue: None,

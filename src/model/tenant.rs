@@ -56,6 +56,9 @@ pub struct Tenant {
     /// When it was soft-deleted.
     #[serde(default)]
     pub deleted_at: Option<Millis>,
+    /// It was deleted so long ago that its slug and domains are free for others.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_released: bool,
 }
 
 impl Tenant {

@@ -15,13 +15,14 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use crate::admin::{AdminState, router};
+use crate::billing::quote::Signer;
 use crate::clock::TestClock;
 use crate::config::Config;
 use crate::metering::Journal;
 use crate::model::{Limits, Millis, Money, Overage, Plan};
 use crate::observe::{Duties, Metrics};
 use crate::store::memory::Memory;
-use crate::tenancy::{Directory, DirectorySettings, Keeper, Own, Reporter, Tenants, UsageReader};
+use crate::tenancy::{Accounts, Biller, Directory, DirectorySettings, Keeper, Own, Plans, Reporter, Tenants, UsageReader};
 use crate::upstream::{Resolver, TlsFiles};
 
 /// 2026-11-24T12:00:00Z.
@@ -53,36 +54,44 @@ impl Admin {
         let dir = tempfile::tempdir().unwrap();
         let journal = Journal::open(dir.path(), &*store, NOW).await.unwrap();
         let resolver = Arc::new(Resolver::new(vec![config.listen.admin], TlsFiles::default()).unwrap());
+        let plans = Arc::new(Plans::fixed(&config.plans, &config.add_ons));
         let directory = Directory::new(DirectorySettings {
             base_domain: config.tenancy.base_domain.clone(),
             custom_domains: config.tenancy.custom_domains,
-            plans: config.plans.clone(),
+            plans: plans.clone(),
             default_upstream: config.upstream.default.clone(),
             resolver: resolver.clone(),
             sso: config.features.sso,
             proves: Arc::new(|domain| domain == "proven.com"),
             serve: Arc::new(|_, _| ()),
             clock: clock.clone(),
+            accounts: Arc::new(Accounts::new(config.clone())),
         });
         let tenants = Arc::new(Tenants {
             store: store.clone(),
             directory: Arc::new(directory),
             config: config.clone(),
+            plans,
             clock: clock.clone(),
             resolver,
         });
         // Nobody is asked for DNS records.
         let own = Own { listening: Vec::new(), http_port: 80, https_port: 443 };
         let keeper = Arc::new(Keeper::new(tenants.clone(), None, (None, None), own));
+        let usage = Arc::new(UsageReader::new(store.clone(), journal.clone(), tenants.directory.clone()));
+        let biller = Arc::new(Biller::new(tenants.clone(), usage.clone()));
         let state = AdminState {
             tenants: tenants.clone(),
-            usage: Arc::new(UsageReader::new(store.clone(), journal.clone(), tenants.directory.clone())),
+            usage,
             reporter: Arc::new(Reporter::new(store, journal.clone(), tenants.directory.clone())),
             metrics: Arc::new(Metrics::default()),
             duties: duties.clone(),
             journal,
             clock: clock.clone(),
             config,
+            biller: biller.clone(),
+            quotes: Arc::new(Signer::new(&[7; 32])),
+            moved: None,
             ready: Arc::new(|| true),
             keeper,
         };

@@ -32,6 +32,7 @@ fn tenant(slug: &str) -> Tenant {
         updated_at: NOW,
         trial_ends_at: None,
         deleted_at: None,
+        is_released: false,
     }
 }
 
