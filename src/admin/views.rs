@@ -5,8 +5,9 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::AdminState;
+use crate::model::subscription::Bought;
 use crate::model::{
-    ApiKey, BillingCycle, Host, KeyId, Limits, Millis, Money, Party, Plan, Status, Subscription, Tenant, TenantConfig, TenantId,
+    AddOn, ApiKey, BillingCycle, Host, KeyId, Limits, Millis, Money, Party, Plan, Status, Subscription, Tenant, TenantConfig, TenantId,
 };
 use crate::tenancy::Change;
 
@@ -37,10 +38,10 @@ pub struct TenantView {
     pub billing_cycle: BillingCycle,
     /// The version of the plan.
     pub plan_version: u32,
-    /// What it has bought besides: `{name, title, quantity, priceMonthly, priceYearly}`, prices in minor units.
+    /// What it has bought besides: `{name, title, quantity, priceMonthly, priceYearly, adds}`, prices also as `…Minor`.
     #[schema(value_type = Vec<Object>)]
     pub add_ons: Value,
-    /// What was agreed with it alone: `{priceMonthly, priceYearly, limits}`, prices in minor units.
+    /// What was agreed with it alone: `{priceMonthlyMinor, priceYearlyMinor, limits}`.
     #[schema(value_type = Option<Object>)]
     pub overrides: Value,
     /// When the period that runs began.
@@ -234,13 +235,13 @@ impl AdminState {
             plan: tenant.plan.clone(),
             billing_cycle: tenant.billing_cycle,
             plan_version: subscription.plan_version,
-            add_ons: serde_json::json!(subscription.add_ons),
+            add_ons: add_ons(&subscription.add_ons, currency),
             overrides: serde_json::json!(subscription.overrides),
             current_period_start: period.map(|period| period.span.start.0),
             current_period_end: period.map(|period| period.span.end.0),
             subscription_ends_at: period.map(|period| period.span.end.0),
             cancel_at_period_end: subscription.cancel_at_period_end,
-            pending_change: pending(subscription),
+            pending_change: pending(subscription, currency),
             credit: subscription.credit.major(currency),
             credit_minor: subscription.credit.0,
             amount_due: owed.major(currency),
@@ -272,8 +273,21 @@ impl AdminState {
     }
 }
 
+/// Add-ons that a tenant has, at its prices.
+fn add_ons(bought: &[Bought], currency: &str) -> Value {
+    let one = |bought: &Bought| {
+        let AddOn { name, title, price_monthly, price_yearly, adds } = &bought.add_on;
+        serde_json::json!({
+            "name": name, "title": title, "quantity": bought.quantity,
+            "priceMonthly": price_monthly.major(currency), "priceMonthlyMinor": price_monthly,
+            "priceYearly": price_yearly.major(currency), "priceYearlyMinor": price_yearly, "adds": adds,
+        })
+    };
+    bought.iter().map(one).collect()
+}
+
 /// What changes with the next period, or once it is paid.
-fn pending(subscription: &Subscription) -> Value {
+fn pending(subscription: &Subscription, currency: &str) -> Value {
     let (terms, awaits) = match (&subscription.awaiting, &subscription.pending) {
         (Some(awaiting), _) => (&awaiting.terms, true),
         (None, Some(terms)) => (terms, false),
@@ -281,7 +295,7 @@ fn pending(subscription: &Subscription) -> Value {
     };
     let end = subscription.period.as_ref().map(|period| period.span.end).filter(|_| !awaits);
     serde_json::json!({
-        "plan": terms.plan, "planVersion": terms.plan_version, "billingCycle": terms.billing_cycle, "addOns": terms.add_ons,
+        "plan": terms.plan, "planVersion": terms.plan_version, "billingCycle": terms.billing_cycle, "addOns": add_ons(&terms.add_ons, currency),
         "effectiveAt": end, "awaitsPayment": awaits,
     })
 }

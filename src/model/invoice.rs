@@ -220,6 +220,7 @@ pub enum Inputs {
     /// price × quantity.
     Price {
         /// Of one, for the period.
+        #[serde(rename = "priceMinor")]
         price: Money,
         /// How many.
         quantity: u64,
@@ -229,6 +230,7 @@ pub enum Inputs {
     /// ± price × quantity × left ÷ whole.
     Proration {
         /// Of one, for a whole period.
+        #[serde(rename = "priceMinor")]
         price: Money,
         /// How many.
         quantity: u64,
@@ -263,13 +265,16 @@ pub enum Inputs {
     /// What is due to the tenant is taken off, as much of it as there is to pay; or a negative sum becomes due to it.
     Balance {
         /// What was due to it before.
+        #[serde(rename = "beforeMinor")]
         before: Money,
         /// What is due to it after.
+        #[serde(rename = "afterMinor")]
         after: Money,
     },
     /// base × rate, or what of it is in `base` already.
     Tax {
         /// What is taxed: the sum of the lines above.
+        #[serde(rename = "baseMinor")]
         base: Money,
         /// The rate; 19 % is 190 000.
         parts_per_million: u32,
@@ -281,6 +286,7 @@ pub enum Inputs {
         #[serde(default)]
         vat_id: Option<String>,
         /// Of `base`, what is tax.
+        #[serde(rename = "taxMinor")]
         tax: Money,
     },
 }

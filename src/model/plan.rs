@@ -186,6 +186,7 @@ pub struct Tier {
     /// Packages up to which it reaches, from the first one on.
     pub up_to: Option<u64>,
     /// Price of each package in it.
+    #[serde(rename = "priceMinor")]
     pub price: Money,
 }
 

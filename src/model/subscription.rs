@@ -87,10 +87,10 @@ pub struct Bought {
 #[serde(rename_all = "camelCase", default)]
 pub struct Overrides {
     /// Price of a month.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "priceMonthlyMinor", skip_serializing_if = "Option::is_none")]
     pub price_monthly: Option<Money>,
     /// Price of a year.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "priceYearlyMinor", skip_serializing_if = "Option::is_none")]
     pub price_yearly: Option<Money>,
     /// Each limit that differs.
     pub limits: OtherLimits,

@@ -22,7 +22,7 @@ use crate::metering::Journal;
 use crate::model::{Limits, Millis, Money, Overage, Plan};
 use crate::observe::{Duties, Metrics};
 use crate::store::memory::Memory;
-use crate::tenancy::{Accounts, Biller, Directory, DirectorySettings, Keeper, Own, Plans, Reporter, Tenants, UsageReader};
+use crate::tenancy::{Accounts, Biller, Directory, DirectorySettings, Keeper, MovedTime, Own, Plans, Reporter, Tenants, UsageReader};
 use crate::upstream::{Resolver, TlsFiles};
 
 /// 2026-11-24T12:00:00Z.
@@ -80,6 +80,7 @@ impl Admin {
         let keeper = Arc::new(Keeper::new(tenants.clone(), None, (None, None), own));
         let usage = Arc::new(UsageReader::new(store.clone(), journal.clone(), tenants.directory.clone()));
         let biller = Arc::new(Biller::new(tenants.clone(), usage.clone()));
+        let moved = Arc::new(MovedTime::new(clock.clone(), biller.clone(), journal.clone()));
         let state = AdminState {
             tenants: tenants.clone(),
             usage,
@@ -91,7 +92,7 @@ impl Admin {
             config,
             biller: biller.clone(),
             quotes: Arc::new(Signer::new(&[7; 32])),
-            moved: None,
+            moved: Some(moved),
             ready: Arc::new(|| true),
             keeper,
         };
@@ -125,6 +126,33 @@ impl Admin {
 
     pub async fn post(&self, path: &str, body: Value) -> Answer {
         self.call("POST", path, body, &[]).await
+    }
+
+    /// Moves billing time; everything that is due is done.
+    pub async fn advance(&self, by: &str) {
+        self.post("/admin/clock", serde_json::json!({"advance": by})).await.expect(200);
+    }
+
+    /// Moves billing time to a moment such as `2027-01-31T09:30:00Z`.
+    pub async fn move_to(&self, moment: &str) {
+        self.post("/admin/clock", serde_json::json!({"to": millis(moment)})).await.expect(200);
+    }
+
+    /// A tenant as the API shows it.
+    pub async fn show(&self, tenant: &str) -> Value {
+        self.get(&format!("/admin/tenants/{tenant}")).await.expect(200).json
+    }
+
+    /// A tenant's invoices, oldest first.
+    pub async fn invoices(&self, tenant: &str) -> Vec<Value> {
+        let mut all = self.get(&format!("/admin/tenants/{tenant}/invoices?limit=500")).await.expect(200).json.as_array().unwrap().clone();
+        all.reverse();
+        all
+    }
+
+    /// Asks for another subscription.
+    pub async fn subscribe(&self, tenant: &str, body: Value) -> Answer {
+        self.call("PUT", &format!("/admin/tenants/{tenant}/subscription"), body, &[]).await
     }
 
     /// Creates a tenant on the plan and answers its id.
@@ -199,4 +227,9 @@ pub fn config() -> Config {
         plan("enterprise", 49_900, Limits::default()),
     ]);
     Config { plans, ..Config::from_toml(settings).unwrap() }
+}
+
+/// Epoch milliseconds of a moment.
+pub fn millis(moment: &str) -> i64 {
+    moment.parse::<jiff::Timestamp>().unwrap().as_millisecond()
 }
