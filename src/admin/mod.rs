@@ -22,6 +22,7 @@ mod invoice_views;
 mod invoices;
 mod keys;
 mod ops;
+mod payment_method;
 mod plans;
 mod reports;
 mod stats;
@@ -136,6 +137,7 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(invoice_actions::void))
         .routes(routes!(invoice_actions::give_up))
         .routes(routes!(invoice_actions::credit))
+        .routes(routes!(payment_method::set, payment_method::remove))
         .routes(routes!(clock::advance))
         .routes(routes!(health::read))
         .routes(routes!(plans::list))

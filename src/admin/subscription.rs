@@ -3,19 +3,21 @@
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::App;
-use super::call::{Call, present};
+use super::call::{Call, etag, present};
 use super::error::Problem;
 use super::idempotency::{Outcome, write};
 use super::invoice_views::line_json;
+use super::invoices::find;
 use super::views::{ProblemView, TenantView, json_of, limits};
 use crate::billing::quote::{Quote, QuoteError};
 use crate::model::subscription::OtherLimits;
-use crate::model::{BillingCycle, Millis, Money, Overrides, Tenant};
+use crate::model::{BillingCycle, InvoiceId, InvoiceStatus, Millis, Money, Overrides, Tenant};
 use crate::tenancy::{Change, Planned, Versioned, Wanted, When, Work, exceeded, plan_change};
 
 /// The subscription as it shall be.
@@ -82,7 +84,7 @@ pub async fn replace(State(app): State<App>, Path(id): Path<String>, call: Call)
         let (_, planned) = compute(&app, &current, &body, now, &call).await?;
         return Ok(axum::Json(preview(&app, &current.value, &planned, now).await?).into_response());
     }
-    write(&app, &call, || async {
+    let done = write(&app, &call, || async {
         let current = app.find(&id).await?;
         call.check_match(&current)?;
         let quote = body.quote.as_deref().map(|text| app.quotes.read(text, current.value.id, call.cause.now)).transpose();
@@ -95,7 +97,26 @@ pub async fn replace(State(app): State<App>, Path(id): Path<String>, call: Call)
         let body = app.changed_json(&change);
         Ok(Outcome::ok(change, body))
     })
-    .await
+    .await?;
+    let tenant = app.find(&id).await?;
+    match &tenant.value.subscription.awaiting {
+        Some(awaiting) => collected(&app, &id, awaiting.invoice, call.cause.now).await,
+        None => Ok(done),
+    }
+}
+
+/// A change that is paid first: the provider is asked at once, and its answer decides.
+async fn collected(app: &App, id: &str, invoice: InvoiceId, now: Millis) -> Result<Response, Problem> {
+    let tenant = app.find(id).await?.value.id;
+    app.biller.catch_up(tenant, now).await?;
+    let (tenant, invoice) = find(app, &invoice.to_string()).await?;
+    if invoice.value.standing.status == InvoiceStatus::Void {
+        let why = invoice.value.standing.attempts.last().and_then(|attempt| attempt.message.clone()).unwrap_or_default();
+        let detail = format!("The payment of {} was declined, so nothing was changed. {why}", invoice.value.issued.number);
+        return Err(Problem::new(StatusCode::PAYMENT_REQUIRED, "payment_failed", "Payment declined", detail));
+    }
+    // Paid, or its outcome is not known yet: then `pendingChange` says so.
+    Ok(tagged(&etag(&tenant), app.tenant_json(&tenant.value)))
 }
 
 /// The change as of `at`, and what it comes to.
@@ -146,6 +167,14 @@ async fn preview(app: &App, tenant: &Tenant, planned: &Planned, now: Millis) -> 
         "wouldExceed": over,
         "quote": app.quotes.sign(&quote),
     }))
+}
+
+fn tagged(tag: &str, body: Value) -> Response {
+    let mut response = axum::Json(body).into_response();
+    if let Ok(tag) = HeaderValue::from_str(tag) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
 }
 
 fn refused(error: QuoteError) -> Problem {

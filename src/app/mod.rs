@@ -25,6 +25,7 @@ use tokio::time::timeout;
 use self::certificates::Tls;
 use self::listeners::Listeners;
 use crate::admin::{AdminState, router};
+use crate::billing::payments::Manual;
 use crate::billing::quote::Signer;
 use crate::clock::SharedClock;
 use crate::config::Config;
@@ -268,6 +269,7 @@ fn tenants(
         directory: Arc::new(directory),
         config: Arc::clone(config),
         plans,
+        payments: Arc::new(Manual),
         clock: Arc::clone(clock),
         resolver: Arc::clone(resolver),
     })

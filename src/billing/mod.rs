@@ -5,6 +5,7 @@ pub mod calendar;
 pub mod explain;
 pub mod invoicing;
 pub mod items;
+pub mod payments;
 pub mod proration;
 pub mod quote;
 pub mod rating;

@@ -8,6 +8,7 @@ use super::keys::record_key;
 use super::subscriptions::Desk;
 use super::walk::Walk;
 use super::{Change, Directory, FieldError, KeyChange, Plans, TenancyError, Versioned};
+use crate::billing::payments::Payments;
 use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::model::{ApiKey, KeyId, Origin, Slug, Status, Tenant, TenantId};
@@ -24,6 +25,8 @@ pub struct Tenants {
     pub config: Arc<Config>,
     /// What tenants can subscribe to.
     pub plans: Arc<Plans>,
+    /// Who takes their money.
+    pub payments: Arc<dyn Payments>,
     /// Billing time.
     pub clock: SharedClock,
     /// Says which upstreams are allowed.
@@ -53,7 +56,7 @@ pub struct Page<T> {
 impl Tenants {
     /// By what subscriptions are judged.
     pub fn desk(&self) -> Desk<'_> {
-        Desk { config: &self.config, plans: &self.plans, collects: false }
+        Desk { config: &self.config, plans: &self.plans, collects: self.payments.collects() }
     }
 
     /// A tenant by id or slug; a deleted one by id only.

@@ -15,6 +15,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use crate::admin::{AdminState, router};
+use crate::billing::payments::{Manual, Payments};
 use crate::billing::quote::Signer;
 use crate::clock::TestClock;
 use crate::config::Config;
@@ -49,6 +50,10 @@ impl Admin {
     }
 
     pub async fn with(config: Config) -> Self {
+        Self::paid_by(config, Arc::new(Manual)).await
+    }
+
+    pub async fn paid_by(config: Config, payments: Arc<dyn Payments>) -> Self {
         let (config, clock) = (Arc::new(config), Arc::new(TestClock::at(NOW)));
         let (store, duties) = (Arc::new(Memory::default()), Arc::new(Duties::default()));
         let dir = tempfile::tempdir().unwrap();
@@ -72,6 +77,7 @@ impl Admin {
             directory: Arc::new(directory),
             config: config.clone(),
             plans,
+            payments,
             clock: clock.clone(),
             resolver,
         });

@@ -8,6 +8,7 @@ use futures_util::{StreamExt, stream};
 use super::metered::Metered;
 use super::work::Work;
 use super::{Bills, Desk, Duty, next_duty, period, settle};
+use crate::billing::payments::Payments;
 use crate::model::{Invoice, InvoiceId, Millis, Slug, Tenant, TenantId, Terms};
 use crate::store::{Key, Precondition, Table};
 use crate::tenancy::usage::UsageReader;
@@ -40,6 +41,11 @@ impl Biller {
     /// By what subscriptions are judged.
     pub fn desk(&self) -> Desk<'_> {
         self.tenants.desk()
+    }
+
+    /// Who takes money.
+    pub fn payments(&self) -> &dyn Payments {
+        &*self.tenants.payments
     }
 
     /// Invoices and figures.
@@ -112,7 +118,14 @@ impl Biller {
         let cause = Cause { actor: "system".to_owned(), request_id: None, now };
         let change = match duty {
             Duty::Release => self.release(current, &cause).await?,
-            Duty::Collect(_) => return Ok(()),
+            Duty::Collect(invoice) => return self.collect(current, invoice, now).await,
+            Duty::Refund => {
+                let first = current.value.subscription.refunds.iter().min_by_key(|one| one.try_at).cloned();
+                return match first {
+                    Some(refunding) => self.refund(current, &refunding, now).await,
+                    None => Ok(()),
+                };
+            }
             Duty::Overdue(invoice) => self.work(current, &cause, |work| {
                 let at = work.issued_at(at);
                 settle::overdue(work, invoice, at);
@@ -135,7 +148,7 @@ impl Biller {
         Ok(())
     }
 
-    fn work(
+    pub(super) fn work(
         &self,
         current: &Versioned<Tenant>,
         cause: &Cause,

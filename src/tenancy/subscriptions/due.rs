@@ -10,6 +10,8 @@ pub enum Duty {
     Release,
     /// The provider is asked for the money of an invoice.
     Collect(InvoiceId),
+    /// The provider is asked to give back the money of a credit note.
+    Refund,
     /// An invoice was not paid in time.
     Overdue(InvoiceId),
     /// It was past due for too long.
@@ -26,7 +28,7 @@ pub fn next_duty(tenant: &Tenant, config: &Config) -> Option<(Millis, Duty)> {
     duties(tenant, config).into_iter().flatten().min()
 }
 
-fn duties(tenant: &Tenant, config: &Config) -> [Option<(Millis, Duty)>; 6] {
+fn duties(tenant: &Tenant, config: &Config) -> [Option<(Millis, Duty)>; 7] {
     let subscription = &tenant.subscription;
     let is_served = tenant.status.is_served();
     let gone = (tenant.status == Status::Deleted && !tenant.is_released).then_some(tenant.deleted_at).flatten();
@@ -34,6 +36,7 @@ fn duties(tenant: &Tenant, config: &Config) -> [Option<(Millis, Duty)>; 6] {
     // Debts stay debts when a tenant is suspended or leaves.
     let is_debtor = tenant.status != Status::Deleted;
     let collect = subscription.open.iter().filter(|_| is_debtor).filter_map(|owed| Some((owed.try_at?, Duty::Collect(owed.invoice)))).min();
+    let refund = subscription.refunds.iter().map(|one| (one.try_at, Duty::Refund)).min();
     let late = subscription.open.iter().filter(|owed| is_served && owed.failed_at.is_none());
     let overdue = late.map(|owed| (owed.due_at, Duty::Overdue(owed.invoice))).min();
     let failed = subscription.open.iter().filter(|_| tenant.status == Status::PastDue).filter_map(|owed| owed.failed_at).min();
@@ -43,5 +46,5 @@ fn duties(tenant: &Tenant, config: &Config) -> [Option<(Millis, Duty)>; 6] {
     let goes_on = matches!(tenant.status, Status::Active | Status::PastDue);
     let ends = tenant.status == Status::Suspended && subscription.cancel_at_period_end;
     let renew = subscription.period.as_ref().filter(|_| goes_on || ends).map(|period| (period.span.end, Duty::Renew));
-    [release, collect, overdue, suspend, trial, renew]
+    [release, collect, refund, overdue, suspend, trial, renew]
 }

@@ -9,15 +9,18 @@
 //! | usage of a period becomes lines | `metered` |
 //! | the plan, the cycle, add-ons or prices change | `terms`, `change` |
 //! | an invoice is paid, declined, overdue, void, credited | `settle`, `credit` |
+//! | the provider is asked for money, and what it tells by itself | `collect`, `payer` |
 //! | all of it put together as one change | `work` |
 //! | done when it is due, in order | `biller` |
 
 mod accounts;
 mod biller;
 mod change;
+mod collect;
 mod credit;
 mod due;
 mod metered;
+mod payer;
 mod period;
 mod records;
 mod settle;
@@ -34,6 +37,7 @@ pub use records::{Bills, Movement};
 pub use settle::{give_up_invoice, pay_invoice, void_invoice};
 pub use terms::Wanted;
 
+pub use payer::{Message, PayerError, Received};
 pub use period::upcoming_invoice;
 
 pub(super) use period::{begin, end_now, first as first_period, is_over};

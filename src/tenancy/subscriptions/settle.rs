@@ -23,6 +23,7 @@ pub fn pay_invoice(
         return work.done();
     }
     expect(&invoice.value, "paid", &[InvoiceStatus::Open, InvoiceStatus::Uncollectible])?;
+    not_under_way(&work, invoice.value.id)?;
     paid(&mut work, invoice, payment, None, metered)?;
     work.done()
 }
