@@ -1,0 +1,3 @@
+//! Billing: what tenants owe, and how they are told.
+
+pub mod document;
