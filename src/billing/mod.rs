@@ -2,6 +2,7 @@
 //! decided by `tenancy`.
 
 pub mod calendar;
+pub mod document;
 pub mod explain;
 pub mod invoicing;
 pub mod items;
