@@ -13,6 +13,8 @@ mod docs;
 mod domain_views;
 mod domains;
 mod error;
+mod event_views;
+mod events;
 mod features;
 mod health;
 mod idempotency;
@@ -47,6 +49,7 @@ use self::call::RequestId;
 use self::error::Problem;
 use crate::clock::SharedClock;
 use crate::config::Config;
+use crate::events::Events;
 use crate::metering::Journal;
 use crate::model::Tenant;
 use crate::observe::{Duties, Metrics};
@@ -62,6 +65,8 @@ pub struct AdminState {
     pub usage: Arc<UsageReader>,
     /// Takes reports.
     pub reporter: Arc<Reporter>,
+    /// Events to the operator's systems.
+    pub events: Arc<Events>,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
     /// What `/readyz?verbose` shows.
@@ -120,6 +125,11 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(health::read))
         .routes(routes!(plans::list))
         .routes(routes!(audit::list))
+        .routes(routes!(events::list))
+        .routes(routes!(events::endpoints))
+        .routes(routes!(events::test))
+        .routes(routes!(events::read))
+        .routes(routes!(events::resend))
         .routes(routes!(stats::read))
         .routes(routes!(tenant_api::tenant))
         .routes(routes!(tenant_api::usage))

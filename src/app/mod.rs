@@ -26,6 +26,7 @@ use self::listeners::Listeners;
 use crate::admin::{AdminState, router};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
+use crate::events::Events;
 use crate::jobs::{self, Jobs};
 use crate::metering::{Journal, left_rows};
 use crate::observe::{AccessLog, Duties, Metrics};
@@ -91,6 +92,9 @@ impl Gateway {
         let clock: SharedClock = Arc::new(SystemClock);
         let metrics = Arc::new(Metrics::default());
         let (store, journal) = runtime.block_on(open(&config, &clock))?;
+        let events = Arc::new(Events::new(store, &config.events, addresses.all(), Arc::clone(&metrics)));
+        // What is committed from here on tells of itself.
+        let store = events.outbox();
         let tls = runtime.block_on(certificates::load(&config, &store))?;
         let dns = certificates::dns(&config);
         let base_certificate = runtime.block_on(certificates::base_certificate(&config, &store, dns.clone(), &tls))?;
@@ -110,6 +114,7 @@ impl Gateway {
             resolver,
             keeper: Arc::new(certificates::keeper(&tenants, dns, &tls, &addresses)),
             base_certificate: base_certificate.map(Arc::new),
+            events,
             metrics: Arc::clone(&metrics),
             duties: Arc::new(Duties::default()),
             clock: Arc::clone(&clock),
@@ -262,6 +267,7 @@ fn admin_state(tenants: &Arc<Tenants>, jobs: &Jobs, usage: Arc<UsageReader>, rea
         tenants: Arc::clone(tenants),
         usage,
         reporter: Arc::new(Reporter::new(Arc::clone(&jobs.store), Arc::clone(&jobs.journal), Arc::clone(&tenants.directory))),
+        events: Arc::clone(&jobs.events),
         metrics: Arc::clone(&jobs.metrics),
         duties: Arc::clone(&jobs.duties),
         journal: Arc::clone(&jobs.journal),

@@ -9,6 +9,7 @@ mod checks;
 mod domains;
 mod env;
 mod error;
+mod events;
 mod load;
 mod plans;
 mod routes;
@@ -35,6 +36,7 @@ use secrecy::SecretString;
 
 pub use domains::Domains;
 pub use error::{ConfigError, ConfigErrors};
+pub use events::{EventEndpoint, Events};
 pub use suggest::did_you_mean;
 pub use tls::{Acme, Dns01, Tls, TlsMode, TsigAlgorithm};
 
@@ -67,6 +69,8 @@ pub struct Config {
     pub plans: BTreeMap<String, Plan>,
     /// `[billing]`
     pub billing: Billing,
+    /// `[events]`
+    pub events: Events,
     /// `[features]`
     pub features: Features,
     /// `[dev]`

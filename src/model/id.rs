@@ -86,6 +86,7 @@ macro_rules! identifier {
 identifier!(TenantId, "tenant_", "Names a tenant for ever; never used again after it is deleted.");
 identifier!(KeyId, "key_", "Names an API key in lists and in the audit log; it is not the secret.");
 identifier!(AuditId, "aud_", "Names one row of the audit log.");
+identifier!(EventId, "evt_", "Names an event that the operator's systems are told; the `webhook-id` of every attempt.");
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 
 pub mod custom_domain;
 pub mod domain;
+pub mod event;
 pub mod gauge;
 pub mod hex;
 pub mod id;
@@ -15,9 +16,10 @@ pub mod usage;
 
 pub use custom_domain::{Actor, CustomDomain, DomainStatus, Finding, Reason};
 pub use domain::{Host, Slug};
+pub use event::{EventType, EventTypeError};
 pub use gauge::{Gauge, Levels};
 pub use hex::hex;
-pub use id::{AuditId, KeyId, TenantId};
+pub use id::{AuditId, EventId, KeyId, TenantId};
 pub use key::{ApiKey, KeyHash};
 pub use money::Money;
 pub use origin::{Origin, Scheme};

@@ -271,6 +271,8 @@ fn table_code(table: Table) -> u8 {
         Table::Alerts => 14,
         Table::DomainsByTenant => 15,
         Table::Certificates => 16,
+        Table::Events => 40,
+        Table::EventQueue => 41,
     }
 }
 
@@ -292,6 +294,8 @@ fn table_of(code: u8) -> Option<Table> {
         Table::Alerts,
         Table::DomainsByTenant,
         Table::Certificates,
+        Table::Events,
+        Table::EventQueue,
     ];
     tables.into_iter().find(|table| table_code(*table) == code)
 }

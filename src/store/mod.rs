@@ -69,6 +69,10 @@ pub enum Table {
     DomainsByTenant,
     /// By name: certificates that were issued, with their keys sealed.
     Certificates,
+    /// By event id: events to the operator's systems, and how their delivery went.
+    Events,
+    /// By event id: those of them that are not done with.
+    EventQueue,
 }
 
 impl Table {

@@ -17,6 +17,7 @@ use tower::ServiceExt;
 use crate::admin::{AdminState, router};
 use crate::clock::TestClock;
 use crate::config::Config;
+use crate::events::Events;
 use crate::metering::Journal;
 use crate::model::{Limits, Millis, Money, Overage, Plan};
 use crate::observe::{Duties, Metrics};
@@ -74,11 +75,13 @@ impl Admin {
         // Nobody is asked for DNS records.
         let own = Own { listening: Vec::new(), http_port: 80, https_port: 443 };
         let keeper = Arc::new(Keeper::new(tenants.clone(), None, (None, None), own));
+        let metrics = Arc::new(Metrics::default());
         let state = AdminState {
+            events: Arc::new(Events::new(store.clone(), &config.events, Vec::new(), metrics.clone())),
             tenants: tenants.clone(),
             usage: Arc::new(UsageReader::new(store.clone(), journal.clone(), tenants.directory.clone())),
             reporter: Arc::new(Reporter::new(store, journal.clone(), tenants.directory.clone())),
-            metrics: Arc::new(Metrics::default()),
+            metrics,
             duties: duties.clone(),
             journal,
             clock: clock.clone(),
