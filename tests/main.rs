@@ -11,6 +11,7 @@ mod custom_domains;
 mod demo;
 mod development;
 mod drain;
+mod events;
 mod extended_connect;
 mod framing;
 mod framing_h2;

@@ -35,7 +35,9 @@ mod tests {
         let both = sign(&[one.clone(), two.clone()], id, 1_700_000_000, b"{}");
         let second = sign(&[two], id, 1_700_000_000, b"{}");
         assert_eq!(both, format!("{expected} {second}"));
-        for other in [sign(std::slice::from_ref(&one), id, 1_700_000_001, b"{}"), sign(std::slice::from_ref(&one), id, 1_700_000_000, b"{} ")] {
+        for other in
+            [sign(std::slice::from_ref(&one), id, 1_700_000_001, b"{}"), sign(std::slice::from_ref(&one), id, 1_700_000_000, b"{} ")]
+        {
             assert_ne!(other, expected);
         }
     }
