@@ -9,7 +9,8 @@
 //! 0 model, message, clock, shutdown          pure data and time; no I/O in model and message
 //! 1 config, observe                          parsed once, into types that cannot be wrong; logs and metrics
 //! 2 store                                    the only folder that names the database
-//! 3 limits metering billing access dns tls upstream  one noun each; they return decisions as data
+//! 3 limits metering billing access dns tls
+//!   upstream events                          one noun each; they return decisions as data
 //! 4 tenancy                                  puts them together per tenant
 //! 5 proxy, admin, jobs                       the request path; the HTTP API; what runs by the clock
 //! 6 app, cli                                 builds, starts and drains things
@@ -31,6 +32,11 @@
 //! is made ([`tls::Issuer`]), tenants in turn. What was issued is stored first and then served; handshakes read memory alone
 //! ([`tls::Certificates`]).
 //!
+//! # The life of an event
+//!
+//! Whoever commits a row of the audit log commits the event that it stands for as well, because the store that everybody writes to
+//! is an [`events::Outbox`]. [`events::Events`] tells the operator's systems of it until they have it.
+//!
 //! # What always holds
 //!
 //! 1. The tenant comes from the authority of the request; nothing else a client sends can override it.
@@ -40,6 +46,7 @@
 //! 5. A change to one tenant touches only that tenant.
 //! 6. Every refusal has a code, an owner, a counter and a log line.
 //! 7. No certificate is ordered without a proof of the domain, and none while DNS says that the order would fail.
+//! 8. An event is in the store exactly when what it tells of is, and none is sent to an address that was not checked.
 
 pub mod access;
 pub mod admin;
@@ -49,6 +56,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod dns;
+pub mod events;
 pub mod jobs;
 pub mod limits;
 pub mod message;

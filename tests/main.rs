@@ -12,6 +12,7 @@ mod demo;
 mod development;
 mod documents;
 mod drain;
+mod events;
 mod extended_connect;
 mod framing;
 mod framing_h2;

@@ -14,6 +14,8 @@ mod docs;
 mod domain_views;
 mod domains;
 mod error;
+mod event_views;
+mod events;
 mod features;
 mod health;
 mod idempotency;
@@ -53,6 +55,7 @@ use self::error::Problem;
 use crate::billing::quote::Signer;
 use crate::clock::SharedClock;
 use crate::config::Config;
+use crate::events::Events;
 use crate::metering::Journal;
 use crate::model::Tenant;
 use crate::observe::{Duties, Metrics};
@@ -68,6 +71,8 @@ pub struct AdminState {
     pub usage: Arc<UsageReader>,
     /// Takes reports.
     pub reporter: Arc<Reporter>,
+    /// Events to the operator's systems.
+    pub events: Arc<Events>,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
     /// What `/readyz?verbose` shows.
@@ -142,6 +147,11 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(health::read))
         .routes(routes!(plans::list))
         .routes(routes!(audit::list))
+        .routes(routes!(events::list))
+        .routes(routes!(events::endpoints))
+        .routes(routes!(events::test))
+        .routes(routes!(events::read))
+        .routes(routes!(events::resend))
         .routes(routes!(stats::read))
         .routes(routes!(tenant_api::tenant))
         .routes(routes!(tenant_api::usage))

@@ -29,6 +29,7 @@ use crate::billing::payments::Manual;
 use crate::billing::quote::Signer;
 use crate::clock::SharedClock;
 use crate::config::Config;
+use crate::events::Events;
 use crate::jobs::{self, Jobs};
 use crate::metering::{Journal, left_rows};
 use crate::observe::{AccessLog, Duties, Metrics};
@@ -97,6 +98,9 @@ impl Gateway {
         let store = runtime.block_on(open_store(&config))?;
         let (clock, movable) = runtime.block_on(billing::clock(&config, &*store))?;
         let journal = runtime.block_on(Journal::open(&config.metering.journal, &*store, clock.now()))?;
+        let events = Arc::new(Events::new(store, &config.events, addresses.all(), Arc::clone(&metrics)));
+        // What is committed from here on tells of itself.
+        let store = events.outbox();
         let tls = runtime.block_on(certificates::load(&config, &store))?;
         let dns = certificates::dns(&config);
         let base_certificate = runtime.block_on(certificates::base_certificate(&config, &store, dns.clone(), &tls))?;
@@ -121,6 +125,7 @@ impl Gateway {
             resolver,
             keeper: Arc::new(certificates::keeper(&tenants, dns, &tls, &addresses)),
             base_certificate: base_certificate.map(Arc::new),
+            events,
             metrics: Arc::clone(&metrics),
             duties: Arc::new(Duties::default()),
             clock: Arc::clone(&clock),
@@ -287,6 +292,7 @@ fn admin_state(
         tenants: Arc::clone(tenants),
         usage,
         reporter: Arc::new(Reporter::new(Arc::clone(&jobs.store), Arc::clone(&jobs.journal), Arc::clone(&tenants.directory))),
+        events: Arc::clone(&jobs.events),
         metrics: Arc::clone(&jobs.metrics),
         duties: Arc::clone(&jobs.duties),
         journal: Arc::clone(&jobs.journal),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -65,6 +65,17 @@ pub(super) async fn get(address: SocketAddr, path: &str, token: &str) -> anyhow:
 
 /// A call without a body; `None` where nobody listens there.
 pub(super) async fn call(address: SocketAddr, method: Method, path: &str, token: &str) -> anyhow::Result<Option<Answer>> {
+    send(address, method, path, token, None).await
+}
+
+/// A call, with a body where there is one; `None` where nobody listens there.
+pub(super) async fn send(
+    address: SocketAddr,
+    method: Method,
+    path: &str,
+    token: &str,
+    body: Option<&Value>,
+) -> anyhow::Result<Option<Answer>> {
     let stream = match timeout(CONNECT, TcpStream::connect(address)).await? {
         Ok(stream) => stream,
         Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => return Ok(None),
@@ -79,8 +90,9 @@ pub(super) async fn call(address: SocketAddr, method: Method, path: &str, token:
     if !token.is_empty() {
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }
+    let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
     let asked = async {
-        let response = sender.send_request(request.body(Empty::<Bytes>::new())?).await?;
+        let response = sender.send_request(request.body(Full::new(body))?).await?;
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
         anyhow::Ok(Answer { status, body: serde_json::from_slice(&body).unwrap_or(Value::Null) })

@@ -6,6 +6,7 @@ mod api;
 mod check;
 mod demo;
 mod domain;
+mod event;
 mod health;
 mod openapi;
 mod run;
@@ -48,6 +49,7 @@ enum Verb {
     Usage(usage::Usage),
     Trust(trust::Trust),
     Domain(domain::Domain),
+    Event(event::Event),
 }
 
 impl Cli {
@@ -67,6 +69,7 @@ impl Cli {
             Some(Verb::Usage(usage)) => usage.execute(),
             Some(Verb::Trust(trust)) => trust.execute(),
             Some(Verb::Domain(domain)) => domain.execute(),
+            Some(Verb::Event(event)) => event.execute(),
         }
     }
 }

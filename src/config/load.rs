@@ -9,7 +9,7 @@ use super::error::{ConfigError, ConfigErrors, Problems};
 use super::section::Section;
 use super::source::{Place, Source};
 use super::tree::Table;
-use super::{Config, add_ons, billing, checks, domains, env, plans, routes, sections, shipped, tls};
+use super::{Config, add_ons, billing, checks, domains, env, events, plans, routes, sections, shipped, tls};
 
 /// A configuration is written by hand; what is larger is another file.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
@@ -83,6 +83,7 @@ pub(super) fn typed(tree: &Table, problems: &Problems) -> Option<Config> {
     let log = root.section("log").as_ref().and_then(sections::log);
     let limits = root.section("limits").as_ref().and_then(sections::limits);
     let billing = root.section("billing").as_ref().and_then(billing::read);
+    let events = root.section("events").as_ref().and_then(events::read);
     let features = root.section("features").as_ref().and_then(sections::features);
     let dev = root.section("dev").as_ref().and_then(sections::dev);
     let defaults = root.section("plan_defaults").as_ref().and_then(plans::defaults);
@@ -116,6 +117,7 @@ pub(super) fn typed(tree: &Table, problems: &Problems) -> Option<Config> {
         plans: plans?,
         add_ons: add_ons?,
         billing: billing?,
+        events: events?,
         features: features?,
         dev: dev?,
         routes: routes?,

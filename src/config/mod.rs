@@ -10,6 +10,7 @@ mod checks;
 mod domains;
 mod env;
 mod error;
+mod events;
 mod load;
 mod overage;
 mod plans;
@@ -37,6 +38,7 @@ use secrecy::SecretString;
 
 pub use domains::Domains;
 pub use error::{ConfigError, ConfigErrors};
+pub use events::{EventEndpoint, Events};
 pub use suggest::did_you_mean;
 pub use tls::{Acme, Dns01, Tls, TlsMode, TsigAlgorithm};
 pub use units::duration as read_duration;
@@ -72,6 +74,8 @@ pub struct Config {
     pub add_ons: BTreeMap<String, AddOn>,
     /// `[billing]`
     pub billing: Billing,
+    /// `[events]`
+    pub events: Events,
     /// `[features]`
     pub features: Features,
     /// `[dev]`

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::{Jobs, every};
+use crate::events::forget_old_events;
 use crate::tenancy::{forget_old, purge_answers};
 
 /// New names are looked up at once; one that takes long to answer does not hold up the others.
@@ -46,6 +47,10 @@ pub(super) async fn forget(jobs: Jobs) {
         match forget_old(&*jobs.store, jobs.clock.now()).await {
             Ok(count) => tracing::debug!(count, "old keys and alerts were forgotten"),
             Err(error) => tracing::warn!(%error, "old keys and alerts could not be forgotten"),
+        }
+        match forget_old_events(&*jobs.store, jobs.clock.now()).await {
+            Ok(count) => tracing::debug!(count, "old events were forgotten"),
+            Err(error) => tracing::warn!(%error, "old events could not be forgotten"),
         }
     }
 }

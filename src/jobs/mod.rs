@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::clock::SharedClock;
+use crate::events::Events;
 use crate::metering::Journal;
 use crate::observe::{Duties, Duty, Metrics, Turn};
 use crate::store::Store;
@@ -49,6 +50,8 @@ pub struct Jobs {
     pub keeper: Arc<Keeper>,
     /// The base domain's certificate, where an authority issues it.
     pub base_certificate: Option<Arc<BaseCertificate>>,
+    /// Events to the operator's systems.
+    pub events: Arc<Events>,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
     /// How the jobs are doing.
@@ -66,6 +69,7 @@ pub fn start(jobs: &Jobs) -> JoinSet<()> {
     set.spawn(keep("certificates", jobs.clone(), certificates::run));
     set.spawn(keep("base certificate", jobs.clone(), certificates::base));
     set.spawn(keep("domains", jobs.clone(), domains::run));
+    set.spawn(keep("events", jobs.clone(), |jobs| jobs.events.run()));
     set.spawn(keep("identity", jobs.clone(), housekeeping::identity));
     set.spawn(keep("resolve", jobs.clone(), housekeeping::resolve));
     set.spawn(keep("purge", jobs.clone(), housekeeping::purge));

@@ -34,6 +34,9 @@ pub struct CustomDomain {
     /// What stands in the way of its certificate.
     #[serde(default)]
     pub certificate: Option<Finding>,
+    /// What the audit log last said of it: that it is served, or that someone has to act.
+    #[serde(default)]
+    pub told: Option<DomainStatus>,
     /// Since when it was last found to be as it should be; none since it was last found not to be.
     #[serde(default)]
     pub right_since: Option<Millis>,
@@ -167,6 +170,7 @@ impl CustomDomain {
             was_right: false,
             lapsed_at: None,
             certificate: None,
+            told: None,
             checked_at: None,
             check_at: now,
             failed_orders: 0,

@@ -2,6 +2,7 @@
 
 pub mod custom_domain;
 pub mod domain;
+pub mod event;
 pub mod gauge;
 pub mod hex;
 pub mod id;
@@ -18,9 +19,10 @@ pub mod usage;
 
 pub use custom_domain::{Actor, CustomDomain, DomainStatus, Finding, Reason};
 pub use domain::{Host, Slug};
+pub use event::{EventType, EventTypeError};
 pub use gauge::{Gauge, Levels};
 pub use hex::hex;
-pub use id::{AuditId, CreditNoteId, InvoiceId, KeyId, TenantId};
+pub use id::{AuditId, CreditNoteId, EventId, InvoiceId, KeyId, TenantId};
 pub use invoice::{Inputs, Invoice, InvoiceStatus, Issued, Line, LineKind, Standing};
 pub use key::{ApiKey, KeyHash};
 pub use money::Money;

@@ -3,6 +3,7 @@
 //! What it promises: labels are bounded and known beforehand (no tenant, no path); a call on the request path is a few
 //! relaxed additions to a cell of the calling thread, without a lock, an allocation or a look-up by hash.
 
+mod events;
 mod exposition;
 mod numbers;
 #[cfg(test)]
@@ -16,6 +17,8 @@ use prometheus_client::registry::Registry;
 
 use super::duties::{Duties, JournalRoom};
 use crate::model::Millis;
+use events::EndpointNumbers;
+pub use events::EventOutcome;
 use numbers::{Numbers, index_of};
 
 /// Who caused an outcome.
@@ -141,6 +144,21 @@ impl Metrics {
         }
         self.numbers.bad_pairs.set(bad as u64);
         self.numbers.soonest_expiry.set(u64::try_from(soonest_expiry.0).unwrap_or_default());
+    }
+
+    /// The endpoints that events are sent to; only the first call counts.
+    pub fn watch_events(&self, endpoints: impl Iterator<Item = String>) {
+        let _ = self.numbers.endpoints.set(endpoints.map(EndpointNumbers::new).collect());
+    }
+
+    /// How many events an endpoint is still to get.
+    pub fn events_pending(&self, endpoint: &str, pending: usize) {
+        self.numbers.endpoint(endpoint).for_each(|numbers| numbers.set_pending(pending));
+    }
+
+    /// An attempt to deliver an event ended.
+    pub fn event_delivery(&self, endpoint: &str, outcome: EventOutcome) {
+        self.numbers.endpoint(endpoint).for_each(|numbers| numbers.ended(outcome));
     }
 
     /// Upstream connections opened and reused.

@@ -278,6 +278,8 @@ fn table_code(table: Table) -> u8 {
         Table::ProviderEvents => 21,
         Table::ProviderObjects => 22,
         Table::AddOns => 23,
+        Table::Events => 40,
+        Table::EventQueue => 41,
     }
 }
 
@@ -306,6 +308,8 @@ fn table_of(code: u8) -> Option<Table> {
         Table::ProviderEvents,
         Table::ProviderObjects,
         Table::AddOns,
+        Table::Events,
+        Table::EventQueue,
     ];
     tables.into_iter().find(|table| table_code(*table) == code)
 }

@@ -85,6 +85,10 @@ pub enum Table {
     ProviderObjects,
     /// By name: add-ons that the API has added.
     AddOns,
+    /// By event id: events to the operator's systems, and how their delivery went.
+    Events,
+    /// By event id: those of them that are not done with.
+    EventQueue,
 }
 
 impl Table {

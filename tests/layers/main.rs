@@ -19,7 +19,7 @@ const LAYERS: [&[&str]; 11] = [
     &["config"],
     &["observe"],
     &["store"],
-    &["limits", "metering", "billing", "access", "dns", "tls", "upstream"],
+    &["limits", "metering", "billing", "access", "dns", "tls", "upstream", "events"],
     &["tenancy"],
     &["proxy", "admin", "jobs"],
     &["app"],

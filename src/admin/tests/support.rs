@@ -19,6 +19,7 @@ use crate::billing::payments::{Manual, Payments};
 use crate::billing::quote::Signer;
 use crate::clock::TestClock;
 use crate::config::Config;
+use crate::events::Events;
 use crate::metering::Journal;
 use crate::model::{Limits, Millis, Money, Overage, Plan};
 use crate::observe::{Duties, Metrics};
@@ -87,11 +88,13 @@ impl Admin {
         let usage = Arc::new(UsageReader::new(store.clone(), journal.clone(), tenants.directory.clone()));
         let biller = Arc::new(Biller::new(tenants.clone(), usage.clone()));
         let moved = Arc::new(MovedTime::new(clock.clone(), biller.clone(), journal.clone()));
+        let metrics = Arc::new(Metrics::default());
         let state = AdminState {
+            events: Arc::new(Events::new(store.clone(), &config.events, Vec::new(), metrics.clone())),
             tenants: tenants.clone(),
             usage,
             reporter: Arc::new(Reporter::new(store, journal.clone(), tenants.directory.clone())),
-            metrics: Arc::new(Metrics::default()),
+            metrics,
             duties: duties.clone(),
             journal,
             clock: clock.clone(),

@@ -5,6 +5,7 @@
 mod defaults;
 mod environment;
 mod errors;
+mod events;
 mod mutations;
 mod values;
 

@@ -10,6 +10,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Unit;
 
+use super::events;
 use super::numbers::{
     BOUNDS, CLASSES, CODES, Cell, Counter, DOMAIN_STATUSES, Durations, LISTENERS, Numbers, OWNERS, REASONS, SOURCES, STATUSES,
 };
@@ -23,6 +24,7 @@ impl Collector for Numbers {
         self.journal(out)?;
         gauges(out, "gatehouse_tenants", "Tenants, by status", labelled("status", &STATUSES, |place| self.tenants[place].get()))?;
         self.domains(out)?;
+        events::encode(out, self.endpoints())?;
         self.process(out)
     }
 }

@@ -1,9 +1,11 @@
 //! The counters behind [`Metrics`](super::Metrics), and the labels that exist.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::Owner;
+use super::events::EndpointNumbers;
 use crate::clock::{Clock, SystemClock};
 use crate::model::Millis;
 
@@ -180,6 +182,8 @@ pub(super) struct Numbers {
     pub(super) soonest_expiry: Counter,
     pub(super) fold: Fold,
     pub(super) journal: JournalUpkeep,
+    /// Where events are sent to.
+    pub(super) endpoints: OnceLock<Vec<EndpointNumbers>>,
     pub(super) started: Millis,
 }
 
@@ -197,6 +201,7 @@ impl Default for Numbers {
             soonest_expiry: Counter::default(),
             fold: Fold::default(),
             journal: JournalUpkeep::default(),
+            endpoints: OnceLock::new(),
             started: SystemClock.now(),
         }
     }
@@ -209,6 +214,16 @@ impl Numbers {
         thread_local!(static MINE: usize = NEXT.fetch_add(1, Ordering::Relaxed) % CELLS);
         // In range by the remainder above, also for the first cell that stands in while a thread ends.
         &self.cells[MINE.try_with(|mine| *mine).unwrap_or(0) % CELLS]
+    }
+
+    /// Where events are sent to.
+    pub(super) fn endpoints(&self) -> &[EndpointNumbers] {
+        self.endpoints.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// The numbers of one endpoint, where there is such.
+    pub(super) fn endpoint(&self, name: &str) -> impl Iterator<Item = &EndpointNumbers> {
+        self.endpoints().iter().filter(move |endpoint| endpoint.is_of(name))
     }
 
     /// The cells of all threads.

@@ -59,8 +59,9 @@ pub fn take_over(
     change.tx.puts.push((tenant_key(former.id), encode(&former)?));
     change.tx.deletes.extend([index_key(former.id, name), Key::new(Table::Certificates, name.as_str())]);
     put(&mut change.tx, &domain)?;
+    let taken = json!({"domain": name, "reason": "taken_over", "detail": "another tenant has proved that it is its own"});
     let (lost, won) = (json!({"domain": name}), json!({"domain": name, "claimedBefore": former.id}));
-    change.tx.audit.push(cause.audit("domain.lost", former.id, Some(lost), None));
+    change.tx.audit.push(cause.audit("domain.lost", former.id, Some(lost), Some(taken)));
     change.tx.audit.push(cause.audit("domain.added", current.value.id, None, Some(won)));
     let verified = json!({"domain": name});
     change.tx.audit.push(cause.audit("domain.verified", current.value.id, None, Some(verified)));

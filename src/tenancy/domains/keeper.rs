@@ -110,11 +110,13 @@ impl Keeper {
             let mut changed = claim.value.clone();
             change(&mut changed);
             let may_probe = !self.orders().knows(name);
-            let Looked { found, method } = self.look(&changed, now, may_probe).await;
+            let Looked { mut found, method } = self.look(&changed, now, may_probe).await;
             if self.is_given_up(&found, now) {
                 return self.expire(&found).await.map(|()| None);
             }
-            if self.domains.save(&claim, &found, self.lost(&claim.value, &found)).await? {
+            let mut tx = self.lost(&claim.value, &found);
+            self.announce(&mut found, &mut tx, now);
+            if self.domains.save(&claim, &found, tx).await? {
                 tell(&claim.value, &found);
                 if method.is_some() {
                     self.orders().push(found.tenant_id, name.clone());
@@ -145,7 +147,7 @@ impl Keeper {
         self.tenants.directory.domains_by_status(now, |name| self.has_certificate(name, now))
     }
 
-    fn has_certificate(&self, name: &str, now: Millis) -> bool {
+    pub(super) fn has_certificate(&self, name: &str, now: Millis) -> bool {
         let has = |certificates: &Arc<Certificates>| certificates.standing(name).is_some_and(|standing| standing.is_valid_at(now));
         self.certificates.as_ref().is_none_or(has)
     }

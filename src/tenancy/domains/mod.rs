@@ -4,6 +4,7 @@
 //! known to whoever changes it. What is stored is then shown to the data plane ([`records`], [`shown`]). The [`Keeper`] looks at
 //! domains and orders their certificates.
 
+mod announce;
 mod claims;
 mod keeper;
 mod look;

@@ -91,6 +91,7 @@ impl Keeper {
             let is_kept = settled.is_proved() || self.tenants.directory.proves(settled.name.as_str());
             with.puts.extend(tx.puts.iter().filter(|_| is_kept).cloned());
             with.audit.extend(tx.audit.iter().filter(|_| is_kept).cloned());
+            self.announce(&mut settled, &mut with, SystemClock.now());
             if self.domains.save(&current, &settled, with).await? {
                 tell(&current.value, &settled);
                 return Ok(());

@@ -1,0 +1,178 @@
+//! `gatehouse event`: what the operator's own systems were told, and how that went, as the running gateway tells of it.
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use http::Method;
+use serde_json::{Value, json};
+
+use super::api;
+use super::settings::{Output, Settings, WrongUsage};
+use crate::model::EventId;
+
+/// What your own systems were told, how that went, and telling it again
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  gatehouse event list --state failed\n  gatehouse event list --tenant acme --type tenant.suspended -o json\n  gatehouse event show evt_0193a5c8f3e07b2c9d1e4f5a6b7c8d9e\n  gatehouse event resend evt_0193a5c8f3e07b2c9d1e4f5a6b7c8d9e --endpoint crm"
+)]
+pub(super) struct Event {
+    #[command(subcommand)]
+    verb: Verb,
+    /// The admin listener; without it the one of the configuration
+    #[arg(long, value_name = "URL", global = true)]
+    admin: Option<String>,
+    /// How it is shown
+    #[arg(short, long, value_enum, default_value_t = Output::Table, global = true)]
+    output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// The newest events, or those of one type, tenant or state
+    List {
+        /// Such as tenant.suspended
+        #[arg(long = "type", value_name = "TYPE")]
+        kind: Option<String>,
+        /// Id or slug
+        #[arg(long)]
+        tenant: Option<String>,
+        /// pending, delivered or failed
+        #[arg(long)]
+        state: Option<String>,
+        /// How many, at most 500
+        #[arg(long, default_value_t = 50)]
+        limit: u16,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// One event: what is sent, and every attempt
+    Show {
+        /// The event's id
+        event: String,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Sends an event once more, under the same id, to all endpoints that it was for
+    Resend {
+        /// The event's id
+        event: String,
+        /// To this endpoint alone, also where the event was not for it
+        #[arg(long)]
+        endpoint: Option<String>,
+        #[command(flatten)]
+        settings: Settings,
+    },
+}
+
+impl Event {
+    pub fn execute(self) -> anyhow::Result<()> {
+        let (Verb::List { settings, .. } | Verb::Show { settings, .. } | Verb::Resend { settings, .. }) = &self.verb;
+        let config = settings.load()?;
+        let address = api::address(self.admin.as_deref(), &config)?;
+        let (method, path, body) = self.verb.request()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let answer = runtime.block_on(api::send(address, method, &path, api::token(&config), body.as_ref()))?;
+        let answer = answer.with_context(|| format!("no gateway listens on {address}; name its admin listener with --admin"))?;
+        if !answer.status.is_success() {
+            bail!("{}: {}", answer.status, answer.body["detail"].as_str().unwrap_or("the admin API refuses"));
+        }
+        let has_more = answer.body["nextCursor"].is_string();
+        let told = match &self.verb {
+            Verb::List { .. } => answer.body["data"].clone(),
+            Verb::Show { .. } | Verb::Resend { .. } => answer.body,
+        };
+        let shown = match (self.output, &told) {
+            (Output::Json, _) => format!("{}\n", serde_json::to_string_pretty(&told)?),
+            (Output::Table, Value::Array(events)) => table(events),
+            (Output::Table, event) => sheet(event),
+        };
+        super::print(&shown)?;
+        if has_more {
+            super::remark("there are more; --limit shows up to 500");
+        }
+        Ok(())
+    }
+}
+
+impl Verb {
+    /// The call of the admin API that it stands for.
+    fn request(&self) -> anyhow::Result<(Method, String, Option<Value>)> {
+        let id = |text: &str| text.parse::<EventId>().map_err(|error| WrongUsage(error.to_string()));
+        Ok(match self {
+            Self::List { kind, tenant, state, limit, .. } => {
+                let mut query = url::form_urlencoded::Serializer::new(String::new());
+                query.append_pair("limit", &limit.to_string());
+                for (name, value) in [("type", kind), ("tenantId", tenant), ("state", state)] {
+                    value.iter().for_each(|value| _ = query.append_pair(name, value));
+                }
+                (Method::GET, format!("/admin/events?{}", query.finish()), None)
+            }
+            Self::Show { event, .. } => (Method::GET, format!("/admin/events/{}", id(event)?), None),
+            Self::Resend { event, endpoint, .. } => {
+                let body = endpoint.as_ref().map(|endpoint| json!({"endpoint": endpoint}));
+                (Method::POST, format!("/admin/events/{}/resend", id(event)?), body)
+            }
+        })
+    }
+}
+
+fn table(events: &[Value]) -> String {
+    let head = ["TIME", "ID", "TYPE", "TENANT", "STATE", "ENDPOINTS"].map(str::to_owned);
+    let rows = events.iter().map(|event| {
+        let deliveries = event["deliveries"].as_array().into_iter().flatten();
+        let endpoints: Vec<String> = deliveries.map(|it| format!("{}: {}", text(&it["endpoint"]), outcome(it))).collect();
+        let [id, kind, tenant, state] = ["id", "type", "tenantId", "state"].map(|member| text(&event[member]));
+        [moment(&event["time"]), id, kind, tenant, state, endpoints.join(", ")]
+    });
+    let rows: Vec<[String; 6]> = std::iter::once(head).chain(rows).collect();
+    let widths: [usize; 6] = std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
+    let line = |row: &[String; 6]| {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        format!("{}\n", cells.join("  ").trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
+/// How a delivery stands, and how its last attempt ended where that was a failure.
+fn outcome(delivery: &Value) -> String {
+    let state = text(&delivery["state"]);
+    match delivery["lastAttempt"]["error"].as_str().or_else(|| delivery["detail"].as_str()) {
+        Some(error) => format!("{state} ({error})"),
+        None => state,
+    }
+}
+
+fn sheet(event: &Value) -> String {
+    let mut shown = String::new();
+    for (name, value) in [
+        ("event", text(&event["id"])),
+        ("type", text(&event["type"])),
+        ("tenant", text(&event["tenantId"])),
+        ("time", moment(&event["time"])),
+        ("state", text(&event["state"])),
+        ("payload", event["payload"].to_string()),
+    ] {
+        shown.push_str(&format!("{name:9} {value}\n"));
+    }
+    for delivery in event["deliveries"].as_array().into_iter().flatten() {
+        let next = delivery["nextAttemptAt"].as_i64().map(|_| format!(", tried again at {}", moment(&delivery["nextAttemptAt"])));
+        let detail = delivery["detail"].as_str().map(|detail| format!(", {detail}")).unwrap_or_default();
+        let (name, state) = (text(&delivery["endpoint"]), text(&delivery["state"]));
+        shown.push_str(&format!("\n{name}: {state}{detail}{}\n", next.unwrap_or_default()));
+        for attempt in delivery["attempts"].as_array().into_iter().flatten() {
+            let ended = attempt["error"].as_str().map_or_else(|| format!("answered {}", attempt["status"]), str::to_owned);
+            shown.push_str(&format!("  {}  {:>6} ms  {ended}\n", moment(&attempt["time"]), attempt["durationMs"].as_u64().unwrap_or(0)));
+            attempt["answer"].as_str().into_iter().for_each(|answer| shown.push_str(&format!("    {answer}\n")));
+        }
+    }
+    shown
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| "-".to_owned(), str::to_owned)
+}
+
+/// A moment in UTC, to the second.
+fn moment(millis: &Value) -> String {
+    let time = millis.as_i64().and_then(|millis| jiff::Timestamp::from_second(millis.div_euclid(1000)).ok());
+    time.map_or_else(|| "-".to_owned(), |time| time.to_string())
+}
