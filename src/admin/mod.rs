@@ -20,6 +20,7 @@ mod features;
 mod health;
 mod idempotency;
 mod invoice_actions;
+mod invoice_documents;
 mod invoice_views;
 mod invoices;
 mod keys;
@@ -138,6 +139,10 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(invoices::list))
         .routes(routes!(invoices::read))
         .routes(routes!(invoices::explain))
+        .routes(routes!(invoice_documents::html))
+        .routes(routes!(invoice_documents::pdf))
+        .routes(routes!(invoice_documents::credit_note_html))
+        .routes(routes!(invoice_documents::credit_note_pdf))
         .routes(routes!(invoice_actions::pay))
         .routes(routes!(invoice_actions::void))
         .routes(routes!(invoice_actions::give_up))

@@ -34,6 +34,7 @@ pub struct Admin {
     pub router: Router,
     pub tenants: Arc<Tenants>,
     pub clock: Arc<TestClock>,
+    pub biller: Arc<Biller>,
     pub duties: Arc<Duties>,
     _journal: tempfile::TempDir,
 }
@@ -105,7 +106,7 @@ impl Admin {
             ready: Arc::new(|| true),
             keeper,
         };
-        Self { router: router(state), tenants, clock, duties, _journal: dir }
+        Self { router: router(state), tenants, clock, biller, duties, _journal: dir }
     }
 
     pub async fn send(&self, mut request: Request<Body>) -> Answer {

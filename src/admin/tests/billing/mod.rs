@@ -2,4 +2,5 @@
 
 mod changes;
 mod life;
+mod provider;
 mod usage;
