@@ -37,6 +37,7 @@ mod tests;
 mod usage;
 mod verify;
 mod views;
+mod webhook;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -60,7 +61,7 @@ use crate::events::Events;
 use crate::metering::Journal;
 use crate::model::Tenant;
 use crate::observe::{Duties, Metrics};
-use crate::tenancy::{Biller, Keeper, MovedTime, Reporter, Tenants, UsageReader, Versioned};
+use crate::tenancy::{Biller, Hook, Keeper, MovedTime, Reporter, Tenants, UsageReader, Versioned};
 
 pub use self::verify::balance_json;
 
@@ -90,6 +91,8 @@ pub struct AdminState {
     pub keeper: Arc<Keeper>,
     /// Bills tenants.
     pub biller: Arc<Biller>,
+    /// Takes messages of the payment provider, where there is one.
+    pub hook: Option<Arc<Hook>>,
     /// Signs quotes.
     pub quotes: Arc<Signer>,
     /// Moves billing time, where it can be moved.
@@ -160,6 +163,7 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(stats::read))
         .routes(routes!(tenant_api::tenant))
         .routes(routes!(tenant_api::usage))
+        .routes(routes!(webhook::stripe))
         .routes(routes!(ops::metrics))
         .routes(routes!(ops::livez))
         .routes(routes!(ops::readyz))

@@ -25,7 +25,6 @@ use tokio::time::timeout;
 use self::certificates::Tls;
 use self::listeners::Listeners;
 use crate::admin::{AdminState, router};
-use crate::billing::payments::Manual;
 use crate::billing::quote::Signer;
 use crate::clock::SharedClock;
 use crate::config::Config;
@@ -37,7 +36,7 @@ use crate::proxy::{Shared, spawn_worker};
 use crate::shutdown::Shutdown;
 use crate::store::{Embedded, Scan, Store, Table};
 use crate::tenancy::{
-    Accounts, Alerts, Biller, Directory, DirectorySettings, MovedTime, Plans, Proof, Reporter, Serve, Tenants, UsageReader, load,
+    Accounts, Alerts, Biller, Directory, DirectorySettings, Hook, MovedTime, Plans, Proof, Reporter, Serve, Tenants, UsageReader, load,
 };
 use crate::tls::server_config;
 use crate::upstream::{Resolver, TlsFiles};
@@ -130,7 +129,9 @@ impl Gateway {
             duties: Arc::new(Duties::default()),
             clock: Arc::clone(&clock),
         };
-        let running = jobs::start(&jobs);
+        let mut running = jobs::start(&jobs);
+        let hook = billing::hook(&config, &jobs.biller, &clock);
+        let notices = billing::notices(hook.as_ref(), &mut running);
         let (ready, shutdown) = (Arc::new(AtomicBool::new(false)), Shutdown::default());
         let access = Arc::new(AccessLog::open(&config.log.access).context("log.access cannot be opened")?);
         let shared = Shared {
@@ -143,13 +144,14 @@ impl Gateway {
             tls: tls.certificates.map(|known| server_config(known, tls.challenges.clone(), &config.tenancy.base_domain)),
             challenges: tls.challenges,
             https_port: config.listen.public_https_port.or(addresses.https.map(|https| https.port())).unwrap_or(443),
+            notices,
             places: Arc::default(),
             shutdown: shutdown.clone(),
         };
         let Listeners { workers, admin, .. } = listeners;
         let spawn = |(index, sockets)| spawn_worker(index, shared.clone(), sockets).context("a worker thread cannot be started");
         let workers = workers.into_iter().enumerate().map(spawn).collect::<anyhow::Result<Vec<_>>>()?;
-        let admin = admin::serve(admin, router(admin_state(&tenants, &jobs, usage, (quotes, moved), &ready)), &config.limits)?;
+        let admin = admin::serve(admin, router(admin_state(&tenants, &jobs, usage, (quotes, moved, hook), &ready)), &config.limits)?;
         // Before it is ready, so that whoever sees that can stop it in order; not earlier, so that a start can be cut off.
         let signals = Some((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?));
         ready.store(true, Ordering::Release);
@@ -274,7 +276,7 @@ fn tenants(
         directory: Arc::new(directory),
         config: Arc::clone(config),
         plans,
-        payments: Arc::new(Manual),
+        payments: billing::payments(config),
         clock: Arc::clone(clock),
         resolver: Arc::clone(resolver),
     })
@@ -284,7 +286,7 @@ fn admin_state(
     tenants: &Arc<Tenants>,
     jobs: &Jobs,
     usage: Arc<UsageReader>,
-    (quotes, moved): (Arc<Signer>, Option<Arc<MovedTime>>),
+    (quotes, moved, hook): (Arc<Signer>, Option<Arc<MovedTime>>, Option<Arc<Hook>>),
     ready: &Arc<AtomicBool>,
 ) -> AdminState {
     let ready = Arc::clone(ready);
@@ -301,6 +303,7 @@ fn admin_state(
         ready: Arc::new(move || ready.load(Ordering::Acquire)),
         keeper: Arc::clone(&jobs.keeper),
         biller: Arc::clone(&jobs.biller),
+        hook,
         quotes,
         moved,
     }

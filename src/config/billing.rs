@@ -1,18 +1,22 @@
 //! `[billing]`: how tenants pay.
 
+use std::net::IpAddr;
+
+use secrecy::{ExposeSecret, SecretString};
+
 use super::section::Section;
 use super::tree::{Node, Value};
 use super::values::{Wrong, choice, duration, expected, list, origin, secret, switch, text, unless_empty, whole};
-use super::{Billing, Proration, TaxRate, TrialEnd};
-use crate::model::Party;
+use super::{Billing, Proration, Provider, TaxRate, TrialEnd};
+use crate::model::{Origin, Party, Scheme};
 
 const TEN_YEARS: u32 = 3653;
 
 pub(super) fn read(section: &Section<'_>) -> Option<Billing> {
-    let stripe = section.read("provider", |node| choice(node, &[("manual", false), ("stripe", true)]));
+    let provider = section.read("provider", |node| choice(node, &[("manual", Provider::Manual), ("stripe", Provider::Stripe)]));
     let stripe_api = section.read("stripe_api", origin);
-    let stripe_secret_key = section.read("stripe_secret_key", secret);
-    let stripe_webhook_secret = section.read("stripe_webhook_secret", secret);
+    let stripe_secret_key = section.read("stripe_secret_key", from_the_environment);
+    let stripe_webhook_secret = section.read("stripe_webhook_secret", from_the_environment);
     let currency = section.read("currency", currency);
     let trial_days = section.read("trial_days", |node| whole(node, 0..=TEN_YEARS));
     let ends = [("invoice", TrialEnd::Invoice), ("suspend", TrialEnd::Suspend), ("free", TrialEnd::Free)];
@@ -26,10 +30,11 @@ pub(super) fn read(section: &Section<'_>) -> Option<Billing> {
     let seller = section.section("seller").as_ref().and_then(seller);
     let tax = taxes(section);
     section.finish();
-    if stripe == Some(true) {
-        section.refuse("provider", "Stripe is not in this version; use \"manual\"");
+    if let (Some(provider), Some(api), Some(key)) = (provider, &stripe_api, &stripe_secret_key) {
+        check_stripe(section, provider, api, key.as_ref());
     }
     Some(Billing {
+        provider: provider?,
         stripe_api: stripe_api?,
         stripe_secret_key: stripe_secret_key?,
         stripe_webhook_secret: stripe_webhook_secret?,
@@ -45,6 +50,38 @@ pub(super) fn read(section: &Section<'_>) -> Option<Billing> {
         seller: seller?,
         tax: tax?,
     })
+}
+
+/// Stripe needs a key that says of itself whether it moves real money, and is spoken to in clear on this machine only.
+fn check_stripe(section: &Section<'_>, provider: Provider, api: &Origin, key: Option<&SecretString>) {
+    if provider == Provider::Stripe && key.is_none() {
+        section.refuse("provider", "\"stripe\" needs its secret key in the environment variable STRIPE_SECRET_KEY");
+    }
+    if key.is_some_and(|key| is_live(key).is_none()) {
+        section.refuse("stripe_secret_key", "expected a key that begins with sk_test_, rk_test_, sk_live_ or rk_live_");
+    }
+    let is_local = |host: &str| host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    if api.scheme != Scheme::Https && !(api.scheme == Scheme::Http && is_local(api.host.as_str())) {
+        section.refuse("stripe_api", "expected an https:// URL; http:// is for a loopback address, in tests");
+    }
+}
+
+/// Whether a key moves real money; `None` where it does not say.
+pub(super) fn is_live(key: &SecretString) -> Option<bool> {
+    let key = key.expose_secret();
+    let begins = |all: [&str; 2]| all.iter().any(|start| key.strip_prefix(start).is_some_and(|rest| !rest.is_empty()));
+    if begins(["sk_live_", "rk_live_"]) { Some(true) } else { begins(["sk_test_", "rk_test_"]).then_some(false) }
+}
+
+/// A secret that has no place in a file, which gets copied and committed.
+fn from_the_environment(node: &Node) -> Result<Option<SecretString>, Wrong> {
+    let found = secret(node)?;
+    if found.is_some() && !node.place.is_variable() {
+        let text =
+            "expected it in the environment (STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRET), so that no file and no list of processes shows it";
+        return Err(Wrong::at(node, text));
+    }
+    Ok(found)
 }
 
 fn currency(node: &Node) -> Result<String, Wrong> {

@@ -85,7 +85,9 @@ pub(super) fn typed(tree: &Table, problems: &Problems) -> Option<Config> {
     let billing = root.section("billing").as_ref().and_then(billing::read);
     let events = root.section("events").as_ref().and_then(events::read);
     let features = root.section("features").as_ref().and_then(sections::features);
-    let dev = root.section("dev").as_ref().and_then(sections::dev);
+    let dev_section = root.section("dev");
+    let dev_place = dev_section.as_ref().map_or_else(|| root.place.clone(), |section| section.place_of("test_clock").clone());
+    let dev = dev_section.as_ref().and_then(sections::dev);
     let defaults = root.section("plan_defaults").as_ref().and_then(plans::defaults);
     // Without a currency, prices are still read, so that their other problems show.
     let currency = billing.as_ref().map_or("USD", |billing| billing.currency.as_str());
@@ -99,6 +101,13 @@ pub(super) fn typed(tree: &Table, problems: &Problems) -> Option<Config> {
         if let (Some(section), Some(upstream)) = (&upstream, &upstream_typed) {
             checks::upstreams(section, &upstream.default, listen_section, &checks::own(listen, tls.mode));
         }
+    }
+    if let (Some(billing), Some(dev)) = (&billing, &dev)
+        && dev.test_clock
+        && billing.stripe_secret_key.as_ref().and_then(billing::is_live) == Some(true)
+    {
+        let text = "billing time cannot be moved while STRIPE_SECRET_KEY is a live key: real money would be taken; use a test key";
+        problems.add(&dev_place, "dev.test_clock", text);
     }
     if let (Some(section), Some(listen), Some(admin)) = (&listen, &listen_typed, &admin_typed) {
         checks::admin(section, listen, admin);

@@ -246,6 +246,8 @@ pub struct Protection {
 /// How tenants pay.
 #[derive(Debug, Clone)]
 pub struct Billing {
+    /// Who takes tenants' money.
+    pub provider: Provider,
     /// Where Stripe's API is.
     pub stripe_api: Origin,
     /// `STRIPE_SECRET_KEY`
@@ -274,6 +276,15 @@ pub struct Billing {
     pub seller: Party,
     /// Rates by country.
     pub tax: Vec<TaxRate>,
+}
+
+/// Who takes tenants' money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provider {
+    /// An operator, who records payments.
+    Manual,
+    /// Stripe.
+    Stripe,
 }
 
 /// What happens at a trial's end without a payment method.

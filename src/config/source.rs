@@ -35,6 +35,11 @@ impl Place {
         matches!(*self.source, Source::Shipped)
     }
 
+    /// True where a variable of the environment holds the value.
+    pub(super) fn is_variable(&self) -> bool {
+        matches!(*self.source, Source::Variable(_))
+    }
+
     /// Files first and from top to bottom, then the environment, then flags.
     pub(super) fn order(&self, other: &Self) -> Ordering {
         let rank = |place: &Self| match &*place.source {

@@ -12,6 +12,7 @@ use super::body::Inflow;
 use super::connection::Connection;
 use super::http1::Buffers;
 use super::http2::Side;
+use super::notice::Notices;
 use super::rate_limit::RateLimit;
 use super::request_id::RequestId;
 use super::trouble::Troubles;
@@ -45,6 +46,8 @@ pub struct Worker {
     pub https_port: u16,
     /// What certificate authorities are answered, where there is one.
     pub challenges: Option<Arc<Challenges>>,
+    /// Takes notices of the payment provider, where there is one.
+    pub notices: Option<Notices>,
     /// What its HTTP/1.1 connections read into and write from.
     pub buffers: Rc<Buffers>,
     /// What goes wrong around the gateway.

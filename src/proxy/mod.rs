@@ -25,6 +25,7 @@ mod http1;
 mod http2;
 mod inbound;
 mod interim;
+mod notice;
 mod path;
 mod patience;
 mod preface;
@@ -64,6 +65,7 @@ use self::context::{Exchange, Worker};
 use self::forward::{forward, outgoing};
 use self::http2::Side;
 use self::inbound::{Inbound, Incoming};
+use self::notice::is_notice;
 use self::redirect::redirect;
 use self::refusal::Refusal;
 use self::reserve::{Ticket, reserve};
@@ -74,6 +76,7 @@ use crate::message::{Fields, RequestHead};
 use crate::upstream;
 
 pub use self::connection::Listener;
+pub use self::notice::{Notice, Notices};
 pub use self::worker::{Shared, spawn_worker};
 
 /// What a request that was not refused leads to.
@@ -84,6 +87,7 @@ enum Way {
     TenantApi(Ticket, Bytes),
     Redirect(String),
     Challenge(Bytes),
+    Notice(Incoming),
 }
 
 /// One request of a connection, from its head to the head of its answer. What does not wait is done at once.
@@ -98,6 +102,7 @@ fn handle(worker: Rc<Worker>, connection: Rc<Connection>, head: RequestHead, bod
         }
         Ok(Way::TenantApi(ticket, answer)) => settle::own(exchange, ticket, answer),
         Ok(Way::Redirect(location)) => settle::redirected(exchange, &location),
+        Ok(Way::Notice(incoming)) => return Handled::Passed(Box::pin(notice::pass(exchange, incoming))),
         Ok(Way::Challenge(answer)) => settle::challenged(exchange, answer),
         Err(refusal) => settle::refused(exchange, &refusal),
     }))
@@ -129,6 +134,9 @@ fn enter(exchange: &mut Exchange, mut request: Incoming) -> Result<Way, Refusal>
             Some(answer) => Ok(Way::Challenge(answer)),
             None => redirect(exchange, &request.fields).map(Way::Redirect),
         };
+    }
+    if is_notice(exchange, &request.fields)? {
+        return Ok(Way::Notice(request));
     }
     let (ticket, own) = let_in(exchange, &request.fields).inspect_err(|_| exchange.count_rejected())?;
     Ok(match own {

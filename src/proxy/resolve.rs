@@ -68,6 +68,19 @@ pub fn locate(exchange: &mut Exchange, fields: &Fields) -> Result<Site, Refusal>
     Ok(site)
 }
 
+/// Whether the request is to the base domain itself, which is no tenant's.
+pub fn own_host(exchange: &mut Exchange, fields: &Fields) -> Result<bool, Refusal> {
+    let host = host_of(fields.get(Name::Host).unwrap_or_default()).ok_or(Refusal::BadRequest("bad Host"))?;
+    if host != exchange.worker.config.tenancy.base_domain {
+        return Ok(false);
+    }
+    if exchange.connection.listener == Listener::Https {
+        check_name(exchange, &host, None)?;
+    }
+    exchange.host = Some(Rc::from(host.as_str()));
+    Ok(true)
+}
+
 fn site_of(worker: &Worker, host: &str) -> Option<Site> {
     if let Some(tenant) = worker.directory.by_host(host) {
         return Some(Site::Tenant(tenant));

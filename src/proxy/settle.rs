@@ -71,6 +71,14 @@ pub fn challenged(mut exchange: Box<Exchange>, text: Bytes) -> Answer {
     answer
 }
 
+/// What the control plane says to a notice.
+pub fn told(mut exchange: Box<Exchange>, status: StatusCode, body: Bytes) -> Answer {
+    let mut answer = made(&mut exchange, status, body);
+    let kind = if status.is_success() { "application/json" } else { "application/problem+json" };
+    answer.fields.push(Name::ContentType, kind);
+    answer
+}
+
 /// A refusal, as a problem document.
 pub fn refused(mut exchange: Box<Exchange>, refusal: &Refusal) -> Answer {
     let Kind { status, code, owner, proxy_error, .. } = refusal.kind();

@@ -16,6 +16,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::accept::accept;
 use super::connection::{Door, Listener};
 use super::context::Worker;
+use super::notice::Notices;
 use super::trouble::Troubles;
 use super::watch::Watch;
 use crate::clock::SharedClock;
@@ -51,6 +52,8 @@ pub struct Shared {
     pub https_port: u16,
     /// What certificate authorities are answered, where there is one.
     pub challenges: Option<Arc<Challenges>>,
+    /// Takes notices of the payment provider, where there is one.
+    pub notices: Option<Notices>,
     /// Connections of all workers.
     pub places: Arc<AtomicUsize>,
     /// Says when to stop.
@@ -86,6 +89,7 @@ async fn work(shared: Shared, listeners: Vec<(Listener, tokio::net::TcpListener)
         access: shared.access.writer(),
         https_port: shared.https_port,
         challenges: shared.challenges,
+        notices: shared.notices,
         buffers: Rc::default(),
         troubles: Troubles::default(),
     });

@@ -101,6 +101,7 @@ impl Admin {
             clock: clock.clone(),
             config,
             biller: biller.clone(),
+            hook: None,
             quotes: Arc::new(Signer::new(&[7; 32])),
             moved: Some(moved),
             ready: Arc::new(|| true),

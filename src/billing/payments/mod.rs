@@ -1,12 +1,19 @@
 //! Payment providers behind one small trait. It knows amounts, customers and ids, and nothing of tenants' lives.
 
+mod amounts;
+mod declines;
+pub mod http;
 pub mod manual;
+pub mod stripe;
+pub mod webhook;
 
 use async_trait::async_trait;
 
 use crate::model::Money;
 
+pub use http::Http;
 pub use manual::Manual;
+pub use stripe::Stripe;
 
 /// Takes money and gives it back.
 #[async_trait]

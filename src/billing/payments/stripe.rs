@@ -1,0 +1,141 @@
+//! Stripe over its REST API: customers, payment methods, payments without the customer present, refunds. Every request that changes
+//! something carries an Idempotency-Key, and every request the version of the API that this file was written for.
+
+use async_trait::async_trait;
+use http::Method;
+use serde_json::Value;
+
+use super::amounts::amount;
+use super::declines::is_hard;
+use super::http::{Answer, Http};
+use super::{Charge, Charged, Customer, PaymentError, PaymentMethod, Payments, Refund, Refunded};
+
+/// The version of the API.
+pub const VERSION: &str = "2025-09-30.clover";
+
+/// Payments through Stripe.
+pub struct Stripe(Http);
+
+impl Stripe {
+    /// Speaks through `http`.
+    pub const fn new(http: Http) -> Self {
+        Self(http)
+    }
+
+    async fn post(&self, path: &str, form: &[(&str, &str)], key: &str) -> Result<Answer, PaymentError> {
+        self.0.call(Method::POST, path, Some((form, key))).await
+    }
+
+    async fn get(&self, path: &str) -> Result<Answer, PaymentError> {
+        self.0.call(Method::GET, path, None).await
+    }
+}
+
+#[async_trait]
+impl Payments for Stripe {
+    fn name(&self) -> &'static str {
+        "stripe"
+    }
+
+    fn collects(&self) -> bool {
+        true
+    }
+
+    async fn save_customer(&self, customer: &Customer, key: &str) -> Result<String, PaymentError> {
+        let mut form = vec![("metadata[gatehouse_tenant]", customer.tenant.as_str())];
+        form.extend(customer.name.as_deref().map(|name| ("name", name)));
+        form.extend(customer.email.as_deref().map(|email| ("email", email)));
+        form.extend(customer.country.as_deref().map(|country| ("address[country]", country)));
+        let made = self.post("/v1/customers", &form, key).await?.done()?;
+        text(&made, "id")
+    }
+
+    async fn attach(&self, customer: &str, method: &str, key: &str) -> Result<PaymentMethod, PaymentError> {
+        let path = format!("/v1/payment_methods/{}/attach", path_segment(method)?);
+        let attached = self.post(&path, &[("customer", customer)], key).await?.done()?;
+        let (brand, last) = (attached["card"]["brand"].as_str(), attached["card"]["last4"].as_str());
+        let shown = match (brand, last) {
+            (Some(brand), Some(last)) => format!("{brand} •••• {last}"),
+            _ => attached["type"].as_str().unwrap_or("payment method").to_owned(),
+        };
+        Ok(PaymentMethod { id: text(&attached, "id")?, shown })
+    }
+
+    async fn charge(&self, charge: &Charge) -> Result<Charged, PaymentError> {
+        let amount = amount(charge.amount, &charge.currency)?.to_string();
+        let currency = charge.currency.to_ascii_lowercase();
+        let form = [
+            ("amount", amount.as_str()),
+            ("currency", currency.as_str()),
+            ("customer", charge.customer.as_str()),
+            ("payment_method", charge.method.as_str()),
+            ("confirm", "true"),
+            ("off_session", "true"),
+            ("metadata[gatehouse_invoice]", charge.invoice.as_str()),
+            ("metadata[gatehouse_number]", charge.number.as_str()),
+            ("metadata[gatehouse_tenant]", charge.tenant.as_str()),
+        ];
+        let answer = self.post("/v1/payment_intents", &form, &charge.key).await?;
+        match &answer {
+            Answer::Declined(error) => Ok(declined(error, error["payment_intent"]["id"].as_str())),
+            _ => outcome(&answer.done()?),
+        }
+    }
+
+    async fn payment(&self, id: &str) -> Result<Charged, PaymentError> {
+        let path = format!("/v1/payment_intents/{}", path_segment(id)?);
+        outcome(&self.get(&path).await?.done()?)
+    }
+
+    async fn refund(&self, refund: &Refund) -> Result<Refunded, PaymentError> {
+        let amount = amount(refund.amount, &refund.currency)?.to_string();
+        let form = [("payment_intent", refund.payment.as_str()), ("amount", amount.as_str())];
+        let made = self.post("/v1/refunds", &form, &refund.key).await?.done()?;
+        match made["status"].as_str() {
+            Some("failed" | "canceled") => {
+                Err(PaymentError::Refused(format!("the refund has {}", made["status"].as_str().unwrap_or("failed"))))
+            }
+            _ => Ok(Refunded { id: text(&made, "id")? }),
+        }
+    }
+}
+
+/// How a PaymentIntent stands (docs.stripe.com/payments/paymentintents/lifecycle).
+fn outcome(intent: &Value) -> Result<Charged, PaymentError> {
+    let payment = text(intent, "id")?;
+    match intent["status"].as_str() {
+        Some("succeeded") => Ok(Charged::Succeeded { payment }),
+        Some("processing" | "requires_capture") => Ok(Charged::Processing { payment }),
+        Some("requires_payment_method" | "requires_confirmation" | "canceled") => {
+            Ok(declined(&intent["last_payment_error"], Some(&payment)))
+        }
+        Some("requires_action") => Ok(Charged::Declined {
+            payment: Some(payment),
+            code: "authentication_required".to_owned(),
+            message: "The customer's bank wants the customer to confirm the payment.".to_owned(),
+            is_hard: true,
+        }),
+        other => Err(PaymentError::Unavailable(format!("it tells of a payment as `{}`", other.unwrap_or("nothing")))),
+    }
+}
+
+fn declined(error: &Value, payment: Option<&str>) -> Charged {
+    let code = error["decline_code"].as_str().or_else(|| error["code"].as_str()).unwrap_or("declined").to_owned();
+    Charged::Declined {
+        payment: payment.map(str::to_owned),
+        is_hard: is_hard(&code),
+        message: error["message"].as_str().unwrap_or("The payment was declined.").chars().take(500).collect(),
+        code,
+    }
+}
+
+fn text(object: &Value, member: &str) -> Result<String, PaymentError> {
+    let found = object[member].as_str().map(str::to_owned);
+    found.ok_or_else(|| PaymentError::Unavailable(format!("its answer has no `{member}`")))
+}
+
+/// Ids are letters, digits and `_`; anything else would change the path.
+fn path_segment(id: &str) -> Result<&str, PaymentError> {
+    let good = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+    if good { Ok(id) } else { Err(PaymentError::Refused(format!("`{}` is no id", id.escape_debug()))) }
+}
