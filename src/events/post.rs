@@ -42,6 +42,8 @@ const MOST_ADDRESSES: usize = 4;
 const MOST_OCTETS: usize = 64 * 1024;
 /// Of them that are kept of a failure.
 const KEPT_OCTETS: usize = 1024;
+/// Of what went wrong, characters.
+const MOST_WORDS: usize = 300;
 /// How long the body of a success is waited for; nobody reads it.
 const MANNERS: Duration = Duration::from_secs(1);
 
@@ -94,7 +96,8 @@ impl Poster {
                 Ended { attempt, is_final: answer.status == StatusCode::GONE, asked }
             }
             Err(error) => {
-                let attempt = Attempt { time, status: None, error: Some(error), duration_ms, answer: None };
+                let error = Some(error.chars().take(MOST_WORDS).collect());
+                let attempt = Attempt { time, status: None, error, duration_ms, answer: None };
                 Ended { attempt, is_final: false, asked: None }
             }
         }
