@@ -32,10 +32,18 @@ impl Clock for SystemClock {
 #[derive(Debug)]
 pub struct TestClock(AtomicI64);
 
+/// No moment: the machine's clock is followed.
+const FOLLOWS: i64 = i64::MIN;
+
 impl TestClock {
     /// Stands at `start`.
     pub const fn at(start: Millis) -> Self {
         Self(AtomicI64::new(start.0))
+    }
+
+    /// Goes with the machine's clock until it is moved for the first time.
+    pub const fn following() -> Self {
+        Self(AtomicI64::new(FOLLOWS))
     }
 
     /// Moves to `to`.
@@ -46,7 +54,10 @@ impl TestClock {
 
 impl Clock for TestClock {
     fn now(&self) -> Millis {
-        Millis(self.0.load(Ordering::SeqCst))
+        match self.0.load(Ordering::SeqCst) {
+            FOLLOWS => SystemClock.now(),
+            moment => Millis(moment),
+        }
     }
 }
 

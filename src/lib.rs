@@ -9,8 +9,8 @@
 //! 0 model, message, clock, shutdown          pure data and time; no I/O in model and message
 //! 1 config, observe                          parsed once, into types that cannot be wrong; logs and metrics
 //! 2 store                                    the only folder that names the database
-//! 3 limits metering access dns tls upstream
-//!   events                                   one noun each; they return decisions as data
+//! 3 limits metering billing access dns tls
+//!   upstream events                          one noun each; they return decisions as data
 //! 4 tenancy                                  puts them together per tenant
 //! 5 proxy, admin, jobs                       the request path; the HTTP API; what runs by the clock
 //! 6 app, cli                                 builds, starts and drains things
@@ -51,6 +51,7 @@
 pub mod access;
 pub mod admin;
 pub mod app;
+pub mod billing;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -10,6 +10,7 @@ mod clients;
 mod custom_domains;
 mod demo;
 mod development;
+mod documents;
 mod drain;
 mod events;
 mod extended_connect;

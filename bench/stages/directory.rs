@@ -8,7 +8,7 @@ use criterion::Criterion;
 use gatehouse::clock::{Clock, SystemClock};
 use gatehouse::model::{BillingCycle, Host, Limits, Money, Origin, Overage, Plan, Rate, Slug, Status, Tenant, TenantId};
 use gatehouse::store::Version;
-use gatehouse::tenancy::{Directory, DirectorySettings};
+use gatehouse::tenancy::{Accounts, Directory, DirectorySettings, Plans};
 use gatehouse::upstream::{Resolver, TlsFiles};
 
 const TENANTS: usize = 10_000;
@@ -16,6 +16,7 @@ const TENANTS: usize = 10_000;
 fn plan() -> Plan {
     Plan {
         name: "pro".to_owned(),
+        version: 1,
         price_monthly: Money(9_900),
         price_yearly: Money(99_000),
         limits: Limits { max_api_calls: Some(u64::MAX >> 1), max_bandwidth: Some(u64::MAX >> 1), ..Limits::default() },
@@ -37,6 +38,8 @@ pub fn tenant(number: usize) -> Tenant {
         status_reason: None,
         plan: "pro".to_owned(),
         billing_cycle: BillingCycle::Monthly,
+        subscription: Default::default(),
+        billing: Default::default(),
         custom_domain: None,
         config: Default::default(),
         metadata: Default::default(),
@@ -45,6 +48,7 @@ pub fn tenant(number: usize) -> Tenant {
         updated_at: now,
         trial_ends_at: None,
         deleted_at: None,
+        is_released: false,
     }
 }
 
@@ -57,13 +61,14 @@ pub fn directory() -> Directory {
     Directory::new(DirectorySettings {
         base_domain: Host::parse("example.com").unwrap(),
         custom_domains: true,
-        plans: BTreeMap::from([("pro".to_owned(), plan())]),
+        plans: Arc::new(Plans::fixed(&BTreeMap::from([("pro".to_owned(), plan())]), &BTreeMap::new())),
         default_upstream: vec![Origin::parse("http://127.0.0.1:9000").unwrap()],
         resolver: Arc::new(Resolver::new(Vec::new(), TlsFiles::default()).unwrap()),
         sso: true,
         proves: Arc::new(|_| false),
         serve: Arc::new(|_, _| ()),
         clock: Arc::new(SystemClock),
+        accounts: Arc::new(Accounts::new(Arc::new(gatehouse::config::Config::from_toml("").expect("the shipped settings")))),
     })
 }
 

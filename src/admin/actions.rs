@@ -10,7 +10,7 @@ use super::call::Call;
 use super::error::Problem;
 use super::idempotency::{Outcome, write};
 use super::views::{ProblemView, TenantView};
-use crate::tenancy::{Move, move_tenant};
+use crate::tenancy::{Move, Order, move_tenant};
 
 /// Why; the whole body may be absent.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -19,7 +19,7 @@ pub struct Action {
     /// Kept as `statusReason` and in the audit log.
     #[schema(example = "Payment failed")]
     reason: Option<String>,
-    /// `cancel` only. This version cancels at once; `true` is refused.
+    /// `cancel` only: not before the period, or the trial, is over.
     at_period_end: Option<bool>,
 }
 
@@ -30,21 +30,22 @@ pub async fn suspend(State(app): State<App>, Path(id): Path<String>, call: Call)
     act(&app, &id, &call, Move::Suspend).await
 }
 
-/// Serve the tenant again: in trial while its trial lasts, else active. On a tenant in trial, end the trial.
+/// Serve the tenant again, in the state that its dates and invoices imply. On a tenant in trial, end the trial. On one that is
+/// canceled to the end of its period, go on.
 #[utoipa::path(post, path = "/admin/tenants/{id}/activate", tag = "tenants", request_body = Option<Action>, params(("id" = String, Path)),
     responses((status = 200, body = TenantView), (status = 409, body = ProblemView)))]
 pub async fn activate(State(app): State<App>, Path(id): Path<String>, call: Call) -> Result<Response, Problem> {
     act(&app, &id, &call, Move::Activate).await
 }
 
-/// End the tenant's subscription at once.
+/// End the tenant's subscription, at once or at the end of what is paid for.
 #[utoipa::path(post, path = "/admin/tenants/{id}/cancel", tag = "tenants", request_body = Option<Action>, params(("id" = String, Path)),
     responses((status = 200, body = TenantView), (status = 409, body = ProblemView), (status = 422, body = ProblemView)))]
 pub async fn cancel(State(app): State<App>, Path(id): Path<String>, call: Call) -> Result<Response, Problem> {
     act(&app, &id, &call, Move::Cancel).await
 }
 
-/// Undo a delete, if slug and domain are still free.
+/// Undo a delete, while slug and domains are kept for the tenant (`tenancy.keep_deleted`).
 #[utoipa::path(post, path = "/admin/tenants/{id}/restore", tag = "tenants", request_body = Option<Action>, params(("id" = String, Path)),
     responses((status = 200, body = TenantView), (status = 409, body = ProblemView)))]
 pub async fn restore(State(app): State<App>, Path(id): Path<String>, call: Call) -> Result<Response, Problem> {
@@ -53,18 +54,21 @@ pub async fn restore(State(app): State<App>, Path(id): Path<String>, call: Call)
 
 async fn act(app: &App, id: &str, call: &Call, wanted: Move) -> Result<Response, Problem> {
     let body: Action = call.json_or_empty()?;
-    match (wanted, body.at_period_end) {
-        (Move::Cancel, Some(true)) => {
-            let detail = "this version has no billing periods, so it cancels at once; leave atPeriodEnd out or send false";
-            return Err(Problem::field("/atPeriodEnd", "not_available", detail));
-        }
-        (Move::Cancel, _) | (_, None) => {}
-        (_, Some(_)) => return Err(Problem::field("/atPeriodEnd", "unknown_member", "only `cancel` takes atPeriodEnd")),
+    if wanted != Move::Cancel && body.at_period_end.is_some() {
+        return Err(Problem::field("/atPeriodEnd", "unknown_member", "only `cancel` takes atPeriodEnd"));
     }
     write(app, call, || async {
         let current = app.find(id).await?;
         call.check_match(&current)?;
-        let change = move_tenant(&current, &[], wanted, body.reason.as_deref(), &app.config, &call.cause)?;
+        let metered = app.biller.metered(&current.value, call.cause.now).await?;
+        let order = Order {
+            wanted,
+            reason: body.reason.as_deref(),
+            at_period_end: body.at_period_end == Some(true),
+            claims: &[],
+            metered: &metered,
+        };
+        let change = move_tenant(&current, &order, app.biller.desk(), &call.cause)?;
         let body = app.changed_json(&change);
         Ok(Outcome::ok(change, body))
     })

@@ -134,6 +134,7 @@ impl From<TenancyError> for Problem {
                 Self { detail: details(&errors), errors, ..Self::new(StatusCode::CONFLICT, code, "Already taken", "") }
             }
             TenancyError::Transition { .. } => Self::new(StatusCode::CONFLICT, "invalid_transition", "Not possible in this state", detail),
+            TenancyError::Invoice(_) => Self::new(StatusCode::CONFLICT, "invalid_transition", "Not possible for this invoice", detail),
             TenancyError::Conflict => Self::new(StatusCode::CONFLICT, "conflict", "Changed meanwhile", detail),
             TenancyError::Store(error) => Self::from(error),
         }

@@ -8,6 +8,7 @@ mod actions;
 mod audit;
 mod auth;
 mod call;
+mod clock;
 mod config;
 mod docs;
 mod domain_views;
@@ -18,8 +19,12 @@ mod events;
 mod features;
 mod health;
 mod idempotency;
+mod invoice_actions;
+mod invoice_views;
+mod invoices;
 mod keys;
 mod ops;
+mod payment_method;
 mod plans;
 mod reports;
 mod stats;
@@ -47,13 +52,14 @@ use utoipa_axum::routes;
 
 use self::call::RequestId;
 use self::error::Problem;
+use crate::billing::quote::Signer;
 use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::events::Events;
 use crate::metering::Journal;
 use crate::model::Tenant;
 use crate::observe::{Duties, Metrics};
-use crate::tenancy::{Keeper, Reporter, Tenants, UsageReader, Versioned};
+use crate::tenancy::{Biller, Keeper, MovedTime, Reporter, Tenants, UsageReader, Versioned};
 
 pub use self::verify::balance_json;
 
@@ -81,6 +87,12 @@ pub struct AdminState {
     pub ready: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Looks after custom domains.
     pub keeper: Arc<Keeper>,
+    /// Bills tenants.
+    pub biller: Arc<Biller>,
+    /// Signs quotes.
+    pub quotes: Arc<Signer>,
+    /// Moves billing time, where it can be moved.
+    pub moved: Option<Arc<MovedTime>>,
 }
 
 /// The state as handlers get it.
@@ -92,7 +104,7 @@ type App = Arc<AdminState>;
         title = "Gatehouse admin API",
         description = "Tenants, plans, keys and usage. Times are epoch milliseconds, `{id}` is a tenant's id or slug, errors are `application/problem+json`."
     ),
-    components(schemas(views::TenantView, views::ProblemView, views::KeyView))
+    components(schemas(views::TenantView, views::ProblemView, views::KeyView, invoice_views::InvoiceView))
 )]
 struct Document;
 
@@ -121,7 +133,17 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(domains::read_any))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::revoke))
-        .routes(routes!(health::invoices))
+        .routes(routes!(invoices::of_tenant))
+        .routes(routes!(invoices::upcoming))
+        .routes(routes!(invoices::list))
+        .routes(routes!(invoices::read))
+        .routes(routes!(invoices::explain))
+        .routes(routes!(invoice_actions::pay))
+        .routes(routes!(invoice_actions::void))
+        .routes(routes!(invoice_actions::give_up))
+        .routes(routes!(invoice_actions::credit))
+        .routes(routes!(payment_method::set, payment_method::remove))
+        .routes(routes!(clock::advance))
         .routes(routes!(health::read))
         .routes(routes!(plans::list))
         .routes(routes!(audit::list))

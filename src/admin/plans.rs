@@ -1,4 +1,4 @@
-//! `/admin/plans`: the catalogue, as the configuration has it.
+//! `/admin/plans`: the catalogue.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -8,22 +8,21 @@ use super::App;
 use super::error::Problem;
 use super::views::{json_of, limits, page_json};
 use crate::model::plan::OveragePrice;
-use crate::model::{Overage, Plan};
+use crate::model::{Overage, Plan, Tier};
 
 /// The plans: prices (also in minor units), limits, rate, requests in flight and overage.
 #[utoipa::path(get, path = "/admin/plans", tag = "plans",
     responses((status = 200, description = "`{\"data\": [Plan], \"nextCursor\": null}`")))]
 pub async fn list(State(app): State<App>) -> Result<Response, Problem> {
-    let mut plans: Vec<&Plan> = app.config.plans.values().collect();
-    plans.sort_by_key(|plan| plan.price_monthly);
     let currency = &app.config.billing.currency;
-    let data = plans.into_iter().map(|plan| plan_json(plan, currency)).collect();
+    let data = app.tenants.plans.offered().iter().map(|plan| plan_json(plan, currency)).collect();
     Ok(axum::Json(page_json(data, None)).into_response())
 }
 
 fn plan_json(plan: &Plan, currency: &str) -> Value {
     json!({
         "name": plan.name,
+        "version": plan.version,
         "currency": currency,
         "priceMonthly": plan.price_monthly.major(currency),
         "priceMonthlyMinor": plan.price_monthly.0,
@@ -37,7 +36,19 @@ fn plan_json(plan: &Plan, currency: &str) -> Value {
 }
 
 fn overage_json(overage: &Overage, currency: &str) -> Value {
-    let price = |price: &OveragePrice| json!({"price": price.price.major(currency), "priceMinor": price.price.0, "per": price.per, "hardCap": price.hard_cap});
+    let price = |price: &OveragePrice| {
+        let (model, tiers) = (price.pricing.model(), price.pricing.tiers());
+        let flat = tiers.first().filter(|_| tiers.len() == 1).map(|tier| tier.price);
+        let tier = |tier: &Tier| json!({"upTo": tier.up_to.map(|packages| packages.saturating_mul(price.per)), "price": tier.price.major(currency), "priceMinor": tier.price.0});
+        json!({
+            "model": model,
+            "price": flat.map(|price| price.major(currency)),
+            "priceMinor": flat.map(|price| price.0),
+            "per": price.per,
+            "tiers": tiers.iter().map(tier).collect::<Vec<_>>(),
+            "hardCap": price.hard_cap,
+        })
+    };
     match overage {
         Overage::Block => json!("block"),
         Overage::Billed { api_calls, bandwidth, storage } => json!({

@@ -13,7 +13,7 @@ use super::error::Problem;
 use super::idempotency::{Outcome, write};
 use super::views::{OneOrMany, ProblemView, TenantView, page_json};
 use crate::model::{BillingCycle, Status, Tenant, TenantId};
-use crate::tenancy::{Filter, Move, NewTenant, TenantPatch, Versioned, create_tenant, did_you_mean, move_tenant, update_tenant};
+use crate::tenancy::{Filter, Move, NewTenant, Order, TenantPatch, Versioned, create_tenant, did_you_mean, move_tenant, update_tenant};
 
 /// What a new tenant shall be.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -42,6 +42,9 @@ pub struct CreateTenant {
     metadata: Option<Value>,
     /// Where its requests go instead of the default upstream.
     upstream: Option<OneOrMany>,
+    /// Whom invoices are issued to: `{name, address: [], country, vatId, email, taxExempt}`.
+    #[schema(value_type = Option<Object>)]
+    billing: Option<Value>,
 }
 
 /// What shall be different.
@@ -67,6 +70,10 @@ pub struct UpdateTenant {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<OneOrMany>)]
     upstream: Option<Option<OneOrMany>>,
+    /// Whom invoices are issued to, a JSON merge patch: `{name, address: [], country, vatId, email, taxExempt}`.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Object>)]
+    billing: Option<Value>,
 }
 
 /// Create a tenant.
@@ -84,9 +91,10 @@ pub async fn create(State(app): State<App>, call: Call) -> Result<Response, Prob
         config: body.config,
         metadata: body.metadata,
         upstream: body.upstream.map(OneOrMany::into_vec).unwrap_or_default(),
+        billing: body.billing,
     };
     write(&app, &call, || async {
-        let change = create_tenant(&new, &app.config, &call.cause)?;
+        let change = create_tenant(&new, app.biller.desk(), &call.cause)?;
         app.tenants.check_upstream(&change.tenant.upstream).await?;
         let body = app.changed_json(&change);
         Ok(Outcome { change, status: StatusCode::CREATED, body, secret: None })
@@ -133,6 +141,7 @@ pub async fn update(State(app): State<App>, Path(id): Path<String>, call: Call) 
         config: body.config,
         metadata: body.metadata,
         upstream: body.upstream.map(|given| given.map(OneOrMany::into_vec).unwrap_or_default()),
+        billing: body.billing,
     };
     write(&app, &call, || async {
         let current = app.find(&id).await?;
@@ -148,7 +157,7 @@ pub async fn update(State(app): State<App>, Path(id): Path<String>, call: Call) 
     .await
 }
 
-/// Delete a tenant softly: its data stays, its slug and domain become free.
+/// Delete a tenant softly: its data stays, its slug and domains are kept for it for a while (`tenancy.keep_deleted`).
 #[utoipa::path(delete, path = "/admin/tenants/{id}", tag = "tenants", params(("id" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 200, body = TenantView), (status = 404, body = ProblemView), (status = 412, body = ProblemView)))]
 pub async fn delete(State(app): State<App>, Path(id): Path<String>, call: Call) -> Result<Response, Problem> {
@@ -156,7 +165,9 @@ pub async fn delete(State(app): State<App>, Path(id): Path<String>, call: Call) 
         let current = app.find(&id).await?;
         call.check_match(&current)?;
         let claims = app.keeper.domains().of(current.value.id).await?;
-        let change = move_tenant(&current, &claims, Move::Delete, None, &app.config, &call.cause)?;
+        let metered = app.biller.metered(&current.value, call.cause.now).await?;
+        let order = Order { wanted: Move::Delete, reason: None, at_period_end: false, claims: &claims, metered: &metered };
+        let change = move_tenant(&current, &order, app.biller.desk(), &call.cause)?;
         let body = app.changed_json(&change);
         Ok(Outcome::ok(change, body))
     })

@@ -5,7 +5,10 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::AdminState;
-use crate::model::{ApiKey, BillingCycle, Host, KeyId, Limits, Millis, Plan, Status, Tenant, TenantConfig, TenantId};
+use crate::model::subscription::Bought;
+use crate::model::{
+    AddOn, ApiKey, BillingCycle, Host, KeyId, Limits, Millis, Money, Party, Plan, Status, Subscription, Tenant, TenantConfig, TenantId,
+};
 use crate::tenancy::Change;
 
 /// Domains that are shown with their tenant.
@@ -33,6 +36,38 @@ pub struct TenantView {
     /// `monthly` or `yearly`.
     #[schema(value_type = String, example = "monthly")]
     pub billing_cycle: BillingCycle,
+    /// The version of the plan.
+    pub plan_version: u32,
+    /// What it has bought besides: `{name, title, quantity, priceMonthly, priceYearly, adds}`, prices also as `…Minor`.
+    #[schema(value_type = Vec<Object>)]
+    pub add_ons: Value,
+    /// What was agreed with it alone: `{priceMonthlyMinor, priceYearlyMinor, limits}`.
+    #[schema(value_type = Option<Object>)]
+    pub overrides: Value,
+    /// When the period that runs began.
+    pub current_period_start: Option<i64>,
+    /// When the period that runs ends, and the next one begins.
+    pub current_period_end: Option<i64>,
+    /// The same under the name that seed clients read.
+    pub subscription_ends_at: Option<i64>,
+    /// It ends then.
+    pub cancel_at_period_end: bool,
+    /// What changes, and when: `{plan, planVersion, billingCycle, addOns, effectiveAt, awaitsPayment}`.
+    #[schema(value_type = Option<Object>)]
+    pub pending_change: Value,
+    /// What is due to it, taken off its next invoices.
+    pub credit: f64,
+    /// The same in minor units.
+    pub credit_minor: i64,
+    /// What it owes.
+    pub amount_due: f64,
+    /// The same in minor units.
+    pub amount_due_minor: i64,
+    /// Whom its invoices are issued to.
+    #[schema(value_type = Object)]
+    pub billing: Party,
+    /// What the payment provider collects from, as people know it.
+    pub payment_method: Option<String>,
     /// Its own domain, or the first of them, verified or not.
     #[schema(value_type = Option<String>)]
     pub custom_domain: Option<Host>,
@@ -187,6 +222,10 @@ impl AdminState {
 
     fn json_with(&self, tenant: &Tenant, domains: Vec<DomainBrief>) -> Value {
         let mut upstream: Vec<String> = tenant.upstream.iter().map(ToString::to_string).collect();
+        let subscription = &tenant.subscription;
+        let period = subscription.period.as_ref().filter(|_| tenant.status.is_served() || tenant.status == Status::Suspended);
+        let owed: Money = subscription.open.iter().map(|owed| owed.due).sum();
+        let currency = self.config.billing.currency.as_str();
         let view = TenantView {
             id: tenant.id,
             name: tenant.name.clone(),
@@ -195,6 +234,20 @@ impl AdminState {
             status_reason: tenant.status_reason.clone(),
             plan: tenant.plan.clone(),
             billing_cycle: tenant.billing_cycle,
+            plan_version: subscription.plan_version,
+            add_ons: add_ons(&subscription.add_ons, currency),
+            overrides: serde_json::json!(subscription.overrides),
+            current_period_start: period.map(|period| period.span.start.0),
+            current_period_end: period.map(|period| period.span.end.0),
+            subscription_ends_at: period.map(|period| period.span.end.0),
+            cancel_at_period_end: subscription.cancel_at_period_end,
+            pending_change: pending(subscription, currency),
+            credit: subscription.credit.major(currency),
+            credit_minor: subscription.credit.0,
+            amount_due: owed.major(currency),
+            amount_due_minor: owed.0,
+            billing: tenant.billing.clone(),
+            payment_method: subscription.payer.as_ref().and_then(|payer| payer.shown.clone()),
             custom_domain: tenant.custom_domain.clone(),
             domains,
             config: tenant.config.clone(),
@@ -213,10 +266,38 @@ impl AdminState {
         json_of(&view)
     }
 
-    /// The plan of a tenant, while the configuration has it.
-    pub fn plan_of(&self, tenant: &Tenant) -> Option<&Plan> {
-        self.config.plans.get(&tenant.plan)
+    /// The plan of a tenant, with what was agreed and bought besides.
+    pub fn plan_of(&self, tenant: &Tenant) -> Option<Plan> {
+        let terms = tenant.terms();
+        self.tenants.plans.of(&terms).map(|plan| terms.applied_to(&plan))
     }
+}
+
+/// Add-ons that a tenant has, at its prices.
+fn add_ons(bought: &[Bought], currency: &str) -> Value {
+    let one = |bought: &Bought| {
+        let AddOn { name, title, price_monthly, price_yearly, adds } = &bought.add_on;
+        serde_json::json!({
+            "name": name, "title": title, "quantity": bought.quantity,
+            "priceMonthly": price_monthly.major(currency), "priceMonthlyMinor": price_monthly,
+            "priceYearly": price_yearly.major(currency), "priceYearlyMinor": price_yearly, "adds": adds,
+        })
+    };
+    bought.iter().map(one).collect()
+}
+
+/// What changes with the next period, or once it is paid.
+fn pending(subscription: &Subscription, currency: &str) -> Value {
+    let (terms, awaits) = match (&subscription.awaiting, &subscription.pending) {
+        (Some(awaiting), _) => (&awaiting.terms, true),
+        (None, Some(terms)) => (terms, false),
+        (None, None) => return Value::Null,
+    };
+    let end = subscription.period.as_ref().map(|period| period.span.end).filter(|_| !awaits);
+    serde_json::json!({
+        "plan": terms.plan, "planVersion": terms.plan_version, "billingCycle": terms.billing_cycle, "addOns": add_ons(&terms.add_ons, currency),
+        "effectiveAt": end, "awaitsPayment": awaits,
+    })
 }
 
 /// Limits as JSON writes them.

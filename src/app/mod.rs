@@ -4,6 +4,7 @@
 //! Order at the end: readiness fails, nobody new gets in, requests finish, usage is folded, logs are written out.
 
 mod admin;
+mod billing;
 mod certificates;
 mod demo;
 mod limits;
@@ -24,7 +25,9 @@ use tokio::time::timeout;
 use self::certificates::Tls;
 use self::listeners::Listeners;
 use crate::admin::{AdminState, router};
-use crate::clock::{SharedClock, SystemClock};
+use crate::billing::payments::Manual;
+use crate::billing::quote::Signer;
+use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::events::Events;
 use crate::jobs::{self, Jobs};
@@ -33,7 +36,9 @@ use crate::observe::{AccessLog, Duties, Metrics};
 use crate::proxy::{Shared, spawn_worker};
 use crate::shutdown::Shutdown;
 use crate::store::{Embedded, Scan, Store, Table};
-use crate::tenancy::{Alerts, Directory, DirectorySettings, Proof, Reporter, Serve, Tenants, UsageReader, load};
+use crate::tenancy::{
+    Accounts, Alerts, Biller, Directory, DirectorySettings, MovedTime, Plans, Proof, Reporter, Serve, Tenants, UsageReader, load,
+};
 use crate::tls::server_config;
 use crate::upstream::{Resolver, TlsFiles};
 
@@ -89,9 +94,10 @@ impl Gateway {
         let _inside = runtime.enter();
         let listeners = Listeners::bind(&config)?;
         let addresses = listeners.addresses;
-        let clock: SharedClock = Arc::new(SystemClock);
         let metrics = Arc::new(Metrics::default());
-        let (store, journal) = runtime.block_on(open(&config, &clock))?;
+        let store = runtime.block_on(open_store(&config))?;
+        let (clock, movable) = runtime.block_on(billing::clock(&config, &*store))?;
+        let journal = runtime.block_on(Journal::open(&config.metering.journal, &*store, clock.now()))?;
         let events = Arc::new(Events::new(store, &config.events, addresses.all(), Arc::clone(&metrics)));
         // What is committed from here on tells of itself.
         let store = events.outbox();
@@ -100,14 +106,19 @@ impl Gateway {
         let base_certificate = runtime.block_on(certificates::base_certificate(&config, &store, dns.clone(), &tls))?;
         let files = TlsFiles::of(&config.upstream);
         let resolver = Arc::new(Resolver::new(addresses.all(), files).context("TLS to upstreams cannot be set up")?);
-        let tenants = tenants(&config, &store, &clock, &resolver, &tls);
+        let plans = runtime.block_on(Plans::open(&*store, &config, clock.now())).context("the catalogue of plans cannot be read")?;
+        let tenants = tenants(&config, &store, &clock, (Arc::new(plans), &resolver), &tls);
         let count = runtime.block_on(load(&tenants)).context("the stored tenants cannot be served")?;
         // So that the first request finds its upstream; a name server that does not answer holds nothing up.
         let _ = runtime.block_on(async { timeout(FIRST_LOOKUP, resolver.refresh()).await });
         let usage = Arc::new(UsageReader::new(Arc::clone(&store), Arc::clone(&journal), Arc::clone(&tenants.directory)));
         let alerts = Alerts { store: Arc::clone(&store), directory: Arc::clone(&tenants.directory), usage: Arc::clone(&usage) };
+        let biller = Arc::new(Biller::new(Arc::clone(&tenants), Arc::clone(&usage)));
+        let quotes = Arc::new(runtime.block_on(billing::quotes(&*store))?);
+        let moved = movable.map(|clock| Arc::new(MovedTime::new(clock, Arc::clone(&biller), Arc::clone(&journal))));
         let jobs = Jobs {
             store,
+            biller,
             journal: Arc::clone(&journal),
             alerts: Arc::new(alerts),
             directory: Arc::clone(&tenants.directory),
@@ -138,7 +149,7 @@ impl Gateway {
         let Listeners { workers, admin, .. } = listeners;
         let spawn = |(index, sockets)| spawn_worker(index, shared.clone(), sockets).context("a worker thread cannot be started");
         let workers = workers.into_iter().enumerate().map(spawn).collect::<anyhow::Result<Vec<_>>>()?;
-        let admin = admin::serve(admin, router(admin_state(&tenants, &jobs, usage, &ready)), &config.limits)?;
+        let admin = admin::serve(admin, router(admin_state(&tenants, &jobs, usage, (quotes, moved), &ready)), &config.limits)?;
         // Before it is ready, so that whoever sees that can stop it in order; not earlier, so that a start can be cut off.
         let signals = Some((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?));
         ready.store(true, Ordering::Release);
@@ -215,13 +226,12 @@ impl Gateway {
     }
 }
 
-async fn open(config: &Config, clock: &SharedClock) -> anyhow::Result<(Arc<dyn Store>, Arc<Journal>)> {
+async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     let path = config.store.path.clone();
     let store = tokio::task::spawn_blocking(move || Embedded::open(&path)).await??;
     let store: Arc<dyn Store> = Arc::new(store);
     refuse_lost_store(config, &*store).await?;
-    let journal = Journal::open(&config.metering.journal, &*store, clock.now()).await?;
-    Ok((store, journal))
+    Ok(store)
 }
 
 /// A store without tenants beside a journal that has counted for some is a volume that is not mounted, more likely than not.
@@ -237,31 +247,46 @@ async fn refuse_lost_store(config: &Config, store: &dyn Store) -> anyhow::Result
     )
 }
 
-fn tenants(config: &Arc<Config>, store: &Arc<dyn Store>, clock: &SharedClock, resolver: &Arc<Resolver>, tls: &Tls) -> Arc<Tenants> {
+fn tenants(
+    config: &Arc<Config>,
+    store: &Arc<dyn Store>,
+    clock: &SharedClock,
+    (plans, resolver): (Arc<Plans>, &Arc<Resolver>),
+    tls: &Tls,
+) -> Arc<Tenants> {
     let (asked, told) = (tls.certificates.clone(), tls.certificates.clone().filter(|_| tls.issuer.is_some()));
     let proves: Proof = Arc::new(move |domain| asked.as_ref().is_some_and(|certificates| certificates.proves(domain)));
     let serve: Serve = Arc::new(move |domain, stored| told.iter().for_each(|certificates| certificates.set_issued(domain, stored)));
     let directory = Directory::new(DirectorySettings {
         base_domain: config.tenancy.base_domain.clone(),
         custom_domains: config.tenancy.custom_domains,
-        plans: config.plans.clone(),
+        plans: Arc::clone(&plans),
         default_upstream: config.upstream.default.clone(),
         resolver: Arc::clone(resolver),
         sso: config.features.sso,
         proves,
         serve,
         clock: Arc::clone(clock),
+        accounts: Arc::new(Accounts::new(Arc::clone(config))),
     });
     Arc::new(Tenants {
         store: Arc::clone(store),
         directory: Arc::new(directory),
         config: Arc::clone(config),
+        plans,
+        payments: Arc::new(Manual),
         clock: Arc::clone(clock),
         resolver: Arc::clone(resolver),
     })
 }
 
-fn admin_state(tenants: &Arc<Tenants>, jobs: &Jobs, usage: Arc<UsageReader>, ready: &Arc<AtomicBool>) -> AdminState {
+fn admin_state(
+    tenants: &Arc<Tenants>,
+    jobs: &Jobs,
+    usage: Arc<UsageReader>,
+    (quotes, moved): (Arc<Signer>, Option<Arc<MovedTime>>),
+    ready: &Arc<AtomicBool>,
+) -> AdminState {
     let ready = Arc::clone(ready);
     AdminState {
         tenants: Arc::clone(tenants),
@@ -275,6 +300,9 @@ fn admin_state(tenants: &Arc<Tenants>, jobs: &Jobs, usage: Arc<UsageReader>, rea
         config: Arc::clone(&tenants.config),
         ready: Arc::new(move || ready.load(Ordering::Acquire)),
         keeper: Arc::clone(&jobs.keeper),
+        biller: Arc::clone(&jobs.biller),
+        quotes,
+        moved,
     }
 }
 

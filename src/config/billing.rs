@@ -2,8 +2,9 @@
 
 use super::section::Section;
 use super::tree::{Node, Value};
-use super::values::{Wrong, choice, expected, origin, secret, switch, text, whole};
+use super::values::{Wrong, choice, duration, expected, list, origin, secret, switch, text, unless_empty, whole};
 use super::{Billing, Proration, TaxRate, TrialEnd};
+use crate::model::Party;
 
 const TEN_YEARS: u32 = 3653;
 
@@ -19,6 +20,10 @@ pub(super) fn read(section: &Section<'_>) -> Option<Billing> {
     let due_days = section.read("due_days", |node| whole(node, 0..=TEN_YEARS));
     let grace_days = section.read("grace_days", |node| whole(node, 0..=TEN_YEARS));
     let proration = section.read("proration", |node| choice(node, &[("day", Proration::Day), ("second", Proration::Second)]));
+    let retry = section.read("retry", |node| list(node, duration));
+    let invoice_prefix = section.read("invoice_prefix", prefix);
+    let credit_note_prefix = section.read("credit_note_prefix", prefix);
+    let seller = section.section("seller").as_ref().and_then(seller);
     let tax = taxes(section);
     section.finish();
     if stripe == Some(true) {
@@ -34,6 +39,10 @@ pub(super) fn read(section: &Section<'_>) -> Option<Billing> {
         due_days: due_days?,
         grace_days: grace_days?,
         proration: proration?,
+        retry: retry?,
+        invoice_prefix: invoice_prefix?,
+        credit_note_prefix: credit_note_prefix?,
+        seller: seller?,
         tax: tax?,
     })
 }
@@ -44,6 +53,31 @@ fn currency(node: &Node) -> Result<String, Wrong> {
     if good { Ok(code.to_owned()) } else { Err(expected("an ISO 4217 code such as \"USD\"", node)) }
 }
 
+/// What a number begins with.
+fn prefix(node: &Node) -> Result<String, Wrong> {
+    let prefix = text(node)?;
+    let good = prefix.len() <= 20 && prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_/.".contains(&byte));
+    if good { Ok(prefix.to_owned()) } else { Err(expected("at most 20 letters, digits and `- _ / .`", node)) }
+}
+
+fn seller(section: &Section<'_>) -> Option<Party> {
+    let line = |node: &Node| text(node).map(str::to_owned);
+    let name = section.read("name", |node| unless_empty(node, line));
+    let address = section.read("address", |node| list(node, line));
+    let country = section.read("country", |node| unless_empty(node, country));
+    let vat_id = section.read("vat_id", |node| unless_empty(node, line));
+    let email = section.read("email", |node| unless_empty(node, line));
+    section.finish();
+    Some(Party { name: name?, address: address?, country: country?, vat_id: vat_id?, email: email?, tax_exempt: false })
+}
+
+/// An ISO 3166 code.
+fn country(node: &Node) -> Result<String, Wrong> {
+    let code = text(node)?;
+    let good = code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase());
+    if good { Ok(code.to_owned()) } else { Err(expected("an ISO 3166 code such as \"DE\"", node)) }
+}
+
 fn taxes(section: &Section<'_>) -> Option<Vec<TaxRate>> {
     // Collected twice, so that every rate is read before the first wrong one ends it.
     let rates: Vec<Option<TaxRate>> = section.tables("tax")?.iter().map(|below| below.as_ref().and_then(tax)).collect();
@@ -51,15 +85,17 @@ fn taxes(section: &Section<'_>) -> Option<Vec<TaxRate>> {
 }
 
 fn tax(section: &Section<'_>) -> Option<TaxRate> {
-    let country = section.read("country", |node| {
-        let code = text(node)?;
-        let good = code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase());
-        if good { Ok(code.to_owned()) } else { Err(expected("an ISO 3166 code such as \"DE\"", node)) }
-    });
+    let country = section.read("country", country);
     let parts_per_million = section.read("rate", percent);
     let inclusive = section.maybe("inclusive", switch);
+    let reverse_charge = section.maybe("reverse_charge", switch);
     section.finish();
-    Some(TaxRate { country: country?, parts_per_million: parts_per_million?, inclusive: inclusive?.unwrap_or(false) })
+    Some(TaxRate {
+        country: country?,
+        parts_per_million: parts_per_million?,
+        inclusive: inclusive?.unwrap_or(false),
+        reverse_charge: reverse_charge?.unwrap_or(false),
+    })
 }
 
 /// Percent with up to four decimals, read from its digits.

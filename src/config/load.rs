@@ -9,7 +9,7 @@ use super::error::{ConfigError, ConfigErrors, Problems};
 use super::section::Section;
 use super::source::{Place, Source};
 use super::tree::Table;
-use super::{Config, billing, checks, domains, env, events, plans, routes, sections, shipped, tls};
+use super::{Config, add_ons, billing, checks, domains, env, events, plans, routes, sections, shipped, tls};
 
 /// A configuration is written by hand; what is larger is another file.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
@@ -90,6 +90,7 @@ pub(super) fn typed(tree: &Table, problems: &Problems) -> Option<Config> {
     // Without a currency, prices are still read, so that their other problems show.
     let currency = billing.as_ref().map_or("USD", |billing| billing.currency.as_str());
     let plans = root.section("plans").and_then(|section| plans::read(&section, &defaults.unwrap_or_default(), currency));
+    let add_ons = root.section("add_ons").and_then(|section| add_ons::read(&section, currency));
     let routes = routes::read(&root);
     root.finish();
 
@@ -114,6 +115,7 @@ pub(super) fn typed(tree: &Table, problems: &Problems) -> Option<Config> {
         log: log?,
         limits: limits?,
         plans: plans?,
+        add_ons: add_ons?,
         billing: billing?,
         events: events?,
         features: features?,

@@ -4,6 +4,7 @@
 //! environment and flags over it as a tree whose values know their places, then reads the tree table by table. It does not
 //! deserialize with serde, which stops at the first error: all problems are told at once, each with its place.
 
+mod add_ons;
 mod billing;
 mod checks;
 mod domains;
@@ -11,6 +12,7 @@ mod env;
 mod error;
 mod events;
 mod load;
+mod overage;
 mod plans;
 mod routes;
 mod section;
@@ -39,8 +41,9 @@ pub use error::{ConfigError, ConfigErrors};
 pub use events::{EventEndpoint, Events};
 pub use suggest::did_you_mean;
 pub use tls::{Acme, Dns01, Tls, TlsMode, TsigAlgorithm};
+pub use units::duration as read_duration;
 
-use crate::model::{Gauge, Host, Origin, Plan};
+use crate::model::{AddOn, Gauge, Host, Origin, Party, Plan};
 
 /// Everything an operator can set.
 #[derive(Debug, Clone)]
@@ -67,6 +70,8 @@ pub struct Config {
     pub limits: Protection,
     /// `[plans.*]`, by name; never empty.
     pub plans: BTreeMap<String, Plan>,
+    /// `[add_ons.*]`, by name.
+    pub add_ons: BTreeMap<String, AddOn>,
     /// `[billing]`
     pub billing: Billing,
     /// `[events]`
@@ -140,6 +145,8 @@ pub struct Tenancy {
     pub tenant_api: Option<String>,
     /// Tenants may have domains of their own.
     pub custom_domains: bool,
+    /// How long a deleted tenant can be restored, and its slug and domains are kept for it.
+    pub keep_deleted: Duration,
 }
 
 /// What `X-Tenant-Id` needs beside it on an api host.
@@ -236,7 +243,7 @@ pub struct Protection {
     pub max_connections: usize,
 }
 
-/// Billing. Payment is manual; this version issues no invoice yet.
+/// How tenants pay.
 #[derive(Debug, Clone)]
 pub struct Billing {
     /// Where Stripe's API is.
@@ -257,6 +264,14 @@ pub struct Billing {
     pub grace_days: u32,
     /// What a change in the middle of a period is divided by.
     pub proration: Proration,
+    /// Waits before a declined payment is tried again, one after the other.
+    pub retry: Vec<Duration>,
+    /// What invoice numbers begin with.
+    pub invoice_prefix: String,
+    /// What numbers of credit notes begin with.
+    pub credit_note_prefix: String,
+    /// Who issues invoices.
+    pub seller: Party,
     /// Rates by country.
     pub tax: Vec<TaxRate>,
 }
@@ -290,6 +305,8 @@ pub struct TaxRate {
     pub parts_per_million: u32,
     /// Prices contain it; otherwise it is added.
     pub inclusive: bool,
+    /// A customer with a VAT id owes it instead.
+    pub reverse_charge: bool,
 }
 
 /// Switches over the whole deployment.

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use super::overage;
 use super::section::Section;
 use super::tree::{Node, Value};
-use super::values::{Wrong, choice, expected, limit, price, size, whole};
-use crate::model::plan::OveragePrice;
-use crate::model::{Limits, Overage, Plan, Rate};
+use super::values::{Wrong, expected, limit, price, size, whole};
+use crate::model::{Limits, Plan, Rate};
 
 /// Above it, sums of usage could overflow.
-const MOST: u64 = i64::MAX as u64;
+pub(super) const MOST: u64 = i64::MAX as u64;
 
 /// The limits of a plan that names none.
 #[derive(Default)]
@@ -39,7 +39,8 @@ pub(super) fn read(section: &Section<'_>, defaults: &Defaults, currency: &str) -
     plans.into_iter().collect()
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether a plan or an add-on may be called so.
+pub(super) fn is_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
     (1..=63).contains(&name.len()) && name.bytes().all(plain)
 }
@@ -54,7 +55,7 @@ fn plan(name: &str, section: &Section<'_>, defaults: &Defaults, currency: &str) 
     let max_bandwidth = section.maybe("max_bandwidth", octets);
     let rate = rate(section);
     let concurrency = section.maybe("concurrency", |node| limit(node, "a whole number from 1", |node| whole(node, 1..=u32::MAX)));
-    let overage = overage(section, currency);
+    let overage = overage::read(section, currency);
     section.finish();
     let limits = Limits {
         max_users: max_users?.unwrap_or(defaults.users),
@@ -64,9 +65,10 @@ fn plan(name: &str, section: &Section<'_>, defaults: &Defaults, currency: &str) 
         max_bandwidth: max_bandwidth?.flatten(),
     };
     let overage = overage?;
-    check_overage(section, &overage, &limits);
+    overage::check(section, &overage, &limits);
     Some(Plan {
         name: name.to_owned(),
+        version: 1,
         price_monthly: price_monthly?,
         price_yearly: price_yearly?,
         limits,
@@ -76,11 +78,11 @@ fn plan(name: &str, section: &Section<'_>, defaults: &Defaults, currency: &str) 
     })
 }
 
-fn number(node: &Node) -> Result<Option<u64>, Wrong> {
+pub(super) fn number(node: &Node) -> Result<Option<u64>, Wrong> {
     limit(node, "a whole number", |node| whole(node, 0..=MOST))
 }
 
-fn octets(node: &Node) -> Result<Option<u64>, Wrong> {
+pub(super) fn octets(node: &Node) -> Result<Option<u64>, Wrong> {
     let read = |node: &Node| size(node).and_then(|size| if size <= MOST { Ok(size) } else { Err(expected("less", node)) });
     limit(node, "a size such as \"10GiB\", \"10GB\" or whole octets", read)
 }
@@ -97,58 +99,4 @@ fn rate(section: &Section<'_>) -> Option<Option<Rate>> {
     below.finish();
     let (per_second, burst) = (per_second?, burst?);
     Some(Some(Rate { per_second, burst: burst.unwrap_or(per_second) }))
-}
-
-/// `"block"`, or a table of prices.
-fn overage(section: &Section<'_>, currency: &str) -> Option<Overage> {
-    let Some(Value::Table(_)) = section.find("overage").map(|node| &node.value) else {
-        return section.maybe("overage", |node| choice(node, &[("block", ())])).map(|_| Overage::Block);
-    };
-    let below = section.section("overage")?;
-    let api_calls = beyond(&below, "api_calls", currency, |node| whole(node, 1..=MOST));
-    let bandwidth = beyond(&below, "bandwidth", currency, size);
-    let storage = beyond(&below, "storage", currency, size);
-    below.finish();
-    Some(Overage::Billed { api_calls: api_calls?, bandwidth: bandwidth?, storage: storage? })
-}
-
-fn beyond(
-    section: &Section<'_>,
-    key: &'static str,
-    currency: &str,
-    read: impl Fn(&Node) -> Result<u64, Wrong>,
-) -> Option<Option<OveragePrice>> {
-    if section.find(key).is_none() {
-        return Some(None);
-    }
-    let below = section.section(key)?;
-    let price = below.read("price", |node| price(node, currency));
-    let per = below.read("per", |node| match read(node)? {
-        0 => Err(expected("more than 0", node)),
-        per => Ok(per),
-    });
-    let hard_cap = below.maybe("hard_cap", |node| read(node));
-    below.finish();
-    Some(Some(OveragePrice { price: price?, per: per?, hard_cap: hard_cap? }))
-}
-
-/// Something lies beyond a limit only where there is one, and a cap below the limit would make the limit a lie.
-fn check_overage(section: &Section<'_>, overage: &Overage, limits: &Limits) {
-    let Overage::Billed { api_calls, bandwidth, storage } = overage else { return };
-    let pairs = [
-        ("api_calls", api_calls, limits.max_api_calls),
-        ("bandwidth", bandwidth, limits.max_bandwidth),
-        ("storage", storage, limits.max_storage),
-    ];
-    for (key, price, limit) in pairs {
-        match (price, limit) {
-            (Some(_), None) => {
-                section.refuse("overage", format!("`{key}` has a price, but max_{key} is unlimited, so nothing lies beyond it"))
-            }
-            (Some(OveragePrice { hard_cap: Some(cap), .. }), Some(limit)) if *cap < limit => {
-                section.refuse("overage", format!("the hard_cap of `{key}` ({cap}) is below max_{key} ({limit})"));
-            }
-            _ => {}
-        }
-    }
 }

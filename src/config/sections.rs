@@ -59,6 +59,7 @@ pub(super) fn tenancy(section: &Section<'_>) -> Option<Tenancy> {
     let trusted_networks = section.read("trusted_networks", |node| list(node, network));
     let tenant_api = section.read("tenant_api", |node| unless_empty(node, prefix));
     let custom_domains = section.read("custom_domains", switch);
+    let keep_deleted = section.read("keep_deleted", duration_or_none);
     section.finish();
     if let (Some(base), Some(hosts)) = (&base_domain, &api_hosts)
         && hosts.contains(base)
@@ -72,6 +73,7 @@ pub(super) fn tenancy(section: &Section<'_>) -> Option<Tenancy> {
         trusted_networks: trusted_networks?,
         tenant_api: tenant_api?,
         custom_domains: custom_domains?,
+        keep_deleted: keep_deleted?,
     })
 }
 
@@ -199,8 +201,5 @@ pub(super) fn features(section: &Section<'_>) -> Option<Features> {
 pub(super) fn dev(section: &Section<'_>) -> Option<Dev> {
     let test_clock = section.read("test_clock", switch);
     section.finish();
-    if test_clock == Some(true) {
-        section.refuse("test_clock", "the test clock is not in this version; leave it false, time is the machine's");
-    }
     Some(Dev { test_clock: test_clock? })
 }

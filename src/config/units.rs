@@ -6,7 +6,7 @@ use std::time::Duration;
 const MAX_SECONDS: u64 = 366 * 24 * 60 * 60;
 
 /// Reads `500ms`, `30s`, `2m`, `1h` or `1d`.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     let seconds = |each: u64| number.checked_mul(each).filter(|it| *it <= MAX_SECONDS).map(Duration::from_secs);
     match unit {

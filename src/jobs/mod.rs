@@ -1,5 +1,6 @@
 //! What runs by the clock, on the control plane's runtime. A job that fails says so and is tried again at its next turn.
 
+mod billing;
 mod certificates;
 mod domains;
 mod fold;
@@ -21,7 +22,7 @@ use crate::events::Events;
 use crate::metering::Journal;
 use crate::observe::{Duties, Duty, Metrics, Turn};
 use crate::store::Store;
-use crate::tenancy::{Alerts, BaseCertificate, Directory, Keeper};
+use crate::tenancy::{Alerts, BaseCertificate, Biller, Directory, Keeper};
 use crate::upstream::Resolver;
 
 pub use self::fold::fold_last;
@@ -39,6 +40,8 @@ pub struct Jobs {
     pub journal: Arc<Journal>,
     /// Tenants as the data plane sees them.
     pub directory: Arc<Directory>,
+    /// Does what is due in billing.
+    pub biller: Arc<Biller>,
     /// Tells of thresholds.
     pub alerts: Arc<Alerts>,
     /// Addresses of upstreams.
@@ -60,6 +63,7 @@ pub struct Jobs {
 /// Starts all jobs; they end when the set is dropped.
 pub fn start(jobs: &Jobs) -> JoinSet<()> {
     let mut set = JoinSet::new();
+    set.spawn(keep("billing", jobs.clone(), billing::run));
     set.spawn(keep("fold", jobs.clone(), fold::run));
     set.spawn(keep("journal", jobs.clone(), journal::run));
     set.spawn(keep("certificates", jobs.clone(), certificates::run));

@@ -25,6 +25,48 @@ pub enum MoneyError {
 }
 
 impl Money {
+    /// True for nothing.
+    pub const fn is_zero(&self) -> bool {
+        self.0 == 0
+    }
+
+    /// So many of it; the largest amount there is where it would be more.
+    pub const fn times(self, quantity: u64) -> Self {
+        Self(clamp(self.0 as i128 * quantity as i128))
+    }
+
+    /// amount × numerator ÷ denominator, rounded once, half away from zero. The denominator is positive.
+    pub const fn scaled(self, numerator: i128, denominator: i128) -> Self {
+        let product = self.0 as i128 * numerator;
+        let half = denominator / 2 + denominator % 2;
+        let (whole, rest) = (product / denominator, product % denominator);
+        let up = rest.abs() >= half && rest != 0;
+        Self(clamp(
+            whole
+                + if !up {
+                    0
+                } else if product < 0 {
+                    -1
+                } else {
+                    1
+                },
+        ))
+    }
+
+    /// With its decimals and currency, for people: `33.87 USD`.
+    pub fn shown(self, currency: &str) -> String {
+        format!("{} {currency}", self.decimal(currency))
+    }
+
+    /// With its decimals: `33.87`.
+    pub fn decimal(self, currency: &str) -> String {
+        let digits = minor_digits(currency) as usize;
+        let minor = format!("{:0>width$}", self.0.unsigned_abs(), width = digits + 1);
+        let (whole, part) = minor.split_at(minor.len() - digits);
+        let sign = if self.0 < 0 { "-" } else { "" };
+        if digits == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") }
+    }
+
     /// Reads a plain decimal such as `99`, `99.5` or `99.00`.
     pub fn parse(text: &str, currency: &str) -> Result<Self, MoneyError> {
         let wrong = || MoneyError::NotANumber(text.to_owned());
@@ -51,6 +93,46 @@ impl Money {
     }
 }
 
+const fn clamp(amount: i128) -> i64 {
+    if amount > i64::MAX as i128 {
+        i64::MAX
+    } else if amount < i64::MIN as i128 {
+        i64::MIN
+    } else {
+        amount as i64
+    }
+}
+
+impl std::ops::Add for Money {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl std::ops::Sub for Money {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+impl std::ops::Neg for Money {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        Self(self.0.saturating_neg())
+    }
+}
+
+impl std::iter::Sum for Money {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self(0), |sum, amount| sum + amount)
+    }
+}
+
 /// Decimals of a currency (ISO 4217, the currencies that differ from two).
 pub fn minor_digits(currency: &str) -> u32 {
     match currency {
@@ -63,6 +145,33 @@ pub fn minor_digits(currency: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fractions_are_rounded_once_and_half_away_from_zero() {
+        let cases = [
+            (9900, 15, 31, 4790),
+            (2900, 15, 31, 1403),
+            (1, 1, 2, 1),
+            (-1, 1, 2, -1),
+            (1, 1, 3, 0),
+            (5, 1, 2, 3),
+            (-5, 1, 2, -3),
+            (7, 0, 9, 0),
+            (3, 1, 1, 3),
+        ];
+        for (amount, numerator, denominator, expected) in cases {
+            assert_eq!(Money(amount).scaled(numerator, denominator), Money(expected), "{amount} × {numerator} ÷ {denominator}");
+        }
+        assert_eq!(Money(i64::MAX).times(3), Money(i64::MAX));
+    }
+
+    #[test]
+    fn amounts_are_shown_with_the_decimals_of_their_currency() {
+        let cases = [(3387, "USD", "33.87"), (-5, "USD", "-0.05"), (500, "JPY", "500"), (1, "KWD", "0.001"), (0, "USD", "0.00")];
+        for (amount, currency, expected) in cases {
+            assert_eq!(Money(amount).decimal(currency), expected);
+        }
+    }
 
     #[test]
     fn prices_are_read_exactly_or_refused() {

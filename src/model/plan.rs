@@ -4,11 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{Gauge, Money};
 
-/// One plan of the catalogue.
-#[derive(Debug, Clone, PartialEq)]
+/// One version of a plan of the catalogue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Plan {
     /// The name by which tenants subscribe, such as `pro`.
     pub name: String,
+    /// Counts the versions of a plan from 1; a tenant keeps its own until it is moved.
+    #[serde(default = "first")]
+    pub version: u32,
     /// Price of a month.
     pub price_monthly: Money,
     /// Price of a year.
@@ -23,11 +27,70 @@ pub struct Plan {
     pub overage: Overage,
 }
 
+/// Something that is bought beside a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AddOn {
+    /// The name by which it is bought, such as `seats`.
+    pub name: String,
+    /// As invoices name it.
+    pub title: String,
+    /// Price of one for a month.
+    pub price_monthly: Money,
+    /// Price of one for a year.
+    pub price_yearly: Money,
+    /// What one adds to the limits of the plan; `None` adds nothing.
+    pub adds: Limits,
+}
+
+const fn first() -> u32 {
+    1
+}
+
 impl Plan {
     /// True where neither a month nor a year costs anything.
     pub const fn is_free(&self) -> bool {
         self.price_monthly.0 == 0 && self.price_yearly.0 == 0
     }
+
+    /// True where usage beyond a limit is billed.
+    pub const fn bills_usage(&self) -> bool {
+        matches!(&self.overage, Overage::Billed { api_calls, bandwidth, storage } if api_calls.is_some() || bandwidth.is_some() || storage.is_some())
+    }
+
+    /// The same but for the version.
+    pub fn is_like(&self, other: &Self) -> bool {
+        *self == Self { version: self.version, ..other.clone() }
+    }
+
+    /// Price of one period.
+    pub const fn price(&self, cycle: BillingCycle) -> Money {
+        match cycle {
+            BillingCycle::Monthly => self.price_monthly,
+            BillingCycle::Yearly => self.price_yearly,
+        }
+    }
+
+    /// As invoices name it: `Pro`.
+    pub fn title(&self) -> String {
+        title(&self.name)
+    }
+}
+
+impl AddOn {
+    /// Price of one for one period.
+    pub const fn price(&self, cycle: BillingCycle) -> Money {
+        match cycle {
+            BillingCycle::Monthly => self.price_monthly,
+            BillingCycle::Yearly => self.price_yearly,
+        }
+    }
+}
+
+/// A name with its first letter as a capital, for people.
+pub fn title(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// How much may be used; `None` is unlimited.
@@ -56,11 +119,13 @@ pub struct Rate {
 }
 
 /// What happens when a limit is reached.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Overage {
     /// Calls are refused.
     Block,
     /// Calls are served and billed, up to a hard cap where one is set.
+    #[serde(rename_all = "camelCase")]
     Billed {
         /// Beyond `max_api_calls`.
         api_calls: Option<OveragePrice>,
@@ -72,14 +137,57 @@ pub enum Overage {
 }
 
 /// The price of what lies beyond a limit.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct OveragePrice {
-    /// Price of each started `per`.
-    pub price: Money,
+    /// What each started `per` costs.
+    pub pricing: Pricing,
     /// Units (calls, bytes) that one price buys, at least 1.
     pub per: u64,
     /// From here on calls are refused all the same.
     pub hard_cap: Option<u64>,
+}
+
+/// What packages of `per` units cost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Pricing {
+    /// Each the same.
+    Package(Money),
+    /// Each by the tier that it lies in.
+    Graduated(Vec<Tier>),
+    /// All by the tier that the last one lies in.
+    Volume(Vec<Tier>),
+}
+
+impl Pricing {
+    /// As JSON names it.
+    pub const fn model(&self) -> &'static str {
+        match self {
+            Self::Package(_) => "package",
+            Self::Graduated(_) => "graduated",
+            Self::Volume(_) => "volume",
+        }
+    }
+
+    /// Its tiers; one without an end where all packages cost the same.
+    pub fn tiers(&self) -> Vec<Tier> {
+        match self {
+            Self::Package(price) => vec![Tier { up_to: None, price: *price }],
+            Self::Graduated(tiers) | Self::Volume(tiers) => tiers.clone(),
+        }
+    }
+}
+
+/// A tier of prices. The last one has no end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tier {
+    /// Packages up to which it reaches, from the first one on.
+    pub up_to: Option<u64>,
+    /// Price of each package in it.
+    #[serde(rename = "priceMinor")]
+    pub price: Money,
 }
 
 impl Plan {
@@ -135,6 +243,21 @@ impl Plan {
     }
 }
 
+impl Limits {
+    /// What a tenant may use that has `quantity` of an add-on as well; what is unlimited stays so.
+    pub fn plus(&self, adds: &Self, quantity: u64) -> Self {
+        let plus =
+            |limit: Option<u64>, more: Option<u64>| limit.map(|limit| limit.saturating_add(more.unwrap_or(0).saturating_mul(quantity)));
+        Self {
+            max_users: plus(self.max_users, adds.max_users),
+            max_projects: plus(self.max_projects, adds.max_projects),
+            max_storage: plus(self.max_storage, adds.max_storage),
+            max_api_calls: plus(self.max_api_calls, adds.max_api_calls),
+            max_bandwidth: plus(self.max_bandwidth, adds.max_bandwidth),
+        }
+    }
+}
+
 /// How often a subscription is paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -144,4 +267,22 @@ pub enum BillingCycle {
     Monthly,
     /// Each year.
     Yearly,
+}
+
+impl BillingCycle {
+    /// Months of a period.
+    pub const fn months(self) -> i32 {
+        match self {
+            Self::Monthly => 1,
+            Self::Yearly => 12,
+        }
+    }
+
+    /// As JSON writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Monthly => "monthly",
+            Self::Yearly => "yearly",
+        }
+    }
 }

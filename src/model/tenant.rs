@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{BillingCycle, Host, Millis, Origin, Slug, TenantId};
+use super::{BillingCycle, Host, Millis, Origin, Party, Slug, Subscription, TenantId, Terms};
 
 /// One customer of the app.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,12 @@ pub struct Tenant {
     pub plan: String,
     /// How often it pays.
     pub billing_cycle: BillingCycle,
+    /// What it has agreed to pay, and where that stands.
+    #[serde(default)]
+    pub subscription: Subscription,
+    /// Whom its invoices are issued to.
+    #[serde(default)]
+    pub billing: Party,
     /// Its own domain, verified or not.
     #[serde(default)]
     pub custom_domain: Option<Host>,
@@ -50,6 +56,31 @@ pub struct Tenant {
     /// When it was soft-deleted.
     #[serde(default)]
     pub deleted_at: Option<Millis>,
+    /// It was deleted so long ago that its slug and domains are free for others.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_released: bool,
+}
+
+impl Tenant {
+    /// What it pays for now.
+    pub fn terms(&self) -> Terms {
+        Terms {
+            plan: self.plan.clone(),
+            plan_version: self.subscription.plan_version,
+            billing_cycle: self.billing_cycle,
+            add_ons: self.subscription.add_ons.clone(),
+            overrides: self.subscription.overrides,
+        }
+    }
+
+    /// Pays for this from now on.
+    pub fn set_terms(&mut self, terms: Terms) {
+        self.plan = terms.plan;
+        self.billing_cycle = terms.billing_cycle;
+        self.subscription.plan_version = terms.plan_version;
+        self.subscription.add_ons = terms.add_ons;
+        self.subscription.overrides = terms.overrides;
+    }
 }
 
 /// Where a tenant is in its life.
@@ -66,7 +97,7 @@ pub enum Status {
     Suspended,
     /// Refused with 404.
     Canceled,
-    /// Refused with 404; its slug and domain are free for others.
+    /// Refused with 404; its slug and domain become free for others.
     Deleted,
 }
 

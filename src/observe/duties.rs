@@ -14,6 +14,8 @@ pub struct Duties {
     pub fold: Duty,
     /// The journal has room ahead of its need.
     pub journal: Duty,
+    /// What is due in billing is done.
+    pub billing: Duty,
 }
 
 /// One duty, done in turns.

@@ -83,6 +83,7 @@ promises! {
         of_concurrent_changes_of_one_version_exactly_one_wins,
         numbers_have_no_gaps_even_where_commits_conflict,
         one_commit_draws_several_numbers_in_order,
+        a_number_is_written_where_its_mark_stands,
         deletes_come_before_puts,
         versions_grow_with_every_commit,
         a_large_value_can_shrink_and_grow,

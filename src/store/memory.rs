@@ -64,18 +64,20 @@ impl Store for Memory {
             state.records.remove(&key);
             state.note(key);
         }
-        for (key, value) in tx.puts {
+        let mut puts = tx.puts;
+        let mut numbers = Vec::new();
+        for draw in &tx.numbers {
+            let number = state.numbers.entry(draw.sequence.clone()).or_insert(0);
+            *number += 1;
+            draw.write(*number, &mut puts);
+            numbers.push(*number);
+        }
+        for (key, value) in puts {
             state.records.insert(key.clone(), Record { key: key.clone(), version, value });
             state.note(key);
         }
         let surplus = state.changes.len().saturating_sub(KEPT_CHANGES);
         state.changes.drain(..surplus);
-        let mut numbers = Vec::new();
-        for name in tx.numbers {
-            let number = state.numbers.entry(name).or_insert(0);
-            *number += 1;
-            numbers.push(*number);
-        }
         Ok(Committed { version, numbers })
     }
 

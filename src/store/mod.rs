@@ -10,6 +10,7 @@ pub mod embedded;
 #[cfg(test)]
 pub mod memory;
 mod migrate;
+mod number;
 mod place;
 mod room;
 mod rules;
@@ -26,6 +27,7 @@ use serde_json::Value;
 use crate::model::{AuditId, Day, Millis, TenantId, Totals};
 
 pub use embedded::Embedded;
+pub use number::Draw;
 
 /// The schema version of the data that this version of the store writes and reads.
 pub const SCHEMA: u32 = 1;
@@ -69,6 +71,20 @@ pub enum Table {
     DomainsByTenant,
     /// By name: certificates that were issued, with their keys sealed.
     Certificates,
+    /// `<plan>/<version>`: versions of plans; they never change.
+    Plans,
+    /// By id: invoices.
+    Invoices,
+    /// `<tenant id>/<invoice id>`: the invoices of one tenant.
+    InvoicesByTenant,
+    /// `<month>/<tenant id>`: how the revenue of a tenant has changed in a month.
+    Movements,
+    /// By event id: messages of the payment provider that were acted on.
+    ProviderEvents,
+    /// By the provider's name of a payment or a customer: the invoice or the tenant that it belongs to.
+    ProviderObjects,
+    /// By name: add-ons that the API has added.
+    AddOns,
     /// By event id: events to the operator's systems, and how their delivery went.
     Events,
     /// By event id: those of them that are not done with.
@@ -153,8 +169,8 @@ pub struct Tx {
     pub puts: Vec<(Key, Vec<u8>)>,
     /// Records to remove; absent ones are fine.
     pub deletes: Vec<Key>,
-    /// Sequences (by name) to draw the next number from, without gaps: the answer is in [`Committed::numbers`], same order.
-    pub numbers: Vec<String>,
+    /// Numbers to draw, without gaps: the answer is in [`Committed::numbers`], same order.
+    pub numbers: Vec<Draw>,
     /// Audit rows; each must be new, else it is a conflict.
     pub audit: Vec<AuditRow>,
 }

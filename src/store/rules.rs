@@ -22,7 +22,7 @@ pub(super) fn prepare(mut tx: Tx) -> Result<Tx, StoreError> {
         let (Precondition::Absent(key) | Precondition::Unchanged(key, _)) = precondition;
         id(&key.id)?;
     }
-    tx.numbers.iter().try_for_each(|name| id(name))?;
+    tx.numbers.iter().try_for_each(|draw| id(&draw.sequence))?;
     let mut seen = BTreeSet::new();
     for row in std::mem::take(&mut tx.audit) {
         if !seen.insert(row.id) {

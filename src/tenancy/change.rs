@@ -82,6 +82,9 @@ pub enum TenancyError {
         /// What to do instead; begins with punctuation, or is empty.
         hint: &'static str,
     },
+    /// An invoice does not allow it.
+    #[error("{0}")]
+    Invoice(String),
     /// Someone else changed it meanwhile; reading it again and trying once more may work.
     #[error("the tenant was changed by someone else meanwhile")]
     Conflict,
@@ -165,8 +168,13 @@ impl Change {
     pub(super) fn release_names(&mut self, claims: &[CustomDomain]) {
         self.tx.deletes.push(Key::new(Table::Slugs, self.tenant.slug.as_str()));
         for domain in claims {
-            release(self, &domain.name);
+            self.release_domain(&domain.name);
         }
+    }
+
+    /// Leaves a domain to others.
+    pub(super) fn release_domain(&mut self, name: &Host) {
+        release(self, name);
     }
 
     /// True where it claims this custom domain.

@@ -12,6 +12,7 @@ use dashmap::DashMap;
 use super::domains::Shown;
 use super::facts::{Catalogue, DirectorySettings, Facts, PlanMissing};
 use super::runtime::TenantRuntime;
+use super::subscriptions::Accounts;
 use crate::metering::Journal;
 use crate::model::{ApiKey, CustomDomain, Day, DomainStatus, Host, KeyHash, KeyId, Millis, Status, Tenant, TenantId};
 use crate::store::{UsageRow, Version};
@@ -56,6 +57,11 @@ impl Directory {
             keys: DashMap::new(),
             key_ids: DashMap::new(),
         }
+    }
+
+    /// Who is due when, and who pays how much.
+    pub fn accounts(&self) -> &Accounts {
+        &self.catalogue.settings().accounts
     }
 
     /// Grows whenever a host may mean another tenant than before.
@@ -114,7 +120,7 @@ impl Directory {
             Some(runtime) if runtime.facts().version > version => return Ok(()),
             Some(runtime) => {
                 let before = runtime.facts_owned();
-                if before.plan.name != facts.plan.name {
+                if !Arc::ptr_eq(&before.plan, &facts.plan) && before.plan.limits != facts.plan.limits {
                     self.replanned.lock().unwrap_or_else(PoisonError::into_inner).push(tenant.id);
                 }
                 runtime.update(facts);
@@ -122,6 +128,7 @@ impl Directory {
             }
             None => (Arc::new(TenantRuntime::new(facts, self.catalogue.settings().clock.now().day(), rows)), None),
         };
+        self.accounts().show(tenant);
         self.tenants.insert(tenant.id, Arc::clone(&runtime));
         self.name(&runtime, before.as_deref(), tenant.deleted_at.is_none());
         for name in claims.of(tenant.id) {

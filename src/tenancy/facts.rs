@@ -1,13 +1,15 @@
 //! Facts: what requests use of a committed tenant, and how they are made of it. There may be 100,000 tenants of which most are
 //! idle: what many have alike is shared, and what only a request needs is made by the first.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+use dashmap::DashMap;
 use http::HeaderValue;
 use serde_json::Value;
 
 use super::features::enabled_features;
+use super::plans::Plans;
+use super::subscriptions::Accounts;
 use crate::clock::SharedClock;
 use crate::message::{Fields, Name};
 use crate::model::{Host, Origin, Plan, Slug, Status, Tenant, TenantConfig, TenantId};
@@ -21,7 +23,7 @@ pub struct DirectorySettings {
     /// Whether custom domains are served.
     pub custom_domains: bool,
     /// The catalogue.
-    pub plans: BTreeMap<String, Plan>,
+    pub plans: Arc<Plans>,
     /// For tenants without an upstream of their own.
     pub default_upstream: Vec<Origin>,
     /// Makes targets of origins.
@@ -34,16 +36,20 @@ pub struct DirectorySettings {
     pub serve: Serve,
     /// What day it is.
     pub clock: SharedClock,
+    /// Who is due when, and who pays how much.
+    pub accounts: Arc<Accounts>,
 }
 
 /// The tenant's plan is not in the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("tenant {tenant} is on the plan `{plan}`, which the configuration does not have; add [plans.{plan}] again")]
+#[error("tenant {tenant} is on version {version} of the plan `{plan}`, which the store does not have; restore it from a backup")]
 pub struct PlanMissing {
     /// Slug of the tenant.
     pub tenant: String,
     /// Name of the plan.
     pub plan: String,
+    /// Its version.
+    pub version: u32,
 }
 
 /// What a request needs to know of its tenant, made ready when the tenant changes.
@@ -92,7 +98,8 @@ pub struct Labels {
 /// What the facts of many tenants share.
 pub(super) struct Catalogue {
     settings: DirectorySettings,
-    plans: BTreeMap<String, (Arc<Plan>, Option<HeaderValue>)>,
+    /// The field `RateLimit-Policy` of plans that tenants have as they are.
+    policies: DashMap<(String, u32), Option<HeaderValue>>,
     /// Of tenants without one of their own: known before there is any, so that the first finds its addresses.
     default_targets: Arc<[Arc<Target>]>,
 }
@@ -126,12 +133,8 @@ impl Profile {
 
 impl Catalogue {
     pub(super) fn new(settings: DirectorySettings) -> Self {
-        let plans = settings.plans.iter().map(|(name, plan)| {
-            let policy = policy(plan).map(|text| value(&text));
-            (name.clone(), (Arc::new(plan.clone()), policy))
-        });
         let default_targets = settings.default_upstream.iter().map(|origin| settings.resolver.target(origin)).collect();
-        Self { plans: plans.collect(), default_targets, settings }
+        Self { policies: DashMap::new(), default_targets, settings }
     }
 
     pub(super) fn settings(&self) -> &DirectorySettings {
@@ -140,8 +143,7 @@ impl Catalogue {
 
     /// The facts of `tenant`.
     pub(super) fn facts_of(&self, tenant: &Tenant, version: Version) -> Result<Facts, PlanMissing> {
-        let missing = || PlanMissing { tenant: tenant.slug.to_string(), plan: tenant.plan.clone() };
-        let (plan, policy_value) = self.plans.get(&tenant.plan).ok_or_else(missing)?.clone();
+        let (plan, policy_value) = self.plan_of(tenant)?;
         let targets = match tenant.upstream.as_slice() {
             [] => Arc::clone(&self.default_targets),
             origins => origins.iter().map(|origin| self.settings.resolver.target(origin)).collect(),
@@ -157,6 +159,27 @@ impl Catalogue {
             targets,
             labels: OnceLock::new(),
         })
+    }
+
+    /// The plan of a tenant with what was agreed and bought besides; most have it as it is, and share it.
+    fn plan_of(&self, tenant: &Tenant) -> Result<(Arc<Plan>, Option<HeaderValue>), PlanMissing> {
+        let terms = tenant.terms();
+        let (name, version) = (terms.plan.clone(), terms.plan_version);
+        let missing = || PlanMissing { tenant: tenant.slug.to_string(), plan: name.clone(), version };
+        let plan = self.settings.plans.of(&terms).ok_or_else(missing)?;
+        if !terms.is_plain() {
+            let plan = terms.applied_to(&plan);
+            let policy_value = policy(&plan).map(|text| value(&text));
+            return Ok((Arc::new(plan), policy_value));
+        }
+        let key = (name, version);
+        let known = self.policies.get(&key).map(|known| known.clone());
+        let policy_value = known.unwrap_or_else(|| {
+            let made = policy(&plan).map(|text| value(&text));
+            self.policies.insert(key, made.clone());
+            made
+        });
+        Ok((plan, policy_value))
     }
 
     fn profile(&self, tenant: &Tenant) -> Profile {

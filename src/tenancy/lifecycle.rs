@@ -1,21 +1,21 @@
-//! The states of a tenant and the moves between them. Every move is one match arm here; nothing else sets a status after
-//! creation but a change of plan that ends a trial.
+//! The states of a tenant and the moves between them that somebody asks for. What the clock and payments do is in `subscriptions`.
 //!
 //! | move | from | to |
 //! | --- | --- | --- |
 //! | suspend | trial, active, past_due | suspended |
-//! | activate | trial, past_due | active (a trial ends now) |
-//! | activate | suspended, canceled | trial while its trial lasts, past_due where it was, else active |
-//! | cancel | trial, active, past_due, suspended | canceled |
-//! | delete | all but deleted | deleted; slug and domains become free |
-//! | restore | deleted | where it was, if slug and domain are still free; the domain needs a fresh proof |
+//! | activate | trial | active: the trial ends and the first period begins now |
+//! | activate | suspended, canceled | what dates and invoices imply: trial while it lasts, past_due with an overdue invoice (and a fresh grace), else active; where the period is over, a new one begins |
+//! | activate | active or past_due, canceled to the period's end | as it is, and it goes on |
+//! | cancel | trial, active, past_due, suspended | canceled, now or at the period's end |
+//! | delete | all but deleted | deleted; slug and domains are kept for it for a while, then they become free |
+//! | restore | deleted, not yet released | where it was |
 //!
 //! A move to where the tenant is already changes nothing and is no error, except `restore`.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Cause, Change, FieldError, TenancyError, Versioned, rules};
-use crate::config::Config;
+use super::subscriptions::{begin, end_now, implied_status, is_over};
+use super::{Cause, Change, Desk, FieldError, Metered, TenancyError, Versioned, Work};
 use crate::model::{CustomDomain, Millis, Status, Tenant};
 
 /// What can be done to a tenant's state.
@@ -33,46 +33,107 @@ pub enum Move {
     Restore,
 }
 
-/// Moves a tenant, which has these `claims` on domains; `reason` is kept with it.
-pub fn move_tenant(
-    current: &Versioned<Tenant>,
-    claims: &[CustomDomain],
-    wanted: Move,
-    reason: Option<&str>,
-    config: &Config,
-    cause: &Cause,
-) -> Result<Change, TenancyError> {
-    if reason.is_some_and(|reason| reason.chars().count() > 500) {
+/// A move as it was asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Order<'a> {
+    /// Which.
+    pub wanted: Move,
+    /// Why; kept with the tenant.
+    pub reason: Option<&'a str>,
+    /// Of `cancel`: not before the period is over.
+    pub at_period_end: bool,
+    /// The tenant's claims on domains; needed for `delete`.
+    pub claims: &'a [CustomDomain],
+    /// What it has used.
+    pub metered: &'a Metered,
+}
+
+/// Moves a tenant.
+pub fn move_tenant(current: &Versioned<Tenant>, order: &Order<'_>, desk: Desk<'_>, cause: &Cause) -> Result<Change, TenancyError> {
+    if order.reason.is_some_and(|reason| reason.chars().count() > 500) {
         return Err(TenancyError::Invalid(vec![FieldError::new("/reason", "too_long", "a reason has at most 500 characters")]));
     }
-    let Some(to) = target(&current.value, wanted, cause.now)? else { return Ok(Change::nothing(current)) };
-    if wanted == Move::Restore {
-        // Its plan may have left the configuration while it was deleted; then it could not be served, nor the gateway started.
-        rules::plan(&current.value.plan, config).map_err(|error| TenancyError::Invalid(vec![error]))?;
+    let mut work = Work::on(current, desk, cause);
+    match order.wanted {
+        Move::Cancel if order.at_period_end && cancel_later(&mut work, order)? => return work.done(),
+        Move::Activate if go_on(&mut work) => return work.done(),
+        _ => {}
     }
+    let Some(to) = target(&current.value, order.wanted, cause.now)? else { return Ok(Change::nothing(current)) };
     let from = current.value.status;
-    let mut tenant = current.value.clone();
-    tenant.status = to;
-    tenant.status_reason = reason.map(str::to_owned);
-    tenant.updated_at = cause.now;
-    tenant.previous_status = (!to.is_served()).then_some(from);
-    if wanted == Move::Activate && from == Status::Trial {
-        tenant.trial_ends_at = Some(cause.now);
+    work.tenant.previous_status = (!to.is_served()).then_some(from);
+    work.tenant.deleted_at = (to == Status::Deleted).then_some(cause.now);
+    work.tenant.subscription.is_suspended_unpaid = false;
+    if order.wanted == Move::Activate && from == Status::Trial {
+        work.tenant.trial_ends_at = Some(cause.now);
     }
-    tenant.deleted_at = (to == Status::Deleted).then_some(cause.now);
-    if wanted == Move::Restore && !to.is_served() {
+    if order.wanted == Move::Restore && !to.is_served() {
         // What it was before it was suspended or canceled went with the delete; `activate` follows the dates.
-        tenant.previous_status = None;
+        work.tenant.previous_status = None;
     }
-    let mut change = Change::update(current, tenant)?;
-    match wanted {
-        Move::Delete => change.release_names(claims),
-        Move::Restore => change.claim_names()?,
-        Move::Suspend | Move::Activate | Move::Cancel => {}
+    if matches!(to, Status::Canceled | Status::Deleted) && from != Status::Canceled {
+        refuse_while_paying(&work)?;
+        end_now(&mut work, order.metered)?;
     }
-    let (before, after) = (facts(&current.value), facts(&change.tenant));
-    change.tx.audit.push(cause.audit(action(wanted), current.value.id, Some(before), Some(after)));
+    work.move_to(to, action(order.wanted), order.reason.map(str::to_owned));
+    if to.is_served() {
+        serve_again(&mut work, order.metered)?;
+    }
+    let is_released = to == Status::Deleted && desk.config.tenancy.keep_deleted.is_zero();
+    work.tenant.is_released = is_released;
+    let mut change = work.done()?;
+    if is_released {
+        change.release_names(order.claims);
+    }
     Ok(change)
+}
+
+/// A subscription that was to end with its period, or is to change then, goes on as it is; true where that is all.
+fn go_on(work: &mut Work<'_>) -> bool {
+    let goes_on = matches!(work.tenant.status, Status::Active | Status::PastDue) && work.tenant.subscription.cancel_at_period_end;
+    if goes_on {
+        work.tenant.subscription.cancel_at_period_end = false;
+        work.note("tenant.cancel_withdrawn", None, Some(json!({"cancelAtPeriodEnd": false})));
+    }
+    goes_on
+}
+
+/// Cancels to the end of the period or of the trial; false where there is neither, so that it ends now.
+fn cancel_later(work: &mut Work<'_>, order: &Order<'_>) -> Result<bool, TenancyError> {
+    let now = work.cause.now;
+    let end = match work.tenant.status {
+        Status::Trial => work.tenant.trial_ends_at,
+        Status::Active | Status::PastDue | Status::Suspended => work.tenant.subscription.period.as_ref().map(|period| period.span.end),
+        Status::Canceled | Status::Deleted => None,
+    };
+    let Some(end) = end.filter(|end| *end > now) else { return Ok(false) };
+    refuse_while_paying(work)?;
+    if !work.tenant.subscription.cancel_at_period_end {
+        work.tenant.subscription.cancel_at_period_end = true;
+        let after = json!({"cancelAtPeriodEnd": true, "effectiveAt": end, "reason": order.reason});
+        work.note("tenant.cancel_scheduled", None, Some(after));
+    }
+    Ok(true)
+}
+
+/// A tenant is served again: debts have a fresh grace, and where its period is over, or there was none, one begins.
+fn serve_again(work: &mut Work<'_>, metered: &Metered) -> Result<(), TenancyError> {
+    let now = work.cause.now;
+    work.tenant.subscription.open.iter_mut().filter(|owed| owed.failed_at.is_some()).for_each(|owed| owed.failed_at = Some(now));
+    if work.tenant.status != Status::Trial && is_over(work)? {
+        begin(work, now, metered)?;
+    }
+    Ok(())
+}
+
+/// Money may be on its way for a change.
+fn refuse_while_paying(work: &Work<'_>) -> Result<(), TenancyError> {
+    match &work.tenant.subscription.awaiting {
+        Some(_) => {
+            Err(TenancyError::Transition { from: work.tenant.status, verb: "canceled", hint: " while a change waits for its payment" })
+        }
+        None => Ok(()),
+    }
 }
 
 /// Where the move leads; `None` where the tenant is there already.
@@ -83,27 +144,25 @@ fn target(tenant: &Tenant, wanted: Move, now: Millis) -> Result<Option<Status>, 
         (Move::Suspend, Trial | Active | PastDue) => Ok(Some(Suspended)),
         (Move::Suspend, Suspended) => Ok(None),
         (Move::Suspend, Canceled | Deleted) => refuse("suspended", ""),
-        (Move::Activate, Trial | PastDue) => Ok(Some(Active)),
-        (Move::Activate, Active) => Ok(None),
-        (Move::Activate, Suspended | Canceled) => Ok(Some(served_status(tenant, now))),
+        (Move::Activate, Trial) => Ok(Some(Active)),
+        (Move::Activate, Active | PastDue) => Ok(None),
+        (Move::Activate, Suspended | Canceled) => Ok(Some(implied_status(tenant, now))),
         (Move::Activate, Deleted) => refuse("activated", "; restore it first"),
         (Move::Cancel, Trial | Active | PastDue | Suspended) => Ok(Some(Canceled)),
         (Move::Cancel, Canceled) => Ok(None),
         (Move::Cancel, Deleted) => refuse("canceled", ""),
         (Move::Delete, Trial | Active | PastDue | Suspended | Canceled) => Ok(Some(Deleted)),
         (Move::Delete, Deleted) => Ok(None),
-        (Move::Restore, Deleted) => Ok(Some(tenant.previous_status.unwrap_or_else(|| served_status(tenant, now)))),
+        (Move::Restore, Deleted) if tenant.is_released => {
+            refuse("restored", ": its slug and domains have become free for others meanwhile")
+        }
+        (Move::Restore, Deleted) => Ok(Some(match tenant.previous_status {
+            Some(Suspended) => Suspended,
+            Some(Canceled) => Canceled,
+            _ => implied_status(tenant, now),
+        })),
         (Move::Restore, Suspended | Canceled) => refuse("restored", "; only deleted tenants are, activate this one"),
         (Move::Restore, Trial | Active | PastDue) => refuse("restored", "; only deleted tenants are"),
-    }
-}
-
-/// The state that the tenant's dates imply.
-fn served_status(tenant: &Tenant, now: Millis) -> Status {
-    match tenant.previous_status {
-        Some(Status::PastDue) => Status::PastDue,
-        _ if tenant.trial_ends_at.is_some_and(|end| end > now) => Status::Trial,
-        _ => Status::Active,
     }
 }
 
@@ -115,8 +174,4 @@ const fn action(wanted: Move) -> &'static str {
         Move::Delete => "tenant.deleted",
         Move::Restore => "tenant.restored",
     }
-}
-
-fn facts(tenant: &Tenant) -> Value {
-    json!({"status": tenant.status, "statusReason": tenant.status_reason})
 }

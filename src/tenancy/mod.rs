@@ -14,11 +14,14 @@ mod idempotency;
 mod keys;
 mod lifecycle;
 mod load;
+mod plans;
 mod provisioning;
 mod reporting;
 mod rules;
 mod runtime;
+mod subscriptions;
 mod tenants;
+mod test_clock;
 #[cfg(test)]
 mod tests;
 mod told;
@@ -39,11 +42,17 @@ pub use forget::forget_old;
 pub use gauges::{At, GaugeFull, Gauges, HeldPlace, Shift};
 pub use idempotency::{KeptAnswer, attach_answer, kept_answer, purge_answers};
 pub use keys::{NewKey, issue_key, revoke_key};
-pub use lifecycle::{Move, move_tenant};
+pub use lifecycle::{Move, Order, move_tenant};
 pub use load::{LoadError, load};
-pub use provisioning::{NewTenant, TenantPatch, change_plan, create_tenant, set_feature, update_tenant};
+pub use plans::{Listed, Plans, Source, add_add_on, add_plan};
+pub use provisioning::{NewTenant, TenantPatch, create_tenant, set_feature, update_tenant};
 pub use reporting::{Accepted, Claim, ReportError, Reporter};
 pub use runtime::{Octets, TenantRuntime};
+pub use subscriptions::{
+    Account, Accounts, Biller, Bills, Credit, Desk, Message, Metered, Movement, PayerError, Planned, Received, Wanted, When, Work,
+    credit_invoice, exceeded, give_up_invoice, next_duty, pay_invoice, plan_change, upcoming_invoice, void_invoice,
+};
 pub use tenants::{Filter, Page, Tenants};
+pub use test_clock::{ClockError, MovedTime, stored_clock};
 pub use usage::{DayUsage, UsageReader};
 pub use window::DayWindow;

@@ -3,9 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::domains::{claim, release};
-use super::{Cause, Change, FieldError, TenancyError, Versioned, rules};
+use super::subscriptions::first_period;
+use super::{Cause, Change, Desk, FieldError, Metered, TenancyError, Versioned, rules};
 use crate::config::Config;
-use crate::model::{BillingCycle, CustomDomain, Host, Status, Tenant, TenantConfig, TenantId};
+use crate::model::{BillingCycle, CustomDomain, Host, Millis, Party, Plan, Status, Subscription, Tenant, TenantConfig, TenantId, Terms};
 
 /// What a new tenant shall be, as it was asked for.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct NewTenant {
     pub metadata: Option<Value>,
     /// Its upstreams; empty is the default one.
     pub upstream: Vec<String>,
+    /// Whom invoices are issued to.
+    pub billing: Option<Value>,
 }
 
 /// What shall be different; `None` stays.
@@ -41,22 +44,27 @@ pub struct TenantPatch {
     pub metadata: Option<Value>,
     /// Other upstreams; empty is the default one.
     pub upstream: Option<Vec<String>>,
+    /// Merge patch; `null` empties it.
+    pub billing: Option<Value>,
 }
 
 /// A new tenant: active at once on a free plan, otherwise in trial.
-pub fn create_tenant(new: &NewTenant, config: &Config, cause: &Cause) -> Result<Change, TenancyError> {
+pub fn create_tenant(new: &NewTenant, desk: Desk<'_>, cause: &Cause) -> Result<Change, TenancyError> {
+    let config = desk.config;
     let mut errors = Vec::new();
     let name = keep(rules::name(&new.name), &mut errors);
     let slug = keep(rules::slug(&new.slug, config), &mut errors);
-    let plan = keep(rules::plan(&new.plan, config), &mut errors);
+    let plan = keep(rules::plan(&new.plan, desk.plans), &mut errors);
     let custom_domain =
         keep(new.custom_domain.as_deref().map(|text| rules::domain(text, "/customDomain", config)).transpose(), &mut errors);
     let patch = new.config.clone().unwrap_or_else(|| json!({}));
     let settings = keep_all(rules::config_patch(&TenantConfig::default(), &patch, "/config", config), &mut errors);
     let metadata = keep(new.metadata.as_ref().map_or_else(|| Ok(Map::new()), |given| rules::metadata(&Map::new(), given)), &mut errors);
     let upstream = keep(rules::upstream(&new.upstream), &mut errors);
-    let (Some(name), Some(slug), Some(plan), Some(custom_domain), Some(tenant_config), Some(metadata), Some(upstream)) =
-        (name, slug, plan, custom_domain, settings, metadata, upstream)
+    let patch = new.billing.clone().unwrap_or_else(|| json!({}));
+    let billing = keep_all(rules::party(&Party::default(), &patch), &mut errors);
+    let (Some(name), Some(slug), Some(plan), Some(custom_domain), Some(tenant_config), Some(metadata), Some(upstream), Some(billing)) =
+        (name, slug, plan, custom_domain, settings, metadata, upstream, billing)
     else {
         return Err(TenancyError::Invalid(errors));
     };
@@ -70,6 +78,8 @@ pub fn create_tenant(new: &NewTenant, config: &Config, cause: &Cause) -> Result<
         status_reason: None,
         plan: plan.name.clone(),
         billing_cycle: new.billing_cycle,
+        subscription: begin_free(&plan, new.billing_cycle, cause.now),
+        billing,
         custom_domain,
         config: tenant_config,
         metadata,
@@ -78,6 +88,7 @@ pub fn create_tenant(new: &NewTenant, config: &Config, cause: &Cause) -> Result<
         updated_at: cause.now,
         trial_ends_at,
         deleted_at: None,
+        is_released: false,
     };
     let mut change = Change::insert(tenant)?;
     let after = json!({
@@ -86,6 +97,16 @@ pub fn create_tenant(new: &NewTenant, config: &Config, cause: &Cause) -> Result<
     });
     change.tx.audit.push(cause.audit("tenant.created", change.tenant.id, None, Some(after)));
     Ok(change)
+}
+
+/// A plan without a price that bills usage has periods from the start.
+fn begin_free(plan: &Plan, cycle: BillingCycle, now: Millis) -> Subscription {
+    let subscription = Subscription { plan_version: plan.version, ..Subscription::default() };
+    if !plan.is_free() || !plan.bills_usage() {
+        return subscription;
+    }
+    let terms = Terms { plan: plan.name.clone(), plan_version: plan.version, billing_cycle: cycle, add_ons: Vec::new(), overrides: None };
+    Subscription { period: Some(first_period(&terms, plan, now, &Metered::default())), ..subscription }
 }
 
 /// The tenant, which has these `claims` on domains, with other facts. `action` names it in the audit log; config errors point
@@ -116,32 +137,10 @@ pub fn update_tenant(
     if let Some(upstream) = patch.upstream.as_ref().and_then(|texts| keep(rules::upstream(texts), &mut errors)) {
         tenant.upstream = upstream;
     }
+    if let Some(billing) = patch.billing.as_ref().and_then(|given| keep_all(rules::party(&tenant.billing, given), &mut errors)) {
+        tenant.billing = billing;
+    }
     if errors.is_empty() { finish(current, claims, tenant, action, cause) } else { Err(TenancyError::Invalid(errors)) }
-}
-
-/// The tenant on another plan; its limits follow at once. A trial ends where the new plan is free.
-pub fn change_plan(
-    current: &Versioned<Tenant>,
-    plan: &str,
-    cycle: BillingCycle,
-    config: &Config,
-    cause: &Cause,
-) -> Result<Change, TenancyError> {
-    not_deleted(&current.value)?;
-    if current.value.status == Status::Canceled {
-        return Err(TenancyError::Transition { from: Status::Canceled, verb: "moved to another plan", hint: "; activate it first" });
-    }
-    let plan = rules::plan(plan, config).map_err(|error| TenancyError::Invalid(vec![error]))?;
-    let mut tenant = current.value.clone();
-    tenant.plan = plan.name.clone();
-    tenant.billing_cycle = cycle;
-    if plan.is_free() && tenant.trial_ends_at.is_some_and(|end| end > cause.now) {
-        tenant.trial_ends_at = Some(cause.now);
-        if tenant.status == Status::Trial {
-            tenant.status = Status::Active;
-        }
-    }
-    finish(current, &[], tenant, "subscription.changed", cause)
 }
 
 /// The tenant with a flag on, off or (`None`) without it.

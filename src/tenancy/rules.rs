@@ -1,10 +1,12 @@
 //! What a tenant's members must look like. Each rule answers with the error of one member, so that all are told at once.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
-use super::FieldError;
+use super::{FieldError, Plans};
 use crate::config::{Config, did_you_mean};
-use crate::model::{Host, Origin, Plan, Slug, TenantConfig};
+use crate::model::{Host, Origin, Party, Plan, Slug, TenantConfig};
 
 const MAX_UPSTREAMS: usize = 16;
 /// `_gatehouse.` before it has to fit as well (RFC 1035, section 2.3.4).
@@ -38,9 +40,10 @@ pub(super) fn slug(text: &str, config: &Config) -> Result<Slug, FieldError> {
 }
 
 /// A plan of the catalogue.
-pub(super) fn plan<'a>(text: &str, config: &'a Config) -> Result<&'a Plan, FieldError> {
-    config.plans.get(text).ok_or_else(|| {
-        let names: Vec<&str> = config.plans.keys().map(String::as_str).collect();
+pub(super) fn plan(text: &str, plans: &Plans) -> Result<Arc<Plan>, FieldError> {
+    plans.latest(text).ok_or_else(|| {
+        let offered = plans.offered();
+        let names: Vec<&str> = offered.iter().map(|plan| plan.name.as_str()).collect();
         let hint = did_you_mean(text, names.iter().copied());
         let detail = format!("there is no plan `{}`{hint}; the plans are {}", shown(text), names.join(", "));
         FieldError::new("/plan", "unknown_plan", detail)
@@ -74,6 +77,58 @@ pub(super) fn domain(text: &str, pointer: &str, config: &Config) -> Result<Host,
         return Err(wrong("reserved", format!("`{domain}` is one of the gateway's own hosts")));
     }
     Ok(domain)
+}
+
+/// Whom invoices are issued to, after a merge patch; `null` empties it.
+pub(super) fn party(current: &Party, patch: &Value) -> Result<Party, Vec<FieldError>> {
+    const MEMBERS: [&str; 6] = ["name", "address", "country", "vatId", "email", "taxExempt"];
+    let wrong = |name: &str, detail: &str| FieldError::new(format!("/billing/{name}"), "invalid", detail);
+    let Value::Object(members) = patch else {
+        return if patch.is_null() {
+            Ok(Party::default())
+        } else {
+            Err(vec![FieldError::new("/billing", "invalid_type", "billing is an object")])
+        };
+    };
+    let unknown = members.keys().filter(|name| !MEMBERS.contains(&name.as_str()));
+    let mut errors: Vec<FieldError> = unknown.map(|name| unknown_member(name, &format!("/billing/{}", escaped(name)), &MEMBERS)).collect();
+    let mut merged = serde_json::to_value(current).unwrap_or_default();
+    merge(&mut merged, patch);
+    let is_short = |value: &Value| value.as_str().is_some_and(|text| text.chars().count() <= 200 && !text.chars().any(char::is_control));
+    for name in ["name", "vatId", "email"] {
+        if merged.get(name).is_some_and(|value| !is_short(value)) {
+            errors.push(wrong(name, "a text of at most 200 characters"));
+        }
+    }
+    if merged.get("address").is_some_and(|lines| !lines.as_array().is_some_and(|lines| lines.len() <= 10 && lines.iter().all(is_short))) {
+        errors.push(wrong("address", "a list of at most 10 lines, each of at most 200 characters"));
+    }
+    let is_country = |code: &Value| code.as_str().is_some_and(|code| code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase()));
+    if merged.get("country").is_some_and(|code| !is_country(code)) {
+        errors.push(wrong("country", "an ISO 3166 code such as \"DE\""));
+    }
+    if merged.get("taxExempt").is_some_and(|value| !value.is_boolean()) {
+        errors.push(wrong("taxExempt", "true or false"));
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let party: Party = serde_json::from_value(merged).map_err(|error| vec![FieldError::new("/billing", "invalid", error.to_string())])?;
+    match (&party.vat_id, &party.country) {
+        (Some(id), Some(country)) if !is_vat_id(id, country) => {
+            let detail = format!("a VAT id of {country} begins with its prefix and has 2 to 13 letters and digits after it");
+            Err(vec![wrong("vatId", &detail)])
+        }
+        (Some(_), None) => Err(vec![wrong("vatId", "a VAT id needs the country that it is of")]),
+        _ => Ok(party),
+    }
+}
+
+/// The form of a VAT identification number: a country's prefix and 2 to 13 letters and digits (Directive 2006/112/EC, article 215:
+/// ISO 3166 codes, but `EL` for Greece; numbers in use have at most 12 after it, 13 leaves room for others).
+fn is_vat_id(id: &str, country: &str) -> bool {
+    let prefix = if country == "GR" { "EL" } else { country };
+    id.strip_prefix(prefix).is_some_and(|rest| (2..=13).contains(&rest.len()) && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 /// Origins by form; whether they may be reached is asked of the resolver.

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use super::change::{decode, tenant_key};
 use super::domains::show;
 use super::keys::record_key;
+use super::subscriptions::Desk;
 use super::walk::Walk;
-use super::{Change, Directory, FieldError, KeyChange, TenancyError, Versioned};
+use super::{Change, Directory, FieldError, KeyChange, Plans, TenancyError, Versioned};
+use crate::billing::payments::Payments;
 use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::model::{ApiKey, KeyId, Origin, Slug, Status, Tenant, TenantId};
@@ -19,8 +21,12 @@ pub struct Tenants {
     pub store: Arc<dyn Store>,
     /// Where they are shown.
     pub directory: Arc<Directory>,
-    /// Plans, domains and switches.
+    /// Domains and switches.
     pub config: Arc<Config>,
+    /// What tenants can subscribe to.
+    pub plans: Arc<Plans>,
+    /// Who takes their money.
+    pub payments: Arc<dyn Payments>,
     /// Billing time.
     pub clock: SharedClock,
     /// Says which upstreams are allowed.
@@ -48,6 +54,11 @@ pub struct Page<T> {
 }
 
 impl Tenants {
+    /// By what subscriptions are judged.
+    pub fn desk(&self) -> Desk<'_> {
+        Desk { config: &self.config, plans: &self.plans, collects: self.payments.collects() }
+    }
+
     /// A tenant by id or slug; a deleted one by id only.
     pub async fn get(&self, id_or_slug: &str) -> Result<Option<Versioned<Tenant>>, TenancyError> {
         if let Ok(id) = id_or_slug.parse::<TenantId>() {

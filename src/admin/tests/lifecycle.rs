@@ -22,7 +22,7 @@ async fn moves_follow_the_table_and_repeat_without_effect() {
     assert_eq!(act("activate").await.expect(200).json["status"], "trial");
     assert_eq!(act("activate").await.expect(200).json["status"], "active");
     act("restore").await.expect(409).code("invalid_transition");
-    admin.post("/admin/tenants/acme/cancel", json!({"atPeriodEnd": true})).await.expect(422).pointers(&["/atPeriodEnd"]);
+    admin.post("/admin/tenants/acme/suspend", json!({"atPeriodEnd": true})).await.expect(422).pointers(&["/atPeriodEnd"]);
     assert_eq!(act("cancel").await.expect(200).json["status"], "canceled");
     act("suspend").await.expect(409).code("invalid_transition");
     admin.call("GET", "/api/tenant", Value::Null, &[("x-tenant-id", "acme")]).await.expect(404);
@@ -30,7 +30,7 @@ async fn moves_follow_the_table_and_repeat_without_effect() {
 }
 
 #[tokio::test]
-async fn a_deleted_tenant_frees_its_names_and_takes_them_back_only_while_they_are_free() {
+async fn a_deleted_tenant_keeps_its_names_for_a_while_and_can_be_restored_until_they_are_free() {
     let admin = Admin::start().await;
     let body = json!({"name": "A", "slug": "acme", "plan": "free", "customDomain": "acme.com"});
     let id = admin.post("/admin/tenants", body.clone()).await.expect(201).json["id"].as_str().unwrap().to_owned();
@@ -42,13 +42,19 @@ async fn a_deleted_tenant_frees_its_names_and_takes_them_back_only_while_they_ar
     assert_eq!(admin.get("/admin/tenants?status=deleted").await.json["data"][0]["id"], json!(id));
     let patch = admin.call("PATCH", &format!("/admin/tenants/{id}"), json!({"name": "B"}), &[]).await;
     patch.expect(409).code("invalid_transition");
-    let second = admin.post("/admin/tenants", body).await.expect(201).json["id"].as_str().unwrap().to_owned();
     let restore = format!("/admin/tenants/{id}/restore");
-    admin.post(&restore, Value::Null).await.expect(409).code("slug_taken").pointers(&["/slug", "/customDomain"]);
-    admin.call("DELETE", &format!("/admin/tenants/{second}"), Value::Null, &[]).await.expect(200);
-    let restored = admin.post(&restore, Value::Null).await.expect(200).json;
-    assert_eq!((&restored["status"], &restored["deletedAt"]), (&json!("active"), &Value::Null));
-    admin.get("/admin/tenants/acme").await.expect(200);
+    for after in ["0s", "29d", "23h"] {
+        admin.advance(after).await;
+        admin.post("/admin/tenants", body.clone()).await.expect(409).code("slug_taken").pointers(&["/slug", "/customDomain"]);
+        let restored = admin.post(&restore, Value::Null).await.expect(200).json;
+        assert_eq!((&restored["status"], &restored["deletedAt"]), (&json!("active"), &Value::Null));
+        admin.get("/admin/tenants/acme").await.expect(200);
+        admin.call("DELETE", "/admin/tenants/acme", Value::Null, &[]).await.expect(200);
+    }
+    admin.advance("30d").await;
+    admin.post("/admin/tenants", body).await.expect(201);
+    admin.post(&restore, Value::Null).await.expect(409).code("invalid_transition");
+    admin.get(&format!("/admin/tenants/{id}")).await.expect(200);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Tests of the admin API, through its router and over real sockets.
 
 mod auth;
+mod billing;
 mod domains;
 mod lifecycle;
 mod readiness;

@@ -78,7 +78,8 @@ async fn usage_health_invoices_and_the_tenant_api_have_the_shapes_of_the_seed() 
     let health = admin.get("/admin/tenants/acme/health").await.expect(200).json;
     assert_eq!(
         health,
-        json!({"tenantId": id, "status": "trial", "usageWithinLimits": true, "subscriptionValid": true, "paymentStatus": "current"})
+        json!({"tenantId": id, "status": "trial", "usageWithinLimits": true, "subscriptionValid": true, "paymentStatus": "current",
+            "subscriptionEndsAt": null})
     );
     assert_eq!(admin.get("/admin/tenants/acme/invoices").await.expect(200).json, json!([]));
 

@@ -15,6 +15,8 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use crate::admin::{AdminState, router};
+use crate::billing::payments::{Manual, Payments};
+use crate::billing::quote::Signer;
 use crate::clock::TestClock;
 use crate::config::Config;
 use crate::events::Events;
@@ -22,7 +24,7 @@ use crate::metering::Journal;
 use crate::model::{Limits, Millis, Money, Overage, Plan};
 use crate::observe::{Duties, Metrics};
 use crate::store::memory::Memory;
-use crate::tenancy::{Directory, DirectorySettings, Keeper, Own, Reporter, Tenants, UsageReader};
+use crate::tenancy::{Accounts, Biller, Directory, DirectorySettings, Keeper, MovedTime, Own, Plans, Reporter, Tenants, UsageReader};
 use crate::upstream::{Resolver, TlsFiles};
 
 /// 2026-11-24T12:00:00Z.
@@ -49,26 +51,34 @@ impl Admin {
     }
 
     pub async fn with(config: Config) -> Self {
+        Self::paid_by(config, Arc::new(Manual)).await
+    }
+
+    pub async fn paid_by(config: Config, payments: Arc<dyn Payments>) -> Self {
         let (config, clock) = (Arc::new(config), Arc::new(TestClock::at(NOW)));
         let (store, duties) = (Arc::new(Memory::default()), Arc::new(Duties::default()));
         let dir = tempfile::tempdir().unwrap();
         let journal = Journal::open(dir.path(), &*store, NOW).await.unwrap();
         let resolver = Arc::new(Resolver::new(vec![config.listen.admin], TlsFiles::default()).unwrap());
+        let plans = Arc::new(Plans::fixed(&config.plans, &config.add_ons));
         let directory = Directory::new(DirectorySettings {
             base_domain: config.tenancy.base_domain.clone(),
             custom_domains: config.tenancy.custom_domains,
-            plans: config.plans.clone(),
+            plans: plans.clone(),
             default_upstream: config.upstream.default.clone(),
             resolver: resolver.clone(),
             sso: config.features.sso,
             proves: Arc::new(|domain| domain == "proven.com"),
             serve: Arc::new(|_, _| ()),
             clock: clock.clone(),
+            accounts: Arc::new(Accounts::new(config.clone())),
         });
         let tenants = Arc::new(Tenants {
             store: store.clone(),
             directory: Arc::new(directory),
             config: config.clone(),
+            plans,
+            payments,
             clock: clock.clone(),
             resolver,
         });
@@ -76,16 +86,22 @@ impl Admin {
         let own = Own { listening: Vec::new(), http_port: 80, https_port: 443 };
         let keeper = Arc::new(Keeper::new(tenants.clone(), None, (None, None), own));
         let metrics = Arc::new(Metrics::default());
+        let usage = Arc::new(UsageReader::new(store.clone(), journal.clone(), tenants.directory.clone()));
+        let biller = Arc::new(Biller::new(tenants.clone(), usage.clone()));
+        let moved = Arc::new(MovedTime::new(clock.clone(), biller.clone(), journal.clone()));
         let state = AdminState {
             events: Arc::new(Events::new(store.clone(), &config.events, Vec::new(), metrics.clone())),
             tenants: tenants.clone(),
-            usage: Arc::new(UsageReader::new(store.clone(), journal.clone(), tenants.directory.clone())),
+            usage,
             reporter: Arc::new(Reporter::new(store, journal.clone(), tenants.directory.clone())),
             metrics,
             duties: duties.clone(),
             journal,
             clock: clock.clone(),
             config,
+            biller: biller.clone(),
+            quotes: Arc::new(Signer::new(&[7; 32])),
+            moved: Some(moved),
             ready: Arc::new(|| true),
             keeper,
         };
@@ -119,6 +135,33 @@ impl Admin {
 
     pub async fn post(&self, path: &str, body: Value) -> Answer {
         self.call("POST", path, body, &[]).await
+    }
+
+    /// Moves billing time; everything that is due is done.
+    pub async fn advance(&self, by: &str) {
+        self.post("/admin/clock", serde_json::json!({"advance": by})).await.expect(200);
+    }
+
+    /// Moves billing time to a moment such as `2027-01-31T09:30:00Z`.
+    pub async fn move_to(&self, moment: &str) {
+        self.post("/admin/clock", serde_json::json!({"to": millis(moment)})).await.expect(200);
+    }
+
+    /// A tenant as the API shows it.
+    pub async fn show(&self, tenant: &str) -> Value {
+        self.get(&format!("/admin/tenants/{tenant}")).await.expect(200).json
+    }
+
+    /// A tenant's invoices, oldest first.
+    pub async fn invoices(&self, tenant: &str) -> Vec<Value> {
+        let mut all = self.get(&format!("/admin/tenants/{tenant}/invoices?limit=500")).await.expect(200).json.as_array().unwrap().clone();
+        all.reverse();
+        all
+    }
+
+    /// Asks for another subscription.
+    pub async fn subscribe(&self, tenant: &str, body: Value) -> Answer {
+        self.call("PUT", &format!("/admin/tenants/{tenant}/subscription"), body, &[]).await
     }
 
     /// Creates a tenant on the plan and answers its id.
@@ -170,7 +213,16 @@ pub fn config() -> Config {
         let name = name.to_owned();
         (
             name.clone(),
-            Plan { name, price_monthly: prices.0, price_yearly: prices.1, limits, rate: None, concurrency: None, overage: Overage::Block },
+            Plan {
+                name,
+                version: 1,
+                price_monthly: prices.0,
+                price_yearly: prices.1,
+                limits,
+                rate: None,
+                concurrency: None,
+                overage: Overage::Block,
+            },
         )
     };
     let settings = r#"
@@ -184,4 +236,9 @@ pub fn config() -> Config {
         plan("enterprise", 49_900, Limits::default()),
     ]);
     Config { plans, ..Config::from_toml(settings).unwrap() }
+}
+
+/// Epoch milliseconds of a moment.
+pub fn millis(moment: &str) -> i64 {
+    moment.parse::<jiff::Timestamp>().unwrap().as_millisecond()
 }

@@ -93,8 +93,9 @@ async fn provision(tenants: &Tenants) -> Result<String, TenancyError> {
             config: None,
             metadata: None,
             upstream: Vec::new(),
+            billing: None,
         };
-        let tenant = tenants.apply(create_tenant(&new, &tenants.config, &cause)?).await?;
+        let tenant = tenants.apply(create_tenant(&new, tenants.desk(), &cause)?).await?;
         if secret.is_empty() {
             let new = NewKey { name: "demo".to_owned(), roles: Vec::new(), scopes: Vec::new(), expires_at: None };
             let (change, _, key) = issue_key(&tenant, &new, &cause)?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::{AccessLog, Config, TaxRate, TlsMode};
-use crate::model::plan::OveragePrice;
+use crate::model::plan::{OveragePrice, Pricing};
 use crate::model::{Money, Overage, Rate};
 
 fn good(text: &str) -> Config {
@@ -47,8 +47,8 @@ fn overage_is_read_with_its_prices_and_units() {
         bandwidth = { price = 0.08, per = "1GB" }
     "#;
     let pro = &good(text).plans["pro"];
-    let calls = OveragePrice { price: Money(50), per: 1000, hard_cap: Some(200_000) };
-    let bytes = OveragePrice { price: Money(8), per: 1_000_000_000, hard_cap: None };
+    let calls = OveragePrice { pricing: Pricing::Package(Money(50)), per: 1000, hard_cap: Some(200_000) };
+    let bytes = OveragePrice { pricing: Pricing::Package(Money(8)), per: 1_000_000_000, hard_cap: None };
     assert_eq!(pro.overage, Overage::Billed { api_calls: Some(calls), bandwidth: Some(bytes), storage: None });
     assert_eq!((pro.calls_per_day(), pro.bytes_per_month()), (Some(200_000), None));
     assert_eq!(pro.rate, Some(Rate { per_second: 5, burst: 1000 }), "tables merge");
@@ -103,7 +103,12 @@ fn values_of_all_kinds_become_what_they_say() {
     assert_eq!(config.log.access, AccessLog::File("./access.log".into()));
     assert_eq!((config.limits.max_header_bytes, config.limits.max_body), (1024, 1_000_000_000));
     assert_eq!(config.limits.header_timeout, Duration::from_millis(1500));
-    let tax = |country: &str, parts_per_million, inclusive| TaxRate { country: country.to_owned(), parts_per_million, inclusive };
+    let tax = |country: &str, parts_per_million, inclusive| TaxRate {
+        country: country.to_owned(),
+        parts_per_million,
+        inclusive,
+        reverse_charge: false,
+    };
     assert_eq!(config.billing.tax, [tax("DE", 190_000, true), tax("CH", 81_000, false)]);
     assert_eq!(config.upstream.default.len(), 2);
 }

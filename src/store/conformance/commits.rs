@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
+
 use super::{Fresh, all, audit_row, key, put};
 use crate::model::{Millis, TenantId};
-use crate::store::{AuditRow, Key, Precondition, StoreError, Table, Tx, Version};
+use crate::store::{AuditRow, Draw, Key, Precondition, StoreError, Table, Tx, Version};
 
 pub async fn a_commit_happens_as_a_whole(fresh: &(dyn Fn() -> Fresh + Sync)) {
     let store = fresh();
@@ -13,7 +15,7 @@ pub async fn a_commit_happens_as_a_whole(fresh: &(dyn Fn() -> Fresh + Sync)) {
     let tx = Tx {
         puts: vec![(key("a"), b"1".to_vec()), (Key::new(Table::Slugs, "a"), vec![0; 9_000])],
         deletes: vec![key("old"), key("never was")],
-        numbers: vec!["invoice".to_owned()],
+        numbers: vec!["invoice".into()],
         audit: vec![audit_row(Some(tenant))],
         ..Tx::default()
     };
@@ -42,7 +44,7 @@ pub async fn a_broken_precondition_names_its_key_and_nothing_happens(fresh: &(dy
             preconditions: vec![Precondition::Absent(key("free")), precondition],
             puts: vec![(key("new"), vec![1])],
             deletes: vec![key("taken")],
-            numbers: vec!["invoice".to_owned()],
+            numbers: vec!["invoice".into()],
             audit: vec![audit_row(None)],
         };
         assert!(matches!(store.commit(tx).await, Err(StoreError::Conflict(key)) if key == named), "{named:?}");
@@ -111,11 +113,8 @@ pub async fn numbers_have_no_gaps_even_where_commits_conflict(fresh: &(dyn Fn() 
         tasks.spawn(async move {
             // Three ask for each key: one gets it, and a number.
             let claimed = key(format!("{}", task / 3));
-            let tx = Tx {
-                preconditions: vec![Precondition::Absent(claimed.clone())],
-                numbers: vec!["invoice".to_owned()],
-                ..put(claimed.id, "x")
-            };
+            let tx =
+                Tx { preconditions: vec![Precondition::Absent(claimed.clone())], numbers: vec!["invoice".into()], ..put(claimed.id, "x") };
             store.commit(tx).await.map(|committed| committed.numbers).unwrap_or_default()
         });
     }
@@ -126,9 +125,28 @@ pub async fn numbers_have_no_gaps_even_where_commits_conflict(fresh: &(dyn Fn() 
 
 pub async fn one_commit_draws_several_numbers_in_order(fresh: &(dyn Fn() -> Fresh + Sync)) {
     let store = fresh();
-    let draw = |names: &[&str]| Tx { numbers: names.iter().map(|name| (*name).to_owned()).collect(), ..Tx::default() };
+    let draw = |names: &[&str]| Tx { numbers: names.iter().map(|name| (*name).into()).collect(), ..Tx::default() };
     assert_eq!(store.commit(draw(&["a", "b", "a"])).await.unwrap().numbers, [1, 1, 2]);
     assert_eq!(store.commit(draw(&["b", "a"])).await.unwrap().numbers, [2, 3]);
+}
+
+pub async fn a_number_is_written_where_its_mark_stands(fresh: &(dyn Fn() -> Fresh + Sync)) {
+    let store = fresh();
+    let tenant = TenantId::new(Millis(1));
+    for round in 1..=12 {
+        let (draw, mark) = Draw::written("invoice", 6);
+        let (credit, other) = Draw::written("credit", 1);
+        let row = AuditRow { after: Some(json!({"number": format!("INV-{mark}")})), ..audit_row(Some(tenant)) };
+        let row_id = row.id;
+        let text = format!("{mark} and INV-{mark}, CN-{other}{}", "x".repeat(5_000));
+        let tx = Tx { numbers: vec![draw, credit], audit: vec![row], ..put("a", text) };
+        assert_eq!(store.commit(tx).await.unwrap().numbers, [round, round]);
+        let stored = store.get(&key("a")).await.unwrap().unwrap().value;
+        let expected = format!("{round:06} and INV-{round:06}, CN-{round}{}", "x".repeat(5_000));
+        assert_eq!(String::from_utf8(stored).unwrap(), expected);
+        let row = store.get(&Key::new(Table::AuditByTenant, format!("{tenant}/{row_id}"))).await.unwrap().unwrap();
+        assert_eq!(serde_json::from_slice::<AuditRow>(&row.value).unwrap().after, Some(json!({"number": format!("INV-{round:06}")})));
+    }
 }
 
 pub async fn deletes_come_before_puts(fresh: &(dyn Fn() -> Fresh + Sync)) {
@@ -204,7 +222,7 @@ pub async fn what_cannot_be_held_is_refused_and_nothing_happens(fresh: &(dyn Fn(
         let mut tx = put("right", "1");
         tx.puts.push((key(wrong), vec![]));
         assert!(matches!(store.commit(tx).await, Err(StoreError::Refused(_))), "put {wrong}");
-        let tx = Tx { numbers: vec![wrong.to_owned()], ..put("right", "1") };
+        let tx = Tx { numbers: vec![wrong.into()], ..put("right", "1") };
         assert!(matches!(store.commit(tx).await, Err(StoreError::Refused(_))), "number {wrong}");
         let tx = Tx { deletes: vec![key(wrong)], ..put("right", "1") };
         assert!(matches!(store.commit(tx).await, Err(StoreError::Refused(_))), "delete {wrong}");

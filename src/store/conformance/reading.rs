@@ -2,7 +2,7 @@
 
 use super::{Fresh, all, audit_row, ids, key, put};
 use crate::model::{Day, Millis, TenantId, Totals};
-use crate::store::{KEPT_CHANGES, Key, Record, Scan, Snapshot, StoreError, Table, Tx, UsageRow, Version};
+use crate::store::{Draw, KEPT_CHANGES, Key, Record, Scan, Snapshot, StoreError, Table, Tx, UsageRow, Version};
 
 pub async fn scans_go_through_a_table_in_the_order_of_ids(fresh: &(dyn Fn() -> Fresh + Sync)) {
     let store = fresh();
@@ -109,7 +109,7 @@ async fn filled(fresh: &(dyn Fn() -> Fresh + Sync)) -> (Fresh, Snapshot) {
     let tenant = TenantId::new(Millis(1));
     for round in 0..20_usize {
         let tx = Tx {
-            numbers: vec!["invoice".to_owned(), format!("of {round}")],
+            numbers: vec!["invoice".into(), Draw::of(format!("of {round}"))],
             audit: vec![audit_row(Some(tenant)), audit_row(None)],
             ..put(format!("{round}"), vec![7; round * 2_000])
         };
@@ -138,7 +138,7 @@ pub async fn numbers_and_versions_go_on_after_an_import(fresh: &(dyn Fn() -> Fre
     let (old, snapshot) = filled(fresh).await;
     let store = fresh();
     store.import(snapshot).await.unwrap();
-    let next = store.commit(Tx { numbers: vec!["invoice".to_owned(), "new".to_owned()], ..put("next", "1") }).await.unwrap();
+    let next = store.commit(Tx { numbers: vec!["invoice".into(), "new".into()], ..put("next", "1") }).await.unwrap();
     assert_eq!(next.numbers, [21, 1]);
     assert!(next.version > old.version().await.unwrap());
 }
@@ -151,7 +151,7 @@ pub async fn an_import_into_a_store_with_data_is_refused(fresh: &(dyn Fn() -> Fr
     let row = UsageRow { writer: 1, tenant: TenantId::new(Millis(1)), day: Day(1), totals: Totals::default() };
     usage.add_usage(vec![row]).await.unwrap();
     let number = fresh();
-    number.commit(Tx { numbers: vec!["invoice".to_owned()], ..Tx::default() }).await.unwrap();
+    number.commit(Tx { numbers: vec!["invoice".into()], ..Tx::default() }).await.unwrap();
     for store in [record, usage, number] {
         let before = store.export().await.unwrap();
         assert!(matches!(store.import(snapshot.clone()).await, Err(StoreError::Refused(_))));

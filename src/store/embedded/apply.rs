@@ -8,7 +8,7 @@ use super::stage::Stage;
 use crate::model::{Millis, Totals};
 use crate::store::codec::{self, Head, PART, space};
 use crate::store::rules::lease_end;
-use crate::store::{Committed, KEPT_CHANGES, Key, Precondition, StoreError, Tx, UsageRow, Version};
+use crate::store::{Committed, Draw, KEPT_CHANGES, Key, Precondition, StoreError, Tx, UsageRow, Version};
 
 /// Does all of `tx`, or, where a precondition does not hold, nothing: the inner error names the key.
 pub(super) fn commit(stage: &mut Stage<'_>, log: &mut VecDeque<Vec<u8>>, tx: Tx) -> Result<Result<Committed, Key>, StoreError> {
@@ -29,17 +29,12 @@ pub(super) fn commit(stage: &mut Stage<'_>, log: &mut VecDeque<Vec<u8>>, tx: Tx)
         note(stage, log, index, &key)?;
         index += 1;
     }
-    for (key, value) in tx.puts {
+    let mut puts = tx.puts;
+    let numbers = draw(stage, &tx.numbers, &mut puts)?;
+    for (key, value) in puts {
         set_record(stage, &key, Some((version, &value)))?;
         note(stage, log, index, &key)?;
         index += 1;
-    }
-    let mut numbers = Vec::with_capacity(tx.numbers.len());
-    for name in tx.numbers {
-        let key = codec::named_key(space::NUMBER, &name);
-        let number = stage.read(&key, codec::number_of)?.unwrap_or(0) + 1;
-        stage.put(key, &number.to_le_bytes())?;
-        numbers.push(number);
     }
     while log.len() > KEPT_CHANGES {
         if let Some(oldest) = log.pop_front() {
@@ -47,6 +42,19 @@ pub(super) fn commit(stage: &mut Stage<'_>, log: &mut VecDeque<Vec<u8>>, tx: Tx)
         }
     }
     Ok(Ok(Committed { version: Version(version), numbers }))
+}
+
+/// Draws numbers and writes them into the values that are to have them.
+fn draw(stage: &mut Stage<'_>, draws: &[Draw], puts: &mut [(Key, Vec<u8>)]) -> Result<Vec<u64>, StoreError> {
+    let mut numbers = Vec::with_capacity(draws.len());
+    for draw in draws {
+        let key = codec::named_key(space::NUMBER, &draw.sequence);
+        let number = stage.read(&key, codec::number_of)?.unwrap_or(0) + 1;
+        stage.put(key, &number.to_le_bytes())?;
+        draw.write(number, puts);
+        numbers.push(number);
+    }
+    Ok(numbers)
 }
 
 /// Raises the counters of one row to at least these.

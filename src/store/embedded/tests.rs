@@ -33,7 +33,7 @@ fn commit_named(name: &str, tenant: TenantId) -> Tx {
     };
     Tx {
         puts: vec![(Key::new(Table::Tenants, name), value_of(name)), (Key::new(Table::Slugs, name), name.into())],
-        numbers: vec!["commits".to_owned()],
+        numbers: vec!["commits".into()],
         audit: vec![audit],
         ..Tx::default()
     }

@@ -22,6 +22,8 @@ fn tenant(slug: &str) -> Tenant {
         status_reason: None,
         plan: "free".to_owned(),
         billing_cycle: BillingCycle::Monthly,
+        subscription: Default::default(),
+        billing: Default::default(),
         custom_domain: None,
         config: Default::default(),
         metadata: Default::default(),
@@ -30,6 +32,7 @@ fn tenant(slug: &str) -> Tenant {
         updated_at: NOW,
         trial_ends_at: None,
         deleted_at: None,
+        is_released: false,
     }
 }
 

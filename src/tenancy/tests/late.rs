@@ -8,8 +8,8 @@ use crate::metering::{Journal, fold, fold_reports, stored_levels};
 use crate::model::{BillingCycle, Gauge, Millis, TenantId};
 use crate::store::memory::Memory;
 use crate::store::{Store, Version};
-use crate::tenancy::{Cause, NewTenant};
-use crate::tenancy::{Directory, DirectorySettings, Octets, Shift, create_tenant};
+use crate::tenancy::{Accounts, Cause, Desk, NewTenant};
+use crate::tenancy::{Directory, DirectorySettings, Octets, Plans, Shift, create_tenant};
 use crate::upstream::{Resolver, TlsFiles};
 
 const NOW: Millis = Millis(1_795_608_000_000);
@@ -20,13 +20,14 @@ fn directory() -> (Directory, TenantId) {
     let directory = Directory::new(DirectorySettings {
         base_domain: config.tenancy.base_domain.clone(),
         custom_domains: false,
-        plans: config.plans.clone(),
+        plans: Arc::new(Plans::fixed(&config.plans, &config.add_ons)),
         default_upstream: config.upstream.default.clone(),
         resolver: Arc::new(Resolver::new(Vec::new(), TlsFiles::default()).unwrap()),
         sso: false,
         proves: Arc::new(|_| false),
         serve: Arc::new(|_, _| ()),
         clock,
+        accounts: Arc::new(Accounts::new(Arc::new(config.clone()))),
     });
     let new = NewTenant {
         name: "Acme".to_owned(),
@@ -37,9 +38,12 @@ fn directory() -> (Directory, TenantId) {
         config: None,
         metadata: None,
         upstream: Vec::new(),
+        billing: None,
     };
     let cause = Cause { actor: "system".to_owned(), request_id: None, now: NOW };
-    let tenant = create_tenant(&new, &config, &cause).unwrap().tenant;
+    let plans = Plans::fixed(&config.plans, &config.add_ons);
+    let desk = Desk { config: &config, plans: &plans, collects: false };
+    let tenant = create_tenant(&new, desk, &cause).unwrap().tenant;
     directory.publish(&tenant, Version(1));
     (directory, tenant.id)
 }

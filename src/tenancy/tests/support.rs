@@ -1,13 +1,13 @@
 //! A directory to publish into, and claims on domains.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::NOW;
 use crate::clock::TestClock;
+use crate::config::Config;
 use crate::model::{CustomDomain, Host, Limits, Money, Origin, Overage, Plan, Rate, Tenant};
-use crate::tenancy::{Directory, DirectorySettings};
+use crate::tenancy::{Accounts, Directory, DirectorySettings, Plans};
 use crate::upstream::{Resolver, TlsFiles};
 
 /// A directory with a plan without a rate and two with one, and whether domains are proved by a certificate.
@@ -15,6 +15,7 @@ pub fn directory() -> (Directory, Arc<AtomicBool>) {
     let plan = |name: &str, rate: Option<u32>| {
         let plan = Plan {
             name: name.to_owned(),
+            version: 1,
             price_monthly: Money(0),
             price_yearly: Money(0),
             limits: Limits::default(),
@@ -29,13 +30,14 @@ pub fn directory() -> (Directory, Arc<AtomicBool>) {
     let directory = Directory::new(DirectorySettings {
         base_domain: Host::parse("example.com").unwrap(),
         custom_domains: true,
-        plans: BTreeMap::from([plan("free", Some(2)), plan("large", Some(9)), plan("open", None)]),
+        plans: Arc::new(Plans::fixed(&[plan("free", Some(2)), plan("large", Some(9)), plan("open", None)].into(), &Default::default())),
         default_upstream: vec![Origin::parse("http://127.0.0.1:9000").unwrap()],
         resolver: Arc::new(Resolver::new(Vec::new(), TlsFiles::default()).unwrap()),
         sso: true,
         proves: Arc::new(move |_| asked.load(Ordering::Relaxed)),
         serve: Arc::new(|_, _| ()),
         clock: Arc::new(TestClock::at(NOW)),
+        accounts: Arc::new(Accounts::new(Arc::new(Config::from_toml("").unwrap()))),
     });
     (directory, proved)
 }

@@ -1,0 +1,5 @@
+//! Billing through the admin API: the life of a subscription, what is charged when, and that nothing is lost or made.
+
+mod changes;
+mod life;
+mod usage;

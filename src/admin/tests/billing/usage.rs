@@ -1,0 +1,157 @@
+//! Usage beyond limits: billed in arrears, in the period of its day, with what came late on the next invoice; and tax on all of it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use serde_json::{Value, json};
+
+use crate::admin::tests::support::{Admin, config};
+use crate::config::{Config, TaxRate};
+use crate::model::plan::{OveragePrice, Pricing};
+use crate::model::{Day, Millis, Money, Overage, Tier, Totals};
+use crate::store::UsageRow;
+
+fn billed() -> Config {
+    let mut config = config();
+    let tiers = vec![Tier { up_to: Some(2), price: Money(100) }, Tier { up_to: None, price: Money(60) }];
+    // Nobody pays in these tests, and nobody is suspended for it.
+    config.billing.due_days = 3_000;
+    let pro = config.plans.get_mut("pro").unwrap();
+    pro.overage = Overage::Billed {
+        api_calls: Some(OveragePrice { pricing: Pricing::Package(Money(50)), per: 1_000, hard_cap: None }),
+        bandwidth: Some(OveragePrice { pricing: Pricing::Graduated(tiers), per: 1_000_000_000, hard_cap: None }),
+        storage: None,
+    };
+    config
+}
+
+/// Usage beyond the limits on a day, as an earlier process has folded it.
+async fn used(admin: &Admin, writer: u64, day: &str, calls_over: u64, egress_over: u64) {
+    let day = Millis(crate::admin::tests::support::millis(&format!("{day}T00:00:00Z"))).day();
+    let tenant = admin.show("acme").await["id"].as_str().unwrap().parse().unwrap();
+    let totals = Totals { calls_over, egress_over, ..Totals::default() };
+    admin.tenants.store.add_usage(vec![UsageRow { writer, tenant, day: Day(day.0), totals }]).await.unwrap();
+}
+
+async fn subscribed(config: Config) -> Admin {
+    let admin = Admin::with(config).await;
+    admin.move_to("2027-10-01T12:00:00Z").await;
+    admin.tenant("acme", "pro").await;
+    admin.move_to("2027-10-15T12:00:00Z").await;
+    admin
+}
+
+fn overages(invoice: &Value) -> Vec<(String, i64, u64)> {
+    let items = invoice["items"].as_array().unwrap().iter().filter(|line| line["kind"] == "overage");
+    let line = |line: &Value| {
+        let inputs = &line["inputs"];
+        (inputs["resource"].as_str().unwrap().to_owned(), line["amountMinor"].as_i64().unwrap(), inputs["used"].as_u64().unwrap())
+    };
+    items.map(line).collect()
+}
+
+#[tokio::test]
+async fn usage_is_billed_in_the_period_in_which_its_day_ends() {
+    let admin = subscribed(billed()).await;
+    used(&admin, 1, "2027-10-14", 9_999, 0).await;
+    used(&admin, 1, "2027-10-20", 1_500, 2_500_000_000).await;
+    used(&admin, 1, "2027-11-14", 1, 500_000_001).await;
+    used(&admin, 1, "2027-11-15", 7_000, 0).await;
+    admin.move_to("2027-11-15T12:00:00Z").await;
+    let second = admin.invoices("acme").await.remove(1);
+    // 1,501 calls are two started packages; 3,000,000,001 octets are two at 1.00 and two at 0.60.
+    assert_eq!(overages(&second), [("apiCalls".to_owned(), 100, 1_501), ("bandwidth".to_owned(), 320, 3_000_000_001)]);
+    assert_eq!(second["amountMinor"], 9900 + 420);
+    admin.move_to("2027-12-15T12:00:00Z").await;
+    let third = admin.invoices("acme").await.remove(2);
+    assert_eq!(overages(&third), [("apiCalls".to_owned(), 350, 7_000)]);
+}
+
+#[tokio::test]
+async fn usage_that_came_late_is_on_the_next_invoice_and_the_issued_one_stays() {
+    let admin = subscribed(billed()).await;
+    used(&admin, 1, "2027-10-20", 1_500, 0).await;
+    admin.move_to("2027-11-15T12:00:00Z").await;
+    let before = admin.invoices("acme").await.remove(1);
+    used(&admin, 2, "2027-10-20", 600, 0).await;
+    admin.move_to("2027-12-15T12:00:00Z").await;
+    let invoices = admin.invoices("acme").await;
+    assert_eq!(invoices[1], before);
+    // 2,100 calls are three packages, of which two were billed.
+    assert_eq!(overages(&invoices[2]), [("apiCalls".to_owned(), 50, 2_100)]);
+    let explained = admin.get(&format!("/admin/invoices/{}/explain", invoices[2]["id"].as_str().unwrap())).await.expect(200).json;
+    assert_eq!(explained["agrees"], true);
+    assert!(explained["lines"].to_string().contains("less what 1500 of them cost before"), "{explained}");
+    admin.move_to("2028-01-15T12:00:00Z").await;
+    assert!(overages(&admin.invoices("acme").await[3]).is_empty(), "once");
+}
+
+#[tokio::test]
+async fn a_change_of_plan_splits_the_usage_of_its_day_between_both() {
+    let mut config = billed();
+    let mut other = config.plans["pro"].clone();
+    (other.name, other.price_monthly) = ("plus".to_owned(), Money(19_900));
+    let price = OveragePrice { pricing: Pricing::Package(Money(10)), per: 1_000, hard_cap: None };
+    other.overage = Overage::Billed { api_calls: Some(price), bandwidth: None, storage: None };
+    config.plans.insert("plus".to_owned(), other);
+    let admin = subscribed(config).await;
+    used(&admin, 1, "2027-10-20", 3_000, 0).await;
+    used(&admin, 1, "2027-10-25", 2_000, 0).await;
+    admin.move_to("2027-10-25T08:00:00Z").await;
+    admin.subscribe("acme", json!({"plan": "plus"})).await.expect(200);
+    used(&admin, 1, "2027-10-25", 2_500, 0).await;
+    used(&admin, 1, "2027-10-26", 500, 0).await;
+    admin.move_to("2027-11-15T12:00:00Z").await;
+    let invoice = admin.invoices("acme").await.pop().unwrap();
+    assert_eq!(overages(&invoice), [("apiCalls".to_owned(), 250, 5_000), ("apiCalls".to_owned(), 10, 1_000)]);
+}
+
+#[tokio::test]
+async fn the_last_usage_is_billed_when_a_tenant_leaves() {
+    let admin = subscribed(billed()).await;
+    used(&admin, 1, "2027-10-15", 4_000, 0).await;
+    admin.move_to("2027-10-15T18:00:00Z").await;
+    let cancel = admin.post("/admin/tenants/acme/cancel", Value::Null).await.expect(200).json;
+    assert_eq!(cancel["status"], "canceled");
+    let last = admin.invoices("acme").await.remove(1);
+    assert_eq!((overages(&last), &last["reason"]), (vec![("apiCalls".to_owned(), 200, 4_000)], &json!("end")));
+    // Back within its period, what was billed is not billed again.
+    admin.post("/admin/tenants/acme/activate", Value::Null).await.expect(200);
+    used(&admin, 1, "2027-10-15", 5_000, 0).await;
+    admin.move_to("2027-11-15T12:00:00Z").await;
+    assert_eq!(overages(&admin.invoices("acme").await[2]), [("apiCalls".to_owned(), 50, 1_000)]);
+}
+
+#[tokio::test]
+async fn tax_follows_the_customers_country_and_the_next_invoice_is_previewed() {
+    let mut config = billed();
+    let rate = |country: &str, parts_per_million, inclusive, reverse_charge| TaxRate {
+        country: country.to_owned(),
+        parts_per_million,
+        inclusive,
+        reverse_charge,
+    };
+    config.billing.tax = vec![rate("DE", 190_000, false, false), rate("FR", 200_000, false, true), rate("GB", 200_000, true, false)];
+    let admin = subscribed(config).await;
+    let billing = async |body: Value| admin.call("PATCH", "/admin/tenants/acme", json!({"billing": body}), &[]).await;
+    billing(json!({"country": "de"})).await.expect(422).pointers(&["/billing/country"]);
+    billing(json!({"country": "FR", "vatId": "DE123456789"})).await.expect(422).pointers(&["/billing/vatId"]);
+    let upcoming = async || admin.get("/admin/tenants/acme/invoices/upcoming").await.expect(200).json;
+    for (party, amount, tax) in [
+        (json!({"country": "DE", "name": "Acme GmbH"}), 9900 + 1881, 1881),
+        (json!({"country": "FR", "vatId": null}), 9900 + 1980, 1980),
+        (json!({"country": "FR", "vatId": "FR12345678901"}), 9900, 0),
+        (json!({"country": "GB", "vatId": null}), 9900, 1650),
+        (json!({"country": "US"}), 9900, 0),
+        (json!({"country": "DE", "taxExempt": true}), 9900, 0),
+    ] {
+        billing(party.clone()).await.expect(200);
+        let draft = upcoming().await;
+        assert_eq!(
+            (&draft["amountMinor"], &draft["taxMinor"], &draft["status"]),
+            (&json!(amount), &json!(tax), &json!("draft")),
+            "{party}"
+        );
+        assert_eq!((&draft["number"], &draft["customer"]["name"]), (&Value::Null, &json!("Acme GmbH")));
+    }
+    assert_eq!(admin.invoices("acme").await.len(), 1, "drafts are not kept");
+}

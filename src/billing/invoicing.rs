@@ -1,0 +1,84 @@
+//! What an invoice is made of: lines, then tax on their sum, then what is due to the tenant.
+
+use super::items::Item;
+use super::tax;
+use crate::config::TaxRate;
+use crate::model::{BillingCycle, Inputs, Line, LineKind, Money, Party, Span};
+
+/// The sum of an invoice.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reckoned {
+    /// All lines; they add up to `total`.
+    pub lines: Vec<Line>,
+    /// What is to be paid, 0 or more.
+    pub total: Money,
+    /// What is due to the tenant after it.
+    pub credit: Money,
+    /// What the law wants to be said.
+    pub note: Option<String>,
+}
+
+/// A whole period of something.
+pub fn whole(item: &Item, cycle: BillingCycle, period: Span) -> Line {
+    Line {
+        kind: if item.is_plan { LineKind::Subscription } else { LineKind::Addon },
+        description: format!("{} - {}", item.title, cycle.as_str()),
+        quantity: item.quantity,
+        unit_price: item.price,
+        amount: item.price.times(item.quantity),
+        period: Some(period),
+        inputs: Inputs::Price { price: item.price, quantity: item.quantity, of: item.of.clone() },
+    }
+}
+
+/// Adds tax and what is due to the tenant. A negative sum becomes due to it, so that nothing is ever to be paid to anybody.
+pub fn reckon(mut lines: Vec<Line>, credit: Money, customer: &Party, rates: &[TaxRate]) -> Reckoned {
+    let base: Money = lines.iter().map(|line| line.amount).sum();
+    let tax = tax::line(base, customer, rates).filter(|_| !base.is_zero());
+    let note = tax.as_ref().and_then(tax::note);
+    lines.extend(tax);
+    let sum: Money = lines.iter().map(|line| line.amount).sum();
+    // Taken off as far as there is something to pay; what is below zero is put to it.
+    let taken = sum.min(credit).max(sum.min(Money(0)));
+    let after = credit - taken;
+    if !taken.is_zero() {
+        let description = if taken.0 > 0 { "Credit applied" } else { "Added to your credit" };
+        lines.push(Line {
+            kind: LineKind::Credit,
+            description: description.to_owned(),
+            quantity: 1,
+            unit_price: -taken,
+            amount: -taken,
+            period: None,
+            inputs: Inputs::Balance { before: credit, after },
+        });
+    }
+    Reckoned { lines, total: sum - taken, credit: after, note }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn line(amount: i64) -> Line {
+        let item = Item { of: "x".to_owned(), title: "X".to_owned(), price: Money(amount), quantity: 1, is_plan: true };
+        whole(&item, BillingCycle::Monthly, Span { start: crate::model::Millis(0), end: crate::model::Millis(1) })
+    }
+
+    proptest! {
+        #[test]
+        fn no_cent_is_lost_or_made(amounts in proptest::collection::vec(-100_000_i64..100_000, 0..9), credit in 0_i64..300_000, kind in 0..4) {
+            let rates = [TaxRate { country: "DE".to_owned(), parts_per_million: 190_000, inclusive: kind % 2 == 0, reverse_charge: kind > 1 }];
+            let customer = Party { country: Some("DE".to_owned()), vat_id: Some("DE1".to_owned()), ..Party::default() };
+            let before = Money(credit);
+            let reckoned = reckon(amounts.iter().map(|amount| line(*amount)).collect(), before, &customer, &rates);
+            prop_assert!(reckoned.total.0 >= 0 && reckoned.credit.0 >= 0);
+            prop_assert_eq!(reckoned.lines.iter().map(|line| line.amount).sum::<Money>(), reckoned.total);
+            let charged: Money = reckoned.lines.iter().filter(|line| line.kind != LineKind::Credit).map(|line| line.amount).sum();
+            prop_assert_eq!(charged, reckoned.total + before - reckoned.credit);
+            prop_assert!(reckoned.total.is_zero() || reckoned.credit.is_zero(), "credit is used before anything is to be paid");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Tax: by the customer's country, on the sum of an invoice's lines, rounded once.
+
+use crate::config::TaxRate;
+use crate::model::invoice::TaxTreatment;
+use crate::model::{Inputs, Line, LineKind, Money, Party};
+
+/// The line of the tax on `base`; none where the country has no rate here.
+pub fn line(base: Money, customer: &Party, rates: &[TaxRate]) -> Option<Line> {
+    let country = customer.country.as_deref()?;
+    let rate = rates.iter().find(|rate| rate.country == country)?;
+    let treatment = treatment(customer, rate);
+    let contained = contained(base, rate.parts_per_million);
+    let (tax, amount) = match (treatment, rate.inclusive) {
+        (TaxTreatment::Exclusive, _) => {
+            let added = base.scaled(i128::from(rate.parts_per_million), 1_000_000);
+            (added, added)
+        }
+        (TaxTreatment::Inclusive, _) => (contained, Money(0)),
+        (TaxTreatment::ReverseCharge | TaxTreatment::Exempt, true) => (contained, -contained),
+        (TaxTreatment::ReverseCharge | TaxTreatment::Exempt, false) => (Money(0), Money(0)),
+    };
+    Some(Line {
+        kind: LineKind::Tax,
+        description: description(country, rate, treatment),
+        quantity: 1,
+        unit_price: amount,
+        amount,
+        period: None,
+        inputs: Inputs::Tax {
+            base,
+            parts_per_million: rate.parts_per_million,
+            country: country.to_owned(),
+            treatment,
+            vat_id: customer.vat_id.clone(),
+            tax,
+        },
+    })
+}
+
+/// Of a sum, the tax that is in it: sum × rate ÷ (1 + rate).
+pub fn contained(sum: Money, parts_per_million: u32) -> Money {
+    sum.scaled(i128::from(parts_per_million), 1_000_000 + i128::from(parts_per_million))
+}
+
+/// What the law wants to be said on the invoice.
+pub fn note(line: &Line) -> Option<String> {
+    match &line.inputs {
+        Inputs::Tax { treatment: TaxTreatment::ReverseCharge, .. } => {
+            Some("Reverse charge: the recipient of the services is liable for the tax.".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// `19 %`, `7.7 %`.
+pub fn percent(parts_per_million: u32) -> String {
+    let text = format!("{}.{:04}", parts_per_million / 10_000, parts_per_million % 10_000);
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+fn treatment(customer: &Party, rate: &TaxRate) -> TaxTreatment {
+    match rate {
+        _ if customer.tax_exempt => TaxTreatment::Exempt,
+        TaxRate { reverse_charge: true, .. } if customer.vat_id.is_some() => TaxTreatment::ReverseCharge,
+        TaxRate { inclusive: true, .. } => TaxTreatment::Inclusive,
+        TaxRate { .. } => TaxTreatment::Exclusive,
+    }
+}
+
+fn description(country: &str, rate: &TaxRate, treatment: TaxTreatment) -> String {
+    let percent = percent(rate.parts_per_million);
+    match treatment {
+        TaxTreatment::Exclusive => format!("Tax {country} {percent}"),
+        TaxTreatment::Inclusive => format!("Tax {country} {percent}, included"),
+        TaxTreatment::ReverseCharge => format!("Tax {country} {percent}, reverse charge"),
+        TaxTreatment::Exempt => format!("Tax {country} {percent}, exempt"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rate(country: &str, parts_per_million: u32, inclusive: bool, reverse_charge: bool) -> TaxRate {
+        TaxRate { country: country.to_owned(), parts_per_million, inclusive, reverse_charge }
+    }
+
+    #[test]
+    fn the_customer_decides_how_tax_is_reckoned() {
+        let rates = [rate("DE", 190_000, true, false), rate("FR", 200_000, false, true), rate("IT", 220_000, true, true)];
+        // Country, VAT id, exempt, base; amount of the line, tax.
+        let cases = [
+            ("DE", None, false, 9900, 0, 1581),
+            ("DE", Some("DE123456789"), false, 9900, 0, 1581),
+            ("DE", None, true, 9900, -1581, 1581),
+            ("FR", None, false, 9900, 1980, 1980),
+            ("FR", Some("FR12345678901"), false, 9900, 0, 0),
+            ("FR", None, true, 9900, 0, 0),
+            ("IT", Some("IT12345678901"), false, 9900, -1785, 1785),
+            ("FR", None, false, -333, -67, -67),
+        ];
+        for (country, vat_id, tax_exempt, base, amount, tax) in cases {
+            let customer = Party { country: Some(country.to_owned()), vat_id: vat_id.map(str::to_owned), tax_exempt, ..Party::default() };
+            let found = line(Money(base), &customer, &rates);
+            let of = found.as_ref().map(|line| match line.inputs {
+                Inputs::Tax { tax, .. } => (line.amount.0, tax.0),
+                _ => (0, 0),
+            });
+            assert_eq!(of, Some((amount, tax)), "{customer:?}");
+            assert_eq!(found.as_ref().and_then(note).is_some(), vat_id.is_some() && country != "DE");
+        }
+        assert_eq!(line(Money(1), &Party::default(), &rates), None, "no country, no tax");
+        let other = Party { country: Some("US".to_owned()), ..Party::default() };
+        assert_eq!(line(Money(1), &other, &rates), None, "no rate, no tax");
+        assert_eq!([percent(190_000), percent(77_000), percent(1)], ["19 %", "7.7 %", "0.0001 %"]);
+    }
+}

@@ -1,0 +1,332 @@
+//! A tenant's subscription: what it has agreed to pay for, the period that runs, what it owes, and what is due next.
+//!
+//! It lies in the tenant's record, so that each step of billing is one commit with one precondition.
+
+use serde::{Deserialize, Serialize};
+
+use super::{AddOn, BillingCycle, CreditNoteId, InvoiceId, Limits, Millis, Money, Plan};
+
+/// What a tenant has agreed to, and where it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Subscription {
+    /// Which version of its plan it has.
+    pub plan_version: u32,
+    /// What it has bought beside the plan, at the prices of then.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub add_ons: Vec<Bought>,
+    /// What was agreed with it alone; for the plan that it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overrides: Option<Overrides>,
+    /// The period that runs; none in a trial, on a plan without a price, and once it is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub period: Option<Running>,
+    /// What changes at the end of the period.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending: Option<Terms>,
+    /// What changes once this invoice is paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub awaiting: Option<Awaiting>,
+    /// It ends with the period.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cancel_at_period_end: bool,
+    /// It was suspended because it did not pay; when it pays, it is served again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_suspended_unpaid: bool,
+    /// What is due to it, taken off its next invoices.
+    #[serde(skip_serializing_if = "Money::is_zero")]
+    pub credit: Money,
+    /// Invoices that are open, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub open: Vec<Owed>,
+    /// Refunds that the provider has not confirmed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refunds: Vec<Refunding>,
+    /// Usage of the period before, as it was billed; what came later is billed next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rated: Option<Rated>,
+    /// Who takes its money.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payer: Option<Payer>,
+    /// What it pays in a year, and how that has changed in the month.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revenue: Option<Revenue>,
+}
+
+/// What is paid for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Terms {
+    /// Name of the plan.
+    pub plan: String,
+    /// Its version.
+    pub plan_version: u32,
+    /// How often it is paid.
+    pub billing_cycle: BillingCycle,
+    /// What is bought beside it.
+    #[serde(default)]
+    pub add_ons: Vec<Bought>,
+    /// What was agreed with this tenant alone.
+    #[serde(default)]
+    pub overrides: Option<Overrides>,
+}
+
+/// An add-on and how many of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Bought {
+    /// What, as the catalogue had it.
+    #[serde(flatten)]
+    pub add_on: AddOn,
+    /// How many, at least 1.
+    pub quantity: u64,
+}
+
+/// What was agreed with one tenant, instead of what its plan says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Overrides {
+    /// Price of a month.
+    #[serde(rename = "priceMonthlyMinor", skip_serializing_if = "Option::is_none")]
+    pub price_monthly: Option<Money>,
+    /// Price of a year.
+    #[serde(rename = "priceYearlyMinor", skip_serializing_if = "Option::is_none")]
+    pub price_yearly: Option<Money>,
+    /// Each limit that differs.
+    pub limits: OtherLimits,
+}
+
+/// Limits that differ from the plan's: `None` is the plan's, `Some(None)` is unlimited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct OtherLimits {
+    /// Users of the app.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub max_users: Option<Option<u64>>,
+    /// Projects of the app.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub max_projects: Option<Option<u64>>,
+    /// Bytes stored.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub max_storage: Option<Option<u64>>,
+    /// API calls per UTC day.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub max_api_calls: Option<Option<u64>>,
+    /// Response body bytes per UTC month.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub max_bandwidth: Option<Option<u64>>,
+}
+
+/// From here on, up to but without there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// The first moment.
+    pub start: Millis,
+    /// The first moment after it.
+    pub end: Millis,
+}
+
+/// A period that runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Running {
+    /// What periods are counted from: the nth begins n months (or years) later.
+    pub anchor: Millis,
+    /// Which one it is, from 0.
+    pub index: u32,
+    /// When it began, and when it ends.
+    #[serde(flatten)]
+    pub span: Span,
+    /// The plans that it had in it, in order; never empty.
+    pub parts: Vec<Part>,
+}
+
+/// A part of a period with one plan, to its end or to the next part.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Part {
+    /// When it began.
+    pub from: Millis,
+    /// Name of the plan.
+    pub plan: String,
+    /// Its version.
+    pub plan_version: u32,
+    /// What the day had counted beyond limits by then; it belongs to the part before.
+    #[serde(default, skip_serializing_if = "Over::is_none")]
+    pub counted: Over,
+}
+
+/// What was used beyond limits that a plan bills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Over {
+    /// Calls.
+    pub api_calls: u64,
+    /// Bytes sent.
+    pub bandwidth: u64,
+    /// The most bytes stored in a month, summed over months.
+    pub storage: u64,
+}
+
+/// Usage as it was billed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rated {
+    /// The period.
+    pub span: Span,
+    /// Its parts.
+    pub parts: Vec<Part>,
+    /// What was billed of each.
+    pub billed: Vec<Over>,
+}
+
+/// An invoice that is open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Owed {
+    /// Which.
+    pub invoice: InvoiceId,
+    /// What is left to pay.
+    pub due: Money,
+    /// Until when.
+    pub due_at: Millis,
+    /// When its payment is tried next; none where nobody collects it, or no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub try_at: Option<Millis>,
+    /// How often it was tried; the number of the attempt under way.
+    #[serde(default)]
+    pub attempts: u32,
+    /// An attempt is under way: it is repeated under the same number until its outcome is known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_trying: bool,
+    /// A charge was declined, or the due date has passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_at: Option<Millis>,
+    /// The payment that the provider has begun and not ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment: Option<String>,
+}
+
+/// A refund under way: it is asked for under the same key until its outcome is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refunding {
+    /// Of which invoice.
+    pub invoice: InvoiceId,
+    /// By which credit note.
+    pub note: CreditNoteId,
+    /// When it is asked for next.
+    pub try_at: Millis,
+}
+
+/// A change that waits for its payment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Awaiting {
+    /// The invoice of it.
+    pub invoice: InvoiceId,
+    /// What comes then.
+    pub terms: Terms,
+    /// The period as it will be.
+    pub period: Option<Running>,
+    /// Usage of a period that ends with it.
+    pub rated: Option<Rated>,
+}
+
+/// Who takes a tenant's money, by the provider's names.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Payer {
+    /// The provider's customer.
+    pub customer: String,
+    /// Its payment method; without one nothing is collected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// As people know it, such as `visa •••• 4242`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shown: Option<String>,
+}
+
+/// What a tenant pays in a year, and how that has changed in the month of the last change.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Revenue {
+    /// ISO 4217 code.
+    pub currency: String,
+    /// The month of the last change, such as `2026-11`.
+    pub month: String,
+    /// What it paid in a year when that month began.
+    pub at_first: Money,
+    /// What it pays in a year now.
+    pub yearly: Money,
+    /// It had paid before that month.
+    pub had_paid: bool,
+    /// A trial ended in that month: whether it is followed by a paid period.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trial: Option<bool>,
+}
+
+impl Default for Subscription {
+    fn default() -> Self {
+        Self {
+            plan_version: 1,
+            add_ons: Vec::new(),
+            overrides: None,
+            period: None,
+            pending: None,
+            awaiting: None,
+            cancel_at_period_end: false,
+            is_suspended_unpaid: false,
+            credit: Money(0),
+            open: Vec::new(),
+            refunds: Vec::new(),
+            rated: None,
+            payer: None,
+            revenue: None,
+        }
+    }
+}
+
+impl Terms {
+    /// What a tenant may use: the plan with what was agreed and bought besides.
+    pub fn applied_to(&self, plan: &Plan) -> Plan {
+        let mut plan = plan.clone();
+        if let Some(overrides) = self.overrides {
+            plan.limits = overrides.limits.over(&plan.limits);
+        }
+        for bought in &self.add_ons {
+            plan.limits = plan.limits.plus(&bought.add_on.adds, bought.quantity);
+        }
+        plan
+    }
+
+    /// True where a tenant has just what its plan says.
+    pub fn is_plain(&self) -> bool {
+        self.overrides.is_none() && self.add_ons.is_empty()
+    }
+}
+
+impl OtherLimits {
+    /// These instead of those of `limits` that differ.
+    pub fn over(&self, limits: &Limits) -> Limits {
+        Limits {
+            max_users: self.max_users.unwrap_or(limits.max_users),
+            max_projects: self.max_projects.unwrap_or(limits.max_projects),
+            max_storage: self.max_storage.unwrap_or(limits.max_storage),
+            max_api_calls: self.max_api_calls.unwrap_or(limits.max_api_calls),
+            max_bandwidth: self.max_bandwidth.unwrap_or(limits.max_bandwidth),
+        }
+    }
+}
+
+impl Over {
+    /// True where nothing was.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A member that is there, `null` or not.
+fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u64>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}

@@ -1,0 +1,192 @@
+//! The billing clock: does for each tenant what is due, in order, until nothing is. Each step is one commit on the version that it
+//! was computed from; so two of them, or one that was killed, do nothing twice.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream};
+
+use super::metered::Metered;
+use super::work::Work;
+use super::{Bills, Desk, Duty, next_duty, period, settle};
+use crate::billing::payments::Payments;
+use crate::model::{Invoice, InvoiceId, Millis, Slug, Tenant, TenantId, Terms};
+use crate::store::{Key, Precondition, Table};
+use crate::tenancy::usage::UsageReader;
+use crate::tenancy::{Cause, Change, TenancyError, Tenants, Versioned};
+
+/// Tenants at the same time: their commits share the disk.
+const AT_ONCE: usize = 256;
+/// Steps of one tenant that a single turn does: ten years of months, with their reminders.
+const MOST_STEPS: usize = 1_000;
+/// How often a step is computed anew because the tenant moved under it.
+const TRIES: usize = 8;
+/// After a failure.
+const BREATH_MILLIS: i64 = 5_000;
+
+/// Does what is due.
+pub struct Biller {
+    tenants: Arc<Tenants>,
+    usage: Arc<UsageReader>,
+    bills: Bills,
+    /// Who runs it, the job or the test clock.
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Biller {
+    /// For these tenants, by this usage.
+    pub fn new(tenants: Arc<Tenants>, usage: Arc<UsageReader>) -> Self {
+        Self { bills: Bills::new(Arc::clone(&tenants.store)), tenants, usage, turn: tokio::sync::Mutex::default() }
+    }
+
+    /// By what subscriptions are judged.
+    pub fn desk(&self) -> Desk<'_> {
+        self.tenants.desk()
+    }
+
+    /// Who takes money.
+    pub fn payments(&self) -> &dyn Payments {
+        &*self.tenants.payments
+    }
+
+    /// Invoices and figures.
+    pub fn bills(&self) -> &Bills {
+        &self.bills
+    }
+
+    /// The tenants that are billed.
+    pub fn tenants(&self) -> &Arc<Tenants> {
+        &self.tenants
+    }
+
+    /// What a tenant has used, as far as its next step needs it.
+    pub async fn metered(&self, tenant: &Tenant, now: Millis) -> Result<Metered, TenancyError> {
+        self.metered_with(tenant, &tenant.terms(), now).await
+    }
+
+    /// The same of one that may come to other terms.
+    pub async fn metered_with(&self, tenant: &Tenant, terms: &Terms, now: Millis) -> Result<Metered, TenancyError> {
+        Ok(Metered::read((tenant, terms), &self.tenants.plans, &self.usage, now).await?)
+    }
+
+    /// Does everything that is due by `now`; how many steps that were, and for how many tenants it failed. Those come again later.
+    pub async fn run(&self, now: Millis) -> (usize, usize) {
+        let _turn = self.turn.lock().await;
+        let (mut steps, mut failed) = (0, 0);
+        loop {
+            let due = self.tenants.directory.accounts().take_due(now, AT_ONCE * 4);
+            if due.is_empty() {
+                return (steps, failed);
+            }
+            let done = stream::iter(due).map(|(_, tenant)| async move {
+                self.catch_up(tenant, now).await.map_err(|error| {
+                    tracing::error!(%tenant, %error, "what is due for a tenant cannot be done; it is tried again");
+                    self.tenants.directory.accounts().put_off(tenant, Millis(now.0.saturating_add(BREATH_MILLIS)));
+                })
+            });
+            let mut done = done.buffer_unordered(AT_ONCE);
+            while let Some(outcome) = done.next().await {
+                match outcome {
+                    Ok(count) => steps += count,
+                    Err(()) => failed += 1,
+                }
+            }
+        }
+    }
+
+    /// Does everything that is due for one tenant; how many steps that were.
+    pub async fn catch_up(&self, tenant: TenantId, now: Millis) -> Result<usize, TenancyError> {
+        let mut conflicts = 0;
+        let mut steps = 0;
+        while steps < MOST_STEPS {
+            let Some(current) = self.tenants.by_id(tenant).await? else { return Ok(steps) };
+            let next = next_duty(&current.value, &self.tenants.config);
+            let Some((at, duty)) = next.filter(|(at, _)| *at <= now) else {
+                // What it was taken off the agenda for, somebody else may have done since.
+                self.tenants.directory.accounts().put_back(tenant);
+                return Ok(steps);
+            };
+            match self.step(&current, duty, at, now).await {
+                Ok(()) => steps += 1,
+                Err(TenancyError::Conflict | TenancyError::Taken(_)) if conflicts < TRIES => conflicts += 1,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(TenancyError::Invoice(format!("{MOST_STEPS} steps were due at once; the next turn goes on")))
+    }
+
+    async fn step(&self, current: &Versioned<Tenant>, duty: Duty, at: Millis, now: Millis) -> Result<(), TenancyError> {
+        let cause = Cause { actor: "system".to_owned(), request_id: None, now };
+        let change = match duty {
+            Duty::Release => self.release(current, &cause).await?,
+            Duty::Collect(invoice) => return self.collect(current, invoice, now).await,
+            Duty::Refund => {
+                let first = current.value.subscription.refunds.iter().min_by_key(|one| one.try_at).cloned();
+                return match first {
+                    Some(refunding) => self.refund(current, &refunding, now).await,
+                    None => Ok(()),
+                };
+            }
+            Duty::Overdue(invoice) => self.work(current, &cause, |work| {
+                let at = work.issued_at(at);
+                settle::overdue(work, invoice, at);
+                Ok(())
+            })?,
+            Duty::Suspend => self.work(current, &cause, |work| {
+                settle::suspend(work);
+                Ok(())
+            })?,
+            Duty::EndTrial => {
+                let metered = self.metered(&current.value, now).await?;
+                self.work(current, &cause, |work| period::end_trial(work, at, &metered))?
+            }
+            Duty::Renew => {
+                let metered = self.metered(&current.value, now).await?;
+                self.work(current, &cause, |work| period::renew(work, &metered))?
+            }
+        };
+        self.tenants.apply(change).await?;
+        Ok(())
+    }
+
+    pub(super) fn work(
+        &self,
+        current: &Versioned<Tenant>,
+        cause: &Cause,
+        step: impl FnOnce(&mut Work<'_>) -> Result<(), TenancyError>,
+    ) -> Result<Change, TenancyError> {
+        let mut work = Work::on(current, self.desk(), cause);
+        step(&mut work)?;
+        work.done()
+    }
+
+    /// The slug and the domains of a tenant that was deleted long ago become free.
+    async fn release(&self, current: &Versioned<Tenant>, cause: &Cause) -> Result<Change, TenancyError> {
+        let claims = self.tenants.domains().of(current.value.id).await?;
+        let mut work = Work::on(current, self.desk(), cause);
+        work.tenant.is_released = true;
+        work.note("tenant.released", None, Some(serde_json::json!({"slug": current.value.slug})));
+        let mut change = work.done()?;
+        for domain in &claims {
+            change.release_domain(&domain.name);
+        }
+        // A store of an earlier version has freed it at once, so that it may be somebody else's.
+        if let Some(version) = self.owns_slug(current.value.id, &current.value.slug).await? {
+            let key = Key::new(Table::Slugs, current.value.slug.as_str());
+            change.tx.preconditions.push(Precondition::Unchanged(key.clone(), version));
+            change.tx.deletes.push(key);
+        }
+        Ok(change)
+    }
+
+    async fn owns_slug(&self, tenant: TenantId, slug: &Slug) -> Result<Option<crate::store::Version>, TenancyError> {
+        let record = self.tenants.store.get(&Key::new(Table::Slugs, slug.as_str())).await?;
+        Ok(record.filter(|record| record.value == tenant.to_string().as_bytes()).map(|record| record.version))
+    }
+
+    /// An invoice with its tenant.
+    pub async fn invoice(&self, id: InvoiceId) -> Result<Option<(Versioned<Tenant>, Versioned<Invoice>)>, TenancyError> {
+        let Some(invoice) = self.bills.get(id).await? else { return Ok(None) };
+        let tenant = self.tenants.by_id(invoice.value.issued.tenant_id).await?;
+        Ok(tenant.map(|tenant| (tenant, invoice)))
+    }
+}

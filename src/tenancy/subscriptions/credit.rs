@@ -1,0 +1,107 @@
+//! Credit notes: an issued invoice never changes, so what is taken back of it has a paper of its own, with a number of its own.
+
+use serde_json::json;
+
+use super::Desk;
+use super::metered::Metered;
+use super::settle::{expect, forget, reinstate};
+use super::work::Work;
+use crate::model::invoice::{CreditNote, CreditOutcome, Payment};
+use crate::model::subscription::Refunding;
+use crate::model::{CreditNoteId, Invoice, InvoiceStatus, Millis, Money, Tenant};
+use crate::tenancy::{Cause, Change, FieldError, TenancyError, Versioned};
+
+/// What shall be credited.
+#[derive(Debug, Clone)]
+pub struct Credit {
+    /// How much, tax included; all that is left where none is said.
+    pub amount: Option<Money>,
+    /// Why.
+    pub reason: Option<String>,
+    /// Of a paid invoice: given back, instead of taken off the next invoices.
+    pub refund: bool,
+}
+
+/// Credits a part of an invoice, or all of it: of an open one less is to be paid, of a paid one it is due to the tenant.
+pub fn credit_invoice(
+    (current, invoice): (&Versioned<Tenant>, &Versioned<Invoice>),
+    credit: &Credit,
+    desk: Desk<'_>,
+    metered: &Metered,
+    cause: &Cause,
+) -> Result<Change, TenancyError> {
+    expect(&invoice.value, "credited", &[InvoiceStatus::Open, InvoiceStatus::Paid])?;
+    let mut work = Work::on(current, desk, cause);
+    let mut after = invoice.value.clone();
+    let left = left(&after);
+    let amount = credit.amount.unwrap_or(left);
+    let currency = &after.issued.currency;
+    if amount.0 <= 0 || amount > left {
+        let detail = format!("an amount is more than 0 and at most what is left of the invoice, {}", left.shown(currency));
+        return Err(TenancyError::Invalid(vec![FieldError::new("/amount", "invalid", detail)]));
+    }
+    let is_open = after.standing.status == InvoiceStatus::Open;
+    if is_open && credit.refund {
+        let detail = "an open invoice has not been paid, so there is nothing to give back; leave `refund` out";
+        return Err(TenancyError::Invalid(vec![FieldError::new("/refund", "invalid", detail)]));
+    }
+    if is_open && work.tenant.subscription.open.iter().any(|owed| owed.invoice == after.id && (owed.is_trying || owed.payment.is_some())) {
+        return Err(TenancyError::Invoice("its payment is under way; wait for the outcome".to_owned()));
+    }
+    let by_provider = credit.refund && desk.collects && after.standing.payment.as_ref().is_some_and(|payment| payment.provider != "manual");
+    let mark = work.draw("credit_note");
+    let note = CreditNote {
+        id: CreditNoteId::new(cause.now),
+        number: format!("{}{mark}", desk.config.billing.credit_note_prefix),
+        amount,
+        tax: after.issued.tax().scaled(i128::from(amount.0), i128::from(after.issued.total.0.max(1))),
+        reason: credit.reason.clone(),
+        time: cause.now,
+        outcome: match (is_open, credit.refund, by_provider) {
+            (true, ..) => CreditOutcome::Reduced,
+            (false, false, _) => CreditOutcome::Balance,
+            (false, true, true) => CreditOutcome::Refunding,
+            (false, true, false) => CreditOutcome::Refunded,
+        },
+        refund: None,
+    };
+    let facts = json!({
+        "id": after.id, "number": after.issued.number, "creditNote": note.number, "creditNoteId": note.id, "amount": amount.major(currency),
+        "amountMinor": amount, "currency": currency, "outcome": note.outcome,
+    });
+    match note.outcome {
+        CreditOutcome::Reduced => reduce(&mut work, &mut after, amount, cause.now),
+        CreditOutcome::Balance => work.tenant.subscription.credit = work.tenant.subscription.credit + amount,
+        CreditOutcome::Refunding => {
+            work.tenant.subscription.refunds.push(Refunding { invoice: after.id, note: note.id, try_at: cause.now });
+        }
+        CreditOutcome::Refunded => {}
+    }
+    after.standing.credit_notes.push(note);
+    work.restate(invoice, &after)?;
+    work.note("invoice.credited", None, Some(facts));
+    reinstate(&mut work, metered)?;
+    work.done()
+}
+
+/// What of an invoice has not been credited.
+fn left(invoice: &Invoice) -> Money {
+    match invoice.standing.status {
+        InvoiceStatus::Open => invoice.standing.due,
+        _ => invoice.issued.total - invoice.standing.credit_notes.iter().map(|note| note.amount).sum(),
+    }
+}
+
+/// Less is to be paid; with nothing left it is paid.
+fn reduce(work: &mut Work<'_>, invoice: &mut Invoice, amount: Money, now: Millis) {
+    let standing = &mut invoice.standing;
+    standing.due = standing.due - amount;
+    if standing.due.is_zero() {
+        (standing.status, standing.since, standing.paid_at) = (InvoiceStatus::Paid, now, Some(now));
+        standing.payment = Some(Payment { provider: "credit_note".to_owned(), reference: None });
+        forget(&mut work.tenant, invoice.id);
+        work.tenant.subscription.awaiting.take_if(|awaiting| awaiting.invoice == invoice.id);
+    } else if let Some(owed) = work.tenant.subscription.open.iter_mut().find(|owed| owed.invoice == invoice.id) {
+        owed.due = standing.due;
+    }
+}

@@ -1,0 +1,126 @@
+//! Usage beyond limits, as it becomes lines of invoices. A UTC day belongs to the period in which it ends, and a month's storage to
+//! the period in which the month ends: so that both are over when they are billed. What came later is billed with the next invoice.
+
+use std::collections::BTreeMap;
+
+use crate::billing::items::of_plan;
+use crate::billing::rating::{Beyond, line};
+use crate::model::subscription::{Part, Rated};
+use crate::model::{Day, Line, Millis, Month, Over, Overage, Plan, Span, Tenant, Terms};
+use crate::store::StoreError;
+use crate::tenancy::Plans;
+use crate::tenancy::usage::UsageReader;
+
+/// Usage beyond limits, of all days and months that a tenant's next step can need.
+#[derive(Debug, Clone, Default)]
+pub struct Metered {
+    days: BTreeMap<Day, Over>,
+    months: BTreeMap<Month, u64>,
+}
+
+/// Up to when a period is billed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Until {
+    /// It is over: up to its last day that is whole.
+    End,
+    /// It ends now, in the middle of this day, which has counted so much.
+    Now(Day, Over),
+}
+
+impl Metered {
+    /// Reads what the tenant used; nothing where none of its plans bills usage.
+    pub async fn read((tenant, terms): (&Tenant, &Terms), plans: &Plans, usage: &UsageReader, now: Millis) -> Result<Self, StoreError> {
+        let subscription = &tenant.subscription;
+        let rated = subscription.rated.as_ref();
+        let parts = subscription.period.iter().flat_map(|period| &period.parts).chain(rated.iter().flat_map(|rated| &rated.parts));
+        let bills = |plan: Option<std::sync::Arc<Plan>>| plan.is_some_and(|plan| plan.bills_usage());
+        let of_parts = parts.map(|part| plans.version(&part.plan, part.plan_version));
+        if !of_parts.chain([plans.of(&tenant.terms()), plans.of(terms)]).any(bills) {
+            return Ok(Self::default());
+        }
+        let today = now.day();
+        let begun = subscription.period.as_ref().map_or(today, |period| period.span.start.day());
+        let from = rated.map_or(begun, |rated| rated.span.start.day().min(begun)).min(today);
+        let mut metered = Self::default();
+        let mut month = from.month();
+        while month <= today.month() {
+            for day in usage.days(tenant.id, month).await? {
+                let over = Over { api_calls: day.totals.calls_over, bandwidth: day.totals.egress_over, storage: 0 };
+                metered.days.insert(day.day, over);
+            }
+            let stored = usage.month(tenant.id, month, now).await?.storage_over;
+            metered.months.insert(month, stored);
+            month = month.next();
+        }
+        Ok(metered)
+    }
+
+    /// What a day has counted.
+    pub(super) fn day(&self, day: Day) -> Over {
+        self.days.get(&day).copied().unwrap_or_default()
+    }
+
+    /// What was used in each part of a period.
+    pub(super) fn by_part(&self, parts: &[Part], span: Span, until: Until) -> Vec<Over> {
+        let last = match until {
+            Until::End => (span.end.day(), Over::default()),
+            Until::Now(day, counted) => (day, counted),
+        };
+        let next = |index: usize| parts.get(index + 1).map_or(last, |part| (part.from.day(), part.counted));
+        let of = |(index, part): (usize, &Part)| {
+            let (end, counted) = next(index);
+            let is_last = index + 1 == parts.len();
+            let whole = self.days.range(part.from.day()..end.max(part.from.day())).map(|(_, over)| *over);
+            let sum = whole.fold(counted, |sum, over| Over {
+                api_calls: sum.api_calls.saturating_add(over.api_calls),
+                bandwidth: sum.bandwidth.saturating_add(over.bandwidth),
+                storage: 0,
+            });
+            Over {
+                api_calls: sum.api_calls.saturating_sub(part.counted.api_calls),
+                bandwidth: sum.bandwidth.saturating_sub(part.counted.bandwidth),
+                storage: self.stored(part.from.day(), end, is_last && matches!(until, Until::Now(..))),
+            }
+        };
+        parts.iter().enumerate().map(of).collect()
+    }
+
+    /// Storage of the months whose last day lies in these days; of the month that goes on as well, where nothing comes after.
+    fn stored(&self, from: Day, end: Day, with_rest: bool) -> u64 {
+        let ends = |month: &Month| {
+            let last = Day(month.end().0 - 1);
+            (from..end).contains(&last) || (with_rest && *month == end.month() && last >= end)
+        };
+        self.months.iter().filter(|(month, _)| ends(month)).fold(0, |sum, (_, stored)| sum.saturating_add(*stored))
+    }
+
+    /// What was used since a period was billed, as lines; the record of it follows.
+    pub(super) fn late_lines(&self, rated: &Rated, plans: &Plans) -> Vec<Line> {
+        let now = self.by_part(&rated.parts, rated.span, Until::End);
+        lines(&rated.parts, &now, Some(&rated.billed), rated.span, plans)
+    }
+}
+
+/// Usage of the parts of a period as lines, less what was billed `before`.
+pub(super) fn lines(parts: &[Part], used: &[Over], before: Option<&[Over]>, span: Span, plans: &Plans) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for (index, (part, used)) in parts.iter().zip(used).enumerate() {
+        let Some(plan) = plans.version(&part.plan, part.plan_version) else { continue };
+        let Overage::Billed { api_calls, bandwidth, storage } = &plan.overage else { continue };
+        let before = before.and_then(|before| before.get(index)).copied().unwrap_or_default();
+        let end = parts.get(index + 1).map_or(span.end, |next| next.from);
+        let period = Span { start: part.from, end: end.max(part.from) };
+        let of = of_plan(&plan.name, plan.version);
+        let resources = [
+            ("apiCalls", used.api_calls, before.api_calls, api_calls),
+            ("bandwidth", used.bandwidth, before.bandwidth, bandwidth),
+            ("storage", used.storage, before.storage, storage),
+        ];
+        lines.extend(
+            resources
+                .into_iter()
+                .filter_map(|(resource, used, before, price)| line(Beyond { resource, of: &of, used, before, period }, price.as_ref())),
+        );
+    }
+    lines
+}

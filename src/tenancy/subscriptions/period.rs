@@ -1,0 +1,195 @@
+//! Periods: one begins, goes over into the next, or ends. Each is invoiced in advance at its start, with the usage of the one before.
+
+use serde_json::json;
+
+use super::Desk;
+use super::metered::{Metered, Until, lines};
+use super::work::Work;
+use crate::billing::calendar::period;
+use crate::billing::invoicing::whole;
+use crate::billing::items::{is_billed, items};
+use crate::config::TrialEnd;
+use crate::model::invoice::InvoiceReason;
+use crate::model::subscription::{Part, Rated};
+use crate::model::{Invoice, InvoiceStatus, Line, Millis, Over, Plan, Running, Span, Status, Tenant, Terms};
+use crate::store::StoreError;
+use crate::tenancy::{Cause, TenancyError, Versioned};
+
+/// Plan to which tenants move whose trial ends without a payment method, where the configuration says so.
+const FREE: &str = "free";
+
+/// The trial is over.
+pub(super) fn end_trial(work: &mut Work<'_>, at: Millis, metered: &Metered) -> Result<(), TenancyError> {
+    if std::mem::take(&mut work.tenant.subscription.cancel_at_period_end) {
+        work.tenant.previous_status = Some(Status::Trial);
+        work.move_to(Status::Canceled, "tenant.canceled", Some("canceled to the end of the trial".to_owned()));
+        return Ok(());
+    }
+    let has_method = work.tenant.subscription.payer.as_ref().is_some_and(|payer| payer.method.is_some());
+    match work.desk.config.billing.trial_end {
+        TrialEnd::Suspend if !has_method => {
+            let reason = "the trial has ended, and there is no payment method";
+            work.tenant.previous_status = Some(Status::Trial);
+            work.move_to(Status::Suspended, "tenant.suspended", Some(reason.to_owned()));
+            Ok(())
+        }
+        TrialEnd::Free if !has_method => {
+            let before = json!({"plan": work.tenant.plan});
+            let free = work.desk.plans.latest(FREE).ok_or_else(|| lost(FREE, 0))?;
+            let terms =
+                Terms { plan: FREE.to_owned(), plan_version: free.version, add_ons: Vec::new(), overrides: None, ..work.tenant.terms() };
+            work.tenant.set_terms(terms);
+            work.note("subscription.changed", Some(before), Some(json!({"plan": FREE, "reason": "trial_ended"})));
+            work.move_to(Status::Active, "tenant.activated", Some("the trial has ended".to_owned()));
+            begin(work, at, metered)
+        }
+        TrialEnd::Invoice | TrialEnd::Suspend | TrialEnd::Free => {
+            work.move_to(Status::Active, "tenant.activated", Some("the trial has ended".to_owned()));
+            begin(work, at, metered)
+        }
+    }
+}
+
+/// A first period begins, where there is anything to bill; what is left of one before it is billed with it.
+pub(in crate::tenancy) fn begin(work: &mut Work<'_>, at: Millis, metered: &Metered) -> Result<(), TenancyError> {
+    let mut invoice = usage(work, metered, Until::End);
+    let terms = work.tenant.terms();
+    let plan = plan_of(work, &terms)?;
+    let running = is_billed(&terms, &plan).then(|| first(&terms, &plan, at, metered));
+    if let Some(running) = &running {
+        invoice.extend(items(&terms, &plan).iter().map(|item| whole(item, terms.billing_cycle, running.span)));
+    }
+    let span = running.as_ref().map(|running| running.span);
+    work.tenant.subscription.period = running;
+    work.issue(invoice, InvoiceReason::Period, span, at)?;
+    Ok(())
+}
+
+/// The first period of these terms. What the day has counted before is not billed.
+pub(in crate::tenancy) fn first(terms: &Terms, plan: &Plan, at: Millis, metered: &Metered) -> Running {
+    let counted = if plan.bills_usage() { metered.day(at.day()) } else { Over::default() };
+    let part = Part { from: at, plan: plan.name.clone(), plan_version: plan.version, counted };
+    Running { anchor: at, index: 0, span: period(at, terms.billing_cycle, 0), parts: vec![part] }
+}
+
+/// The period is over: the next one begins, with what was to change then, or the subscription ends.
+pub(super) fn renew(work: &mut Work<'_>, metered: &Metered) -> Result<(), TenancyError> {
+    let Some(ended) = work.tenant.subscription.period.clone() else { return Ok(()) };
+    let at = ended.span.end;
+    let mut invoice = usage(work, metered, Until::End);
+    if work.tenant.subscription.cancel_at_period_end {
+        let subscription = &mut work.tenant.subscription;
+        (subscription.cancel_at_period_end, subscription.pending, subscription.period, subscription.rated) = (false, None, None, None);
+        work.tenant.previous_status = Some(work.tenant.status);
+        work.issue(invoice, InvoiceReason::End, None, at)?;
+        work.move_to(Status::Canceled, "tenant.canceled", Some("canceled to the end of the period".to_owned()));
+        return Ok(());
+    }
+    let before = work.tenant.terms();
+    // A change whose payment is still under way is owed all the same.
+    let waiting = work.tenant.subscription.awaiting.take().map(|awaiting| awaiting.terms);
+    let terms = work.tenant.subscription.pending.take().or(waiting).unwrap_or_else(|| before.clone());
+    let plan = plan_of(work, &terms)?;
+    if terms != before {
+        let facts = |terms: &Terms| json!({"plan": terms.plan, "planVersion": terms.plan_version, "billingCycle": terms.billing_cycle});
+        work.note("subscription.changed", Some(facts(&before)), Some(facts(&terms)));
+        work.tenant.set_terms(terms.clone());
+    }
+    let next = is_billed(&terms, &plan).then(|| {
+        let same = terms.billing_cycle == before.billing_cycle;
+        let (anchor, index) = if same { (ended.anchor, ended.index + 1) } else { (at, 0) };
+        let part = Part { from: at, plan: plan.name.clone(), plan_version: plan.version, counted: Over::default() };
+        Running { anchor, index, span: period(anchor, terms.billing_cycle, index), parts: vec![part] }
+    });
+    if let Some(next) = &next {
+        invoice.extend(items(&terms, &plan).iter().map(|item| whole(item, terms.billing_cycle, next.span)));
+        work.note("subscription.renewed", None, Some(json!({"period": next.span})));
+    }
+    let span = next.as_ref().map(|next| next.span);
+    work.tenant.subscription.period = next;
+    work.issue(invoice, InvoiceReason::Period, span, at)?;
+    Ok(())
+}
+
+/// The invoice of the next period, as it would be with what was used so far; none where there will be none.
+pub fn upcoming_invoice(
+    current: &Versioned<Tenant>,
+    desk: Desk<'_>,
+    metered: &Metered,
+    cause: &Cause,
+) -> Result<Option<Invoice>, TenancyError> {
+    let mut work = Work::on(current, desk, cause);
+    match work.tenant.status {
+        Status::Trial => {
+            let at = work.tenant.trial_ends_at.unwrap_or(cause.now);
+            end_trial(&mut work, at, metered)?;
+        }
+        Status::Active | Status::PastDue => renew(&mut work, metered)?,
+        Status::Suspended | Status::Canceled | Status::Deleted => {}
+    }
+    let draft = work.into_issued().pop().map(|mut invoice| {
+        invoice.standing.status = InvoiceStatus::Draft;
+        (invoice.standing.paid_at, invoice.standing.payment) = (None, None);
+        invoice
+    });
+    Ok(draft)
+}
+
+/// The subscription ends in the middle of a period: what was used of it is billed, what was paid for it stays paid, and serves a
+/// tenant that comes back before it is over.
+pub(in crate::tenancy) fn end_now(work: &mut Work<'_>, metered: &Metered) -> Result<(), TenancyError> {
+    let now = work.cause.now;
+    let today = now.day();
+    let ends = work.tenant.subscription.period.as_ref().map(|period| period.span.end.day());
+    let until = if ends.is_some_and(|end| end <= today) { Until::End } else { Until::Now(today, metered.day(today)) };
+    let invoice = usage(work, metered, until);
+    let subscription = &mut work.tenant.subscription;
+    (subscription.rated, subscription.pending, subscription.cancel_at_period_end) = (None, None, false);
+    if let Some(period) = &mut subscription.period
+        && let Some(last) = period.parts.pop()
+    {
+        period.parts = vec![Part { from: now, counted: metered.day(today), ..last }];
+    }
+    work.issue(invoice, InvoiceReason::End, None, now)?;
+    Ok(())
+}
+
+/// Whether a tenant that is to be served has no period, or one that is over, though it pays for one.
+pub(in crate::tenancy) fn is_over(work: &Work<'_>) -> Result<bool, TenancyError> {
+    let terms = work.tenant.terms();
+    let running = work.tenant.subscription.period.as_ref();
+    let is_over = running.is_none_or(|period| period.span.end <= work.cause.now);
+    Ok(is_over && (running.is_some() || is_billed(&terms, &*plan_of(work, &terms)?)))
+}
+
+/// Lines of the usage of the running period, and of what came late to the one before. What is billed now is kept, for the next time.
+pub(super) fn usage(work: &mut Work<'_>, metered: &Metered, until: Until) -> Vec<Line> {
+    let plans = work.desk.plans;
+    let subscription = &mut work.tenant.subscription;
+    let mut found = subscription.rated.take().map(|rated| metered.late_lines(&rated, plans)).unwrap_or_default();
+    let Some(period) = &subscription.period else { return found };
+    let bills = |part: &Part| plans.version(&part.plan, part.plan_version).is_some_and(|plan| plan.bills_usage());
+    if period.parts.iter().any(bills) {
+        let used = metered.by_part(&period.parts, period.span, until);
+        found.extend(lines(&period.parts, &used, None, period.span, plans));
+        subscription.rated = Some(Rated { span: period.span, parts: period.parts.clone(), billed: used });
+    }
+    found
+}
+
+/// The same for a period that is cut off at `at`, where another one begins at once.
+pub(super) fn usage_cut(work: &mut Work<'_>, metered: &Metered, at: Millis) -> Vec<Line> {
+    if let Some(period) = &mut work.tenant.subscription.period {
+        period.span = Span { start: period.span.start, end: at };
+    }
+    usage(work, metered, Until::End)
+}
+
+/// The plan of terms that a tenant has.
+pub(super) fn plan_of(work: &Work<'_>, terms: &Terms) -> Result<std::sync::Arc<Plan>, TenancyError> {
+    work.desk.plans.of(terms).ok_or_else(|| lost(&terms.plan, terms.plan_version))
+}
+
+fn lost(plan: &str, version: u32) -> TenancyError {
+    TenancyError::Store(StoreError::Damaged(format!("the store has no version {version} of the plan `{plan}`; restore it from a backup")))
+}

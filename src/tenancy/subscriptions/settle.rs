@@ -1,0 +1,224 @@
+//! Invoices are paid, declined, overdue, void or given up; the tenant's state follows what it owes.
+
+use serde_json::json;
+
+use super::Desk;
+use super::metered::Metered;
+use super::period::{begin, is_over};
+use super::work::{Work, invoice_facts};
+use crate::model::invoice::{Attempt, Payment};
+use crate::model::{Inputs, Invoice, InvoiceId, InvoiceStatus, Millis, Money, Status, Tenant};
+use crate::tenancy::{Cause, Change, TenancyError, Versioned};
+
+/// An invoice is paid, by what `payment` says.
+pub fn pay_invoice(
+    (current, invoice): (&Versioned<Tenant>, &Versioned<Invoice>),
+    payment: Payment,
+    desk: Desk<'_>,
+    metered: &Metered,
+    cause: &Cause,
+) -> Result<Change, TenancyError> {
+    let mut work = Work::on(current, desk, cause);
+    if invoice.value.standing.status == InvoiceStatus::Paid {
+        return work.done();
+    }
+    expect(&invoice.value, "paid", &[InvoiceStatus::Open, InvoiceStatus::Uncollectible])?;
+    not_under_way(&work, invoice.value.id)?;
+    paid(&mut work, invoice, payment, None, metered)?;
+    work.done()
+}
+
+/// An invoice was issued by mistake: it is owed no more, and the credit that it has used is there again.
+pub fn void_invoice(
+    (current, invoice): (&Versioned<Tenant>, &Versioned<Invoice>),
+    reason: Option<String>,
+    desk: Desk<'_>,
+    metered: &Metered,
+    cause: &Cause,
+) -> Result<Change, TenancyError> {
+    let mut work = Work::on(current, desk, cause);
+    if invoice.value.standing.status == InvoiceStatus::Void {
+        return work.done();
+    }
+    expect(&invoice.value, "voided", &[InvoiceStatus::Open, InvoiceStatus::Uncollectible])?;
+    not_under_way(&work, invoice.value.id)?;
+    voided(&mut work, invoice, reason)?;
+    reinstate(&mut work, metered)?;
+    work.done()
+}
+
+/// Nobody expects an invoice to be paid any more. A tenant that was past due with it is served no longer.
+pub fn give_up_invoice(
+    (current, invoice): (&Versioned<Tenant>, &Versioned<Invoice>),
+    reason: Option<String>,
+    desk: Desk<'_>,
+    cause: &Cause,
+) -> Result<Change, TenancyError> {
+    let mut work = Work::on(current, desk, cause);
+    if invoice.value.standing.status == InvoiceStatus::Uncollectible {
+        return work.done();
+    }
+    expect(&invoice.value, "given up", &[InvoiceStatus::Open])?;
+    not_under_way(&work, invoice.value.id)?;
+    let mut after = invoice.value.clone();
+    let standing = &mut after.standing;
+    (standing.status, standing.since, standing.remark) = (InvoiceStatus::Uncollectible, cause.now, reason);
+    let was_failed = forget(&mut work.tenant, after.id);
+    work.tenant.subscription.awaiting.take_if(|awaiting| awaiting.invoice == after.id);
+    work.restate(invoice, &after)?;
+    work.note("invoice.uncollectible", None, Some(invoice_facts(&after)));
+    if was_failed && work.tenant.status == Status::PastDue && !work.tenant.subscription.open.iter().any(|owed| owed.failed_at.is_some()) {
+        work.tenant.previous_status = Some(Status::PastDue);
+        work.move_to(Status::Suspended, "tenant.suspended", Some(format!("invoice {} will not be paid", after.issued.number)));
+    }
+    work.tenant.subscription.is_suspended_unpaid = false;
+    work.done()
+}
+
+/// An invoice was not paid in time: the tenant is past due.
+pub(super) fn overdue(work: &mut Work<'_>, invoice: InvoiceId, at: Millis) {
+    let Some(owed) = work.tenant.subscription.open.iter_mut().find(|owed| owed.invoice == invoice) else { return };
+    owed.failed_at = Some(at);
+    let facts = json!({"id": owed.invoice, "dueDate": owed.due_at, "dueMinor": owed.due});
+    work.note("invoice.overdue", None, Some(facts));
+    fall_behind(work, "an invoice is overdue");
+}
+
+/// It was past due for too long.
+pub(super) fn suspend(work: &mut Work<'_>) {
+    work.tenant.previous_status = Some(Status::PastDue);
+    work.tenant.subscription.is_suspended_unpaid = true;
+    work.move_to(Status::Suspended, "tenant.suspended", Some("an invoice is unpaid".to_owned()));
+}
+
+/// The provider has declined. It is tried again after the next of the waits, unless that makes no sense.
+pub(super) fn declined(work: &mut Work<'_>, invoice: &Versioned<Invoice>, attempt: Attempt) -> Result<(), TenancyError> {
+    let now = work.cause.now;
+    let mut after = invoice.value.clone();
+    after.standing.attempts.push(attempt.clone());
+    let waits = &work.desk.config.billing.retry;
+    let awaits = work.tenant.subscription.awaiting.as_ref().is_some_and(|awaiting| awaiting.invoice == after.id);
+    let mut facts = invoice_facts(&after);
+    facts["attempt"] = json!({"number": attempt.number, "code": attempt.code, "message": attempt.message, "isHard": attempt.is_hard});
+    if awaits {
+        // The change is not made, so it is not owed either.
+        work.note("invoice.payment_failed", None, Some(facts));
+        let reason = attempt.message.unwrap_or_else(|| "the payment was declined".to_owned());
+        return voided(work, &Versioned { value: after, version: invoice.version }, Some(format!("the payment was declined: {reason}")));
+    }
+    if let Some(owed) = work.tenant.subscription.open.iter_mut().find(|owed| owed.invoice == after.id) {
+        let wait = waits.get(attempt.number.saturating_sub(1) as usize).filter(|_| !attempt.is_hard);
+        owed.try_at = wait.map(|wait| now.plus(*wait));
+        (owed.is_trying, owed.payment) = (false, None);
+        owed.failed_at = owed.failed_at.or(Some(now));
+        facts["nextAttemptAt"] = json!(owed.try_at);
+    }
+    work.restate(invoice, &after)?;
+    work.note("invoice.payment_failed", None, Some(facts));
+    fall_behind(work, "a payment was declined");
+    Ok(())
+}
+
+/// The invoice is paid; what waited for it happens, and the tenant is served again.
+pub(super) fn paid(
+    work: &mut Work<'_>,
+    invoice: &Versioned<Invoice>,
+    payment: Payment,
+    attempt: Option<Attempt>,
+    metered: &Metered,
+) -> Result<(), TenancyError> {
+    let mut after = invoice.value.clone();
+    let standing = &mut after.standing;
+    standing.status = InvoiceStatus::Paid;
+    standing.since = work.cause.now;
+    standing.paid = standing.due;
+    standing.due = Money(0);
+    standing.paid_at = Some(work.cause.now);
+    standing.payment = Some(payment);
+    standing.attempts.extend(attempt);
+    forget(&mut work.tenant, after.id);
+    work.restate(invoice, &after)?;
+    work.note("invoice.paid", None, Some(invoice_facts(&after)));
+    if let Some(awaiting) = work.tenant.subscription.awaiting.take_if(|awaiting| awaiting.invoice == after.id) {
+        let before = work.tenant.terms();
+        work.note("subscription.changed", Some(super::change::facts(&before)), Some(super::change::facts(&awaiting.terms)));
+        work.tenant.set_terms(awaiting.terms);
+        let subscription = &mut work.tenant.subscription;
+        (subscription.period, subscription.rated, subscription.pending) = (awaiting.period, awaiting.rated, None);
+    }
+    reinstate(work, metered)
+}
+
+/// The state that dates and invoices imply for a tenant that is served.
+pub(in crate::tenancy) fn implied_status(tenant: &Tenant, now: Millis) -> Status {
+    match &tenant.subscription {
+        _ if tenant.trial_ends_at.is_some_and(|end| end > now) && tenant.subscription.period.is_none() => Status::Trial,
+        subscription if subscription.open.iter().any(|owed| owed.failed_at.is_some()) => Status::PastDue,
+        _ => Status::Active,
+    }
+}
+
+/// A tenant that owes nothing any more is active again; where its period is over meanwhile, a new one begins.
+pub(super) fn reinstate(work: &mut Work<'_>, metered: &Metered) -> Result<(), TenancyError> {
+    let comes_back =
+        work.tenant.status == Status::PastDue || (work.tenant.status == Status::Suspended && work.tenant.subscription.is_suspended_unpaid);
+    if !comes_back || implied_status(&work.tenant, work.cause.now) != Status::Active {
+        return Ok(());
+    }
+    work.tenant.subscription.is_suspended_unpaid = false;
+    work.tenant.previous_status = None;
+    let was_suspended = work.tenant.status == Status::Suspended;
+    work.move_to(Status::Active, "tenant.activated", Some("all invoices are paid".to_owned()));
+    if was_suspended && is_over(work)? {
+        begin(work, work.cause.now, metered)?;
+    }
+    Ok(())
+}
+
+fn voided(work: &mut Work<'_>, invoice: &Versioned<Invoice>, reason: Option<String>) -> Result<(), TenancyError> {
+    let mut after = invoice.value.clone();
+    let standing = &mut after.standing;
+    (standing.status, standing.since, standing.remark) = (InvoiceStatus::Void, work.cause.now, reason);
+    standing.due = Money(0);
+    forget(&mut work.tenant, after.id);
+    work.tenant.subscription.awaiting.take_if(|awaiting| awaiting.invoice == after.id);
+    let credit = after.issued.lines.iter().filter_map(|line| match &line.inputs {
+        Inputs::Balance { before, after } => Some(*before - *after),
+        _ => None,
+    });
+    work.tenant.subscription.credit = work.tenant.subscription.credit + credit.sum();
+    work.restate(invoice, &after)?;
+    work.note("invoice.voided", None, Some(invoice_facts(&after)));
+    Ok(())
+}
+
+/// Takes an invoice off what a tenant owes; true where it had fallen behind with it.
+pub(super) fn forget(tenant: &mut Tenant, invoice: InvoiceId) -> bool {
+    let open = &mut tenant.subscription.open;
+    let failed = open.iter().any(|owed| owed.invoice == invoice && owed.failed_at.is_some());
+    open.retain(|owed| owed.invoice != invoice);
+    failed
+}
+
+fn fall_behind(work: &mut Work<'_>, reason: &str) {
+    if work.tenant.status == Status::Active {
+        work.move_to(Status::PastDue, "tenant.past_due", Some(reason.to_owned()));
+    }
+}
+
+pub(super) fn expect(invoice: &Invoice, verb: &str, allowed: &[InvoiceStatus]) -> Result<(), TenancyError> {
+    if allowed.contains(&invoice.standing.status) {
+        return Ok(());
+    }
+    let (number, status) = (&invoice.issued.number, invoice.standing.status.as_str());
+    Err(TenancyError::Invoice(format!("invoice {number} is {status} and cannot be {verb}")))
+}
+
+/// Money may be on its way.
+fn not_under_way(work: &Work<'_>, invoice: InvoiceId) -> Result<(), TenancyError> {
+    let owed = work.tenant.subscription.open.iter().find(|owed| owed.invoice == invoice);
+    if owed.is_some_and(|owed| owed.is_trying || owed.payment.is_some()) {
+        return Err(TenancyError::Invoice("its payment is under way; wait for the outcome".to_owned()));
+    }
+    Ok(())
+}

@@ -1,0 +1,231 @@
+//! A step of billing being put together: the tenant as it will be, and the invoices, audit rows and figures that go with it.
+
+use serde_json::{Value, json};
+
+use super::Desk;
+use super::records::{invoice_key, movement_key, tenant_invoice_key};
+use crate::billing::invoicing::{Reckoned, reckon};
+use crate::billing::items::price_of_year;
+use crate::model::invoice::{InvoiceReason, Payment};
+use crate::model::subscription::Revenue;
+use crate::model::{Invoice, InvoiceId, InvoiceStatus, Issued, Line, Millis, Money, Owed, Party, Span, Standing, Status, Tenant};
+use crate::store::{Draw, Precondition, Tx};
+use crate::tenancy::change::encode;
+use crate::tenancy::{Cause, Change, TenancyError, Versioned};
+
+/// Digits of the numbers of invoices and credit notes, at least.
+pub(super) const DIGITS: usize = 6;
+/// An invoice that is issued later than this after its time counts from when it was really issued.
+const LATE_DAYS: i64 = 1;
+
+/// A step being put together.
+pub struct Work<'a> {
+    /// The tenant as it will be.
+    pub tenant: Tenant,
+    /// By what it is judged.
+    pub desk: Desk<'a>,
+    /// Who wants it, and what time it is.
+    pub cause: &'a Cause,
+    before: &'a Versioned<Tenant>,
+    issued: Vec<Invoice>,
+    tx: Tx,
+}
+
+impl<'a> Work<'a> {
+    /// Nothing has changed yet.
+    pub fn on(before: &'a Versioned<Tenant>, desk: Desk<'a>, cause: &'a Cause) -> Self {
+        Self { tenant: before.value.clone(), desk, cause, before, issued: Vec::new(), tx: Tx::default() }
+    }
+
+    /// Says what is done.
+    pub fn note(&mut self, action: &str, before: Option<Value>, after: Option<Value>) {
+        self.tx.audit.push(self.cause.audit(action, self.tenant.id, before, after));
+    }
+
+    /// Moves the tenant to another state and says so.
+    pub fn move_to(&mut self, status: Status, action: &str, reason: Option<String>) {
+        let before = json!({"status": self.tenant.status, "statusReason": self.tenant.status_reason});
+        self.tenant.status = status;
+        self.tenant.status_reason = reason;
+        let after = json!({"status": self.tenant.status, "statusReason": self.tenant.status_reason});
+        self.note(action, Some(before), Some(after));
+    }
+
+    /// When something that was due at `at` counts as issued.
+    pub fn issued_at(&self, at: Millis) -> Millis {
+        if self.cause.now > at.plus_days(LATE_DAYS) { self.cause.now } else { at }
+    }
+
+    /// Issues an invoice of these lines, where they come to anything. What is due to the tenant is used first.
+    pub fn issue(
+        &mut self,
+        lines: Vec<Line>,
+        reason: InvoiceReason,
+        period: Option<Span>,
+        at: Millis,
+    ) -> Result<Option<InvoiceId>, TenancyError> {
+        let sum: Money = lines.iter().map(|line| line.amount).sum();
+        if sum.is_zero() {
+            return Ok(None);
+        }
+        let at = self.issued_at(at);
+        let billing = &self.desk.config.billing;
+        let customer = self.customer();
+        let Reckoned { lines, total, credit, note } = reckon(lines, self.tenant.subscription.credit, &customer, &billing.tax);
+        let (draw, mark) = Draw::written("invoice", DIGITS);
+        let due_at = at.plus_days(i64::from(billing.due_days));
+        let invoice = Invoice {
+            id: InvoiceId::new(at),
+            issued: Issued {
+                number: format!("{}{mark}", billing.invoice_prefix),
+                tenant_id: self.tenant.id,
+                currency: billing.currency.clone(),
+                reason,
+                seller: billing.seller.clone(),
+                customer,
+                period,
+                lines,
+                total,
+                issued_at: at,
+                due_at,
+                note,
+            },
+            standing: standing(total, at),
+        };
+        self.tenant.subscription.credit = credit;
+        if !total.is_zero() {
+            let try_at = self.collects().then_some(at);
+            let owed =
+                Owed { invoice: invoice.id, due: total, due_at, try_at, attempts: 0, is_trying: false, failed_at: None, payment: None };
+            self.tenant.subscription.open.push(owed);
+        }
+        self.tx.numbers.push(draw);
+        self.put_new(&invoice)?;
+        let facts = invoice_facts(&invoice);
+        self.note("invoice.issued", None, Some(facts.clone()));
+        if total.is_zero() {
+            self.note("invoice.paid", None, Some(facts));
+        }
+        let id = invoice.id;
+        self.issued.push(invoice);
+        Ok(Some(id))
+    }
+
+    /// What was issued, as it would be.
+    pub(super) fn into_issued(self) -> Vec<Invoice> {
+        self.issued
+    }
+
+    /// Whether its invoices are collected by the provider.
+    pub fn collects(&self) -> bool {
+        self.desk.collects && self.tenant.subscription.payer.as_ref().is_some_and(|payer| payer.method.is_some())
+    }
+
+    /// Writes an invoice that stands differently now.
+    pub fn restate(&mut self, before: &Versioned<Invoice>, invoice: &Invoice) -> Result<(), TenancyError> {
+        let key = invoice_key(invoice.id);
+        self.tx.preconditions.push(Precondition::Unchanged(key.clone(), before.version));
+        self.tx.puts.push((key, encode(invoice)?));
+        Ok(())
+    }
+
+    /// Draws a number; the mark stands for it.
+    pub fn draw(&mut self, sequence: &str) -> String {
+        let (draw, mark) = Draw::written(sequence, DIGITS);
+        self.tx.numbers.push(draw);
+        mark
+    }
+
+    /// More that belongs into the same commit.
+    pub fn tx(&mut self) -> &mut Tx {
+        &mut self.tx
+    }
+
+    /// Whom invoices are issued to.
+    pub fn customer(&self) -> Party {
+        let name = self.tenant.billing.name.clone().or_else(|| Some(self.tenant.name.clone()));
+        Party { name, ..self.tenant.billing.clone() }
+    }
+
+    /// The whole step as a change.
+    pub fn done(mut self) -> Result<Change, TenancyError> {
+        self.figure()?;
+        if self.tenant == self.before.value && self.tx.audit.is_empty() && self.tx.puts.is_empty() {
+            return Ok(Change::nothing(self.before));
+        }
+        self.tenant.updated_at = self.cause.now;
+        let mut change = Change::update(self.before, self.tenant)?;
+        let Tx { preconditions, puts, deletes, numbers, audit } = self.tx;
+        change.tx.preconditions.extend(preconditions);
+        change.tx.puts.extend(puts);
+        change.tx.deletes.extend(deletes);
+        change.tx.numbers.extend(numbers);
+        change.tx.audit.extend(audit);
+        Ok(change)
+    }
+
+    fn put_new(&mut self, invoice: &Invoice) -> Result<(), TenancyError> {
+        let (key, index) = (invoice_key(invoice.id), tenant_invoice_key(invoice.issued.tenant_id, invoice.id));
+        self.tx.preconditions.push(Precondition::Absent(key.clone()));
+        self.tx.puts.push((key, encode(invoice)?));
+        self.tx.puts.push((index, Vec::new()));
+        Ok(())
+    }
+
+    /// Keeps the figures of the month: what the tenant pays in a year, and what became of its trial.
+    fn figure(&mut self) -> Result<(), TenancyError> {
+        let (was, is) = (self.before.value.status, self.tenant.status);
+        let yearly = self.yearly();
+        let trial = (was == Status::Trial && is != Status::Trial).then_some(!yearly.is_zero());
+        let known = self.tenant.subscription.revenue.clone().unwrap_or_default();
+        if known.yearly == yearly && trial.is_none() {
+            return Ok(());
+        }
+        let month = self.cause.now.day().month().to_string();
+        let goes_on = known.month == month;
+        let revenue = Revenue {
+            currency: self.desk.config.billing.currency.clone(),
+            at_first: if goes_on { known.at_first } else { known.yearly },
+            had_paid: if goes_on { known.had_paid } else { known.had_paid || !known.yearly.is_zero() || !known.at_first.is_zero() },
+            trial: trial.or(if goes_on { known.trial } else { None }),
+            month,
+            yearly,
+        };
+        self.tx.puts.push((movement_key(&revenue.month, self.tenant.id), encode(&revenue)?));
+        self.tenant.subscription.revenue = Some(revenue);
+        Ok(())
+    }
+
+    /// What counts as its revenue in a year: nothing in a trial, and nothing while it is not served.
+    fn yearly(&self) -> Money {
+        let terms = self.tenant.terms();
+        let counts = matches!(self.tenant.status, Status::Active | Status::PastDue) && self.tenant.subscription.period.is_some();
+        let plan = self.desk.plans.of(&terms).filter(|_| counts);
+        plan.map_or(Money(0), |plan| price_of_year(&terms, &plan))
+    }
+}
+
+/// What audit rows and events tell of an invoice.
+pub(super) fn invoice_facts(invoice: &Invoice) -> Value {
+    let Issued { number, currency, total, due_at, reason, .. } = &invoice.issued;
+    json!({
+        "id": invoice.id, "number": number, "amount": total.major(currency), "amountMinor": total, "currency": currency,
+        "status": invoice.standing.status, "reason": reason, "dueDate": due_at,
+    })
+}
+
+/// How a new invoice stands: one with nothing to pay is paid.
+fn standing(total: Money, at: Millis) -> Standing {
+    let is_paid = total.is_zero();
+    Standing {
+        status: if is_paid { InvoiceStatus::Paid } else { InvoiceStatus::Open },
+        since: at,
+        due: total,
+        paid: Money(0),
+        paid_at: is_paid.then_some(at),
+        payment: is_paid.then(|| Payment { provider: "credit".to_owned(), reference: None }),
+        attempts: Vec::new(),
+        credit_notes: Vec::new(),
+        remark: None,
+    }
+}

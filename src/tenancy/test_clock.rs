@@ -1,0 +1,110 @@
+//! The test clock: billing time that somebody moves. Everything that becomes due on the way is done when its moment has come, one
+//! moment after the other, and usage windows go along.
+
+use std::sync::Arc;
+
+use super::change::{decode, encode};
+use super::{Biller, TenancyError};
+use crate::clock::{Clock, TestClock};
+use crate::metering::Journal;
+use crate::model::Millis;
+use crate::store::{Key, Store, Table, Tx};
+
+/// The furthest that it moves at once: ten years.
+const FURTHEST_DAYS: i64 = 3653;
+
+/// Moves billing time.
+pub struct MovedTime {
+    clock: Arc<TestClock>,
+    biller: Arc<Biller>,
+    journal: Arc<Journal>,
+    /// Who moves it.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// Why it is not moved.
+#[derive(Debug, thiserror::Error)]
+pub enum ClockError {
+    /// Time does not go back.
+    #[error("billing time is {now} and does not go back; name a later moment")]
+    Backwards {
+        /// What it is, in epoch milliseconds.
+        now: i64,
+    },
+    /// More than ten years at once.
+    #[error("at most ten years at once")]
+    TooFar,
+    /// Something that was due could not be done; time stands at its moment.
+    #[error("something that was due could not be done, and billing time stands still before it; the log says what")]
+    Stuck,
+    /// The store failed.
+    #[error(transparent)]
+    Tenancy(#[from] TenancyError),
+    /// The journal failed.
+    #[error("the usage journal does not follow: {0}")]
+    Journal(String),
+}
+
+/// The clock as it was moved to last, where it was.
+pub async fn stored_clock(store: &dyn Store) -> Result<Option<Millis>, TenancyError> {
+    let key = key();
+    store.get(&key).await?.map(|record| decode(&key, &record.value)).transpose()
+}
+
+impl MovedTime {
+    /// Of this clock, by which `biller` and `journal` work.
+    pub fn new(clock: Arc<TestClock>, biller: Arc<Biller>, journal: Arc<Journal>) -> Self {
+        Self { clock, biller, journal, turn: tokio::sync::Mutex::default() }
+    }
+
+    /// Billing time.
+    pub fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
+    /// Moves to `to`, doing everything that is due until then; how many steps of billing that were.
+    pub async fn move_to(&self, to: impl FnOnce(Millis) -> Millis) -> Result<(Millis, usize), ClockError> {
+        let _turn = self.turn.lock().await;
+        let begun = self.clock.now();
+        let to = to(begun);
+        if to < begun {
+            return Err(ClockError::Backwards { now: begun.0 });
+        }
+        if to > begun.plus_days(FURTHEST_DAYS) {
+            return Err(ClockError::TooFar);
+        }
+        let mut steps = 0;
+        self.stand_at(begun).await?;
+        while let Some(next) = self.biller.tenants().directory.accounts().next_due().filter(|next| *next <= to) {
+            let at = next.max(self.clock.now());
+            self.stand_at(at).await?;
+            let (done, failed) = self.biller.run(at).await;
+            steps += done;
+            if failed > 0 {
+                return Err(ClockError::Stuck);
+            }
+        }
+        self.stand_at(to).await?;
+        Ok((to, steps))
+    }
+
+    /// Stored first: time never goes back, whatever happens.
+    async fn stand_at(&self, at: Millis) -> Result<(), ClockError> {
+        let store = &self.biller.tenants().store;
+        let tx = Tx { puts: vec![(key(), encode(&at)?)], ..Tx::default() };
+        store.commit(tx).await.map_err(TenancyError::from)?;
+        let before = self.clock.now().day();
+        self.clock.set(at);
+        if at.day() != before {
+            let (journal, day) = (Arc::clone(&self.journal), at.day());
+            let kept = tokio::task::spawn_blocking(move || journal.maintain(day)).await;
+            kept.map_err(|panic| ClockError::Journal(panic.to_string()))?.map_err(|error| ClockError::Journal(error.to_string()))?;
+            self.biller.tenants().directory.roll(day);
+        }
+        Ok(())
+    }
+}
+
+fn key() -> Key {
+    Key::new(Table::Settings, "clock")
+}
