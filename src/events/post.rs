@@ -63,10 +63,12 @@ struct Answer {
 }
 
 impl Poster {
-    /// With the system's roots.
-    pub fn new(guard: Guard, patience: Duration) -> Self {
+    /// For these endpoints. The system's roots are read where one of them is spoken to over TLS.
+    pub fn new(guard: Guard, patience: Duration, endpoints: &[EventEndpoint]) -> Self {
         let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if endpoints.iter().any(|endpoint| endpoint.url.scheme() == "https") {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
         #[allow(clippy::expect_used, reason = "fails only for a provider without suites of these versions, and this one has them")]
         let mut tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
