@@ -14,7 +14,7 @@ use crate::tenancy::{Message, Received};
 
 /// What the next charges come to; then they succeed.
 #[derive(Default)]
-struct Bank {
+pub struct Bank {
     next: Mutex<Vec<Answer>>,
     /// Charges by their key.
     charged: Mutex<BTreeMap<String, (Charge, Charged)>>,
@@ -22,7 +22,7 @@ struct Bank {
 }
 
 #[derive(Clone)]
-enum Answer {
+pub enum Answer {
     Declines(&'static str, bool),
     TakesTime,
     /// It charges, but nobody hears of it.
@@ -31,12 +31,12 @@ enum Answer {
 }
 
 impl Bank {
-    fn will(&self, answers: &[Answer]) {
+    pub fn will(&self, answers: &[Answer]) {
         *self.next.lock().unwrap() = answers.iter().rev().cloned().collect();
     }
 
     /// Keys and amounts of what was charged, in order of keys.
-    fn taken(&self) -> Vec<i64> {
+    pub fn taken(&self) -> Vec<i64> {
         let charged = self.charged.lock().unwrap();
         charged.values().filter(|(_, outcome)| matches!(outcome, Charged::Succeeded { .. })).map(|(charge, _)| charge.amount.0).collect()
     }
