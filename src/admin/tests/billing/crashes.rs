@@ -78,15 +78,13 @@ async fn alive(kept: &Arc<Memory>, bank: &Arc<Bank>, left: i64) -> (Admin, Arc<M
     (Admin::on(store.clone(), config(), bank.clone()).await, store)
 }
 
-/// Two tenants, one with a card that is declined at first, one that pays by hand and never does; one of them about to change its plan.
+/// Two tenants at the beginning of their trials: one with a card that is declined at first, one that pays by hand and never does.
 async fn begin(admin: &Admin) {
     admin.move_to("2027-01-17T10:00:00Z").await;
     admin.tenant("acme", "pro").await;
     admin.tenant("globex", "pro").await;
     let method = json!({"paymentMethod": "pm_card_visa"});
     admin.call("PUT", "/admin/tenants/acme/payment-method", method, &[]).await.expect(200);
-    admin.move_to("2027-02-05T10:00:00Z").await;
-    admin.subscribe("acme", json!({"plan": "free"})).await.expect(200);
 }
 
 /// All that is left of it, without ids: the tenants' states, and their invoices with what was charged.
@@ -126,7 +124,7 @@ async fn a_crash_between_any_two_writes_changes_nothing_of_what_comes_of_it() {
     begin(&admin).await;
     admin.post("/admin/clock", json!({"to": end})).await.expect(200);
     let undisturbed = result(&admin, &bank).await;
-    assert_eq!(bank.taken(), [9900], "before it became free");
+    assert_eq!(bank.taken(), [9900; 3]);
     for killed_after in 0.. {
         let (kept, bank) = (Arc::new(Memory::default()), Arc::new(Bank::default()));
         let (admin, store) = alive(&kept, &bank, i64::MAX).await;
@@ -139,7 +137,7 @@ async fn a_crash_between_any_two_writes_changes_nothing_of_what_comes_of_it() {
         admin.post("/admin/clock", json!({"to": end})).await.expect(200);
         assert_eq!(result(&admin, &bank).await, undisturbed, "killed after {killed_after} commits");
         if outlived {
-            assert!(killed_after > 10, "only {killed_after} commits were seen");
+            assert!(killed_after > 20, "only {killed_after} commits were seen");
             return;
         }
     }

@@ -3,5 +3,6 @@
 mod changes;
 mod crashes;
 mod life;
+mod properties;
 mod provider;
 mod usage;
