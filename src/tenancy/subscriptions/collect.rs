@@ -191,7 +191,8 @@ fn follow(
         }
         Ok(Charged::Declined { payment, code, message, is_hard }) => {
             // What a message tells of an attempt that was written down already is not news.
-            let known = invoice.value.standing.attempts.iter().any(|attempt| attempt.number == number && attempt.code.is_some());
+            let same = |attempt: &Attempt| attempt.number == number || (payment.is_some() && attempt.payment == *payment);
+            let known = invoice.value.standing.attempts.iter().any(|attempt| attempt.code.is_some() && same(attempt));
             if known {
                 return Ok(());
             }

@@ -28,6 +28,21 @@ pub fn pay_invoice(
     work.done()
 }
 
+/// The provider is to be asked for the money of an invoice now, whatever the schedule says.
+pub fn collect_invoice(
+    (current, invoice): (&Versioned<Tenant>, &Versioned<Invoice>),
+    desk: Desk<'_>,
+    cause: &Cause,
+) -> Result<Change, TenancyError> {
+    let mut work = Work::on(current, desk, cause);
+    expect(&invoice.value, "collected", &[InvoiceStatus::Open])?;
+    not_under_way(&work, invoice.value.id)?;
+    if let Some(owed) = work.tenant.subscription.open.iter_mut().find(|owed| owed.invoice == invoice.value.id) {
+        owed.try_at = Some(cause.now);
+    }
+    work.done()
+}
+
 /// An invoice was issued by mistake: it is owed no more, and the credit that it has used is there again.
 pub fn void_invoice(
     (current, invoice): (&Versioned<Tenant>, &Versioned<Invoice>),

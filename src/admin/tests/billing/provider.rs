@@ -175,6 +175,21 @@ async fn after_a_hard_decline_nothing_is_tried_until_there_is_another_card() {
 }
 
 #[tokio::test]
+async fn an_operator_has_an_invoice_collected_now_or_records_a_payment_by_another_way() {
+    let (admin, bank) = with_card(&[Answer::Declines("insufficient_funds", false), Answer::Declines("do_not_honor", false)]).await;
+    let path = format!("/admin/invoices/{}/pay", admin.invoices("acme").await[0]["id"].as_str().unwrap());
+    admin.post(&path, Value::Null).await.expect(402).code("payment_failed");
+    assert_eq!(stands(&admin).await, like("past_due", "open", 2));
+    assert_eq!(admin.post(&path, Value::Null).await.expect(200).json["payment"]["provider"], "stripe");
+    assert_eq!((stands(&admin).await, bank.taken()), (like("active", "paid", 3), vec![9900]));
+    let (admin, bank) = with_card(&[Answer::Declines("insufficient_funds", false)]).await;
+    let path = format!("/admin/invoices/{}/pay", admin.invoices("acme").await[0]["id"].as_str().unwrap());
+    assert_eq!(admin.post(&path, json!({"reference": "cheque"})).await.expect(200).json["payment"]["provider"], "manual");
+    admin.advance("30d").await;
+    assert_eq!((admin.show("acme").await["status"].clone(), bank.taken()), (json!("active"), vec![]), "and is not collected as well");
+}
+
+#[tokio::test]
 async fn an_attempt_without_an_answer_is_repeated_under_its_key_and_charged_once() {
     let (admin, bank) = with_card(&[Answer::LosesTheAnswer]).await;
     assert_eq!(stands(&admin).await, like("active", "open", 0));
