@@ -5,6 +5,7 @@ mod admin_access;
 mod alerts;
 mod audit;
 mod bad_input;
+mod billing;
 mod browser;
 mod clients;
 mod custom_domains;
