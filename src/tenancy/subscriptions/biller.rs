@@ -97,8 +97,13 @@ impl Biller {
     pub async fn catch_up(&self, tenant: TenantId, now: Millis) -> Result<usize, TenancyError> {
         let mut conflicts = 0;
         let mut steps = 0;
+        let mut known = None;
         while steps < MOST_STEPS {
-            let Some(current) = self.tenants.by_id(tenant).await? else { return Ok(steps) };
+            let current = match known.take() {
+                Some(current) => Some(current),
+                None => self.tenants.by_id(tenant).await?,
+            };
+            let Some(current) = current else { return Ok(steps) };
             let next = next_duty(&current.value, &self.tenants.config);
             let Some((at, duty)) = next.filter(|(at, _)| *at <= now) else {
                 // What it was taken off the agenda for, somebody else may have done since.
@@ -106,7 +111,7 @@ impl Biller {
                 return Ok(steps);
             };
             match self.step(&current, duty, at, now).await {
-                Ok(()) => steps += 1,
+                Ok(after) => (known, steps) = (after, steps + 1),
                 Err(TenancyError::Conflict | TenancyError::Taken(_)) if conflicts < TRIES => conflicts += 1,
                 Err(error) => return Err(error),
             }
@@ -114,17 +119,24 @@ impl Biller {
         Err(TenancyError::Invoice(format!("{MOST_STEPS} steps were due at once; the next turn goes on")))
     }
 
-    async fn step(&self, current: &Versioned<Tenant>, duty: Duty, at: Millis, now: Millis) -> Result<(), TenancyError> {
+    /// Does one thing; the tenant after it, where that is known.
+    async fn step(
+        &self,
+        current: &Versioned<Tenant>,
+        duty: Duty,
+        at: Millis,
+        now: Millis,
+    ) -> Result<Option<Versioned<Tenant>>, TenancyError> {
         let cause = Cause { actor: "system".to_owned(), request_id: None, now };
         let change = match duty {
             Duty::Release => self.release(current, &cause).await?,
-            Duty::Collect(invoice) => return self.collect(current, invoice, now).await,
+            Duty::Collect(invoice) => return self.collect(current, invoice, now).await.map(|()| None),
             Duty::Refund => {
                 let first = current.value.subscription.refunds.iter().min_by_key(|one| one.try_at).cloned();
-                return match first {
-                    Some(refunding) => self.refund(current, &refunding, now).await,
-                    None => Ok(()),
-                };
+                if let Some(refunding) = first {
+                    self.refund(current, &refunding, now).await?;
+                }
+                return Ok(None);
             }
             Duty::Overdue(invoice) => self.work(current, &cause, |work| {
                 let at = work.issued_at(at);
@@ -144,8 +156,7 @@ impl Biller {
                 self.work(current, &cause, |work| period::renew(work, &metered))?
             }
         };
-        self.tenants.apply(change).await?;
-        Ok(())
+        Ok(Some(self.tenants.apply(change).await?))
     }
 
     pub(super) fn work(

@@ -117,11 +117,13 @@ pub(super) fn renew(work: &mut Work<'_>, metered: &Metered) -> Result<(), Tenanc
     });
     if let Some(next) = &next {
         invoice.extend(items(&terms, &plan).iter().map(|item| whole(item, terms.billing_cycle, next.span)));
-        work.note("subscription.renewed", None, Some(json!({"period": next.span})));
     }
     let span = next.as_ref().map(|next| next.span);
     work.tenant.subscription.period = next;
-    work.issue(invoice, InvoiceReason::Period, span, at)?;
+    if work.issue(invoice, InvoiceReason::Period, span, at)?.is_none() {
+        // Else the invoice says it.
+        work.note("subscription.renewed", None, Some(json!({"period": span})));
+    }
     Ok(())
 }
 

@@ -207,10 +207,10 @@ impl<'a> Work<'a> {
 
 /// What audit rows and events tell of an invoice.
 pub(super) fn invoice_facts(invoice: &Invoice) -> Value {
-    let Issued { number, currency, total, due_at, reason, .. } = &invoice.issued;
+    let Issued { number, currency, total, due_at, reason, period, .. } = &invoice.issued;
     json!({
         "id": invoice.id, "number": number, "amount": total.major(currency), "amountMinor": total, "currency": currency,
-        "status": invoice.standing.status, "reason": reason, "dueDate": due_at,
+        "status": invoice.standing.status, "reason": reason, "period": period, "dueDate": due_at,
     })
 }
 
