@@ -26,7 +26,7 @@ pub enum Answer {
     Declines(&'static str, bool),
     TakesTime,
     /// It charges, but nobody hears of it.
-    LosesTheAnswer,
+    ChargesUnheard,
     IsDown,
 }
 
@@ -77,7 +77,7 @@ impl Payments for Bank {
         let payment = format!("pi_{}", charge.key);
         let answer = self.next.lock().unwrap().pop();
         let outcome = match answer {
-            None | Some(Answer::LosesTheAnswer) => Charged::Succeeded { payment },
+            None | Some(Answer::ChargesUnheard) => Charged::Succeeded { payment },
             Some(Answer::TakesTime) => Charged::Processing { payment },
             Some(Answer::IsDown) => return Err(PaymentError::Unavailable("down".to_owned())),
             Some(Answer::Declines(code, is_hard)) => {
@@ -86,7 +86,7 @@ impl Payments for Bank {
         };
         self.charged.lock().unwrap().insert(charge.key.clone(), (charge.clone(), outcome.clone()));
         match answer {
-            Some(Answer::LosesTheAnswer) => Err(PaymentError::Unavailable("no answer".to_owned())),
+            Some(Answer::ChargesUnheard) => Err(PaymentError::Unavailable("no answer".to_owned())),
             _ => Ok(outcome),
         }
     }
@@ -191,7 +191,7 @@ async fn an_operator_has_an_invoice_collected_now_or_records_a_payment_by_anothe
 
 #[tokio::test]
 async fn an_attempt_without_an_answer_is_repeated_under_its_key_and_charged_once() {
-    let (admin, bank) = with_card(&[Answer::LosesTheAnswer]).await;
+    let (admin, bank) = with_card(&[Answer::ChargesUnheard]).await;
     assert_eq!(stands(&admin).await, like("active", "open", 0));
     admin.advance("1m").await;
     assert_eq!(stands(&admin).await, like("active", "paid", 1));
