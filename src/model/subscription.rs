@@ -205,6 +205,9 @@ pub struct Owed {
     /// The payment that the provider has begun and not ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment: Option<String>,
+    /// What the attempt under way is charged to, whatever the tenant pays with by now: the same attempt is the same request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
 }
 
 /// A refund under way: it is asked for under the same key until its outcome is known.

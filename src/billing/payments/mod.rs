@@ -33,6 +33,9 @@ pub trait Payments: Send + Sync + 'static {
     /// Takes an amount, once for each key of a charge, whoever asks how often.
     async fn charge(&self, charge: &Charge) -> Result<Charged, PaymentError>;
 
+    /// What became of a charge that was asked for before; none where it was not made, or is still being made.
+    async fn find(&self, charge: &Charge) -> Result<Option<Charged>, PaymentError>;
+
     /// How a payment stands now.
     async fn payment(&self, id: &str) -> Result<Charged, PaymentError>;
 

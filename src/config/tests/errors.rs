@@ -113,14 +113,10 @@ fn what_this_version_does_not_have_is_refused_with_what_to_use() {
     let told = errors(
         r#"
 store.database_url = "postgresql://u:hush@db/x"
-billing.provider = "stripe"
-dev.test_clock = true
 "#,
     );
     insta::assert_snapshot!(told, @r#"
     config.toml:2:22: store.database_url: PostgreSQL is not in this version; leave database_url (DATABASE_URL) empty, state is kept in the directory store.path
-    config.toml:3:20: billing.provider: Stripe is not in this version; use "manual"
-    config.toml:4:18: dev.test_clock: the test clock is not in this version; leave it false, time is the machine's
     "#);
     assert!(!told.contains("hush"));
 }

@@ -91,6 +91,10 @@ impl Payments for Bank {
         }
     }
 
+    async fn find(&self, charge: &Charge) -> Result<Option<Charged>, PaymentError> {
+        Ok(self.charged.lock().unwrap().get(&charge.key).map(|(_, outcome)| outcome.clone()))
+    }
+
     async fn payment(&self, id: &str) -> Result<Charged, PaymentError> {
         let charged = self.charged.lock().unwrap();
         let of = |outcome: &Charged| match outcome {
@@ -215,7 +219,7 @@ async fn a_message_is_acted_on_once_and_only_by_what_the_provider_says_when_aske
     assert_eq!(stands(&admin).await, like("active", "open", 0));
     let payment = format!("pi_{}", bank.charged.lock().unwrap().keys().next().unwrap());
     let now = crate::clock::Clock::now(&*admin.clock);
-    let message = |id: &str, object: &str| Message { id: id.to_owned(), object: object.to_owned(), is_payment: true };
+    let message = |id: &str, object: &str| Message { id: id.to_owned(), object: object.to_owned(), is_payment: true, invoice: None };
     assert_eq!(admin.biller.receive(&message("evt_0", "pi_of_somebody_else"), now).await.unwrap(), Received::Unknown);
     // It says succeeded, but the provider, when asked, does not.
     assert_eq!(admin.biller.receive(&message("evt_1", &payment), now).await.unwrap(), Received::Done);
