@@ -34,6 +34,7 @@ mod limits_of_heads;
 mod metering;
 mod overage;
 mod patience;
+mod payments;
 mod plan_limits;
 mod prior_knowledge;
 mod proxy_protocol;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt, stream};
 
 use super::metered::Metered;
+use super::turns::Turns;
 use super::work::Work;
 use super::{Bills, Desk, Duty, next_duty, period, settle};
 use crate::billing::payments::Payments;
@@ -30,12 +31,14 @@ pub struct Biller {
     bills: Bills,
     /// Who runs it, the job or the test clock.
     turn: tokio::sync::Mutex<()>,
+    /// Who does what is due for one tenant: the run, or a call that waits for it.
+    turns: Turns,
 }
 
 impl Biller {
     /// For these tenants, by this usage.
     pub fn new(tenants: Arc<Tenants>, usage: Arc<UsageReader>) -> Self {
-        Self { bills: Bills::new(Arc::clone(&tenants.store)), tenants, usage, turn: tokio::sync::Mutex::default() }
+        Self { bills: Bills::new(Arc::clone(&tenants.store)), tenants, usage, turn: tokio::sync::Mutex::default(), turns: Turns::default() }
     }
 
     /// By what subscriptions are judged.
@@ -95,6 +98,7 @@ impl Biller {
 
     /// Does everything that is due for one tenant; how many steps that were.
     pub async fn catch_up(&self, tenant: TenantId, now: Millis) -> Result<usize, TenancyError> {
+        let _turn = self.turns.take(tenant).await;
         let mut conflicts = 0;
         let mut steps = 0;
         let mut known = None;

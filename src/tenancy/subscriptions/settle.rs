@@ -122,7 +122,7 @@ pub(super) fn declined(work: &mut Work<'_>, invoice: &Versioned<Invoice>, attemp
         return voided(work, &Versioned { value: after, version: invoice.version }, Some(format!("the payment was declined: {reason}")));
     }
     if let Some(owed) = work.tenant.subscription.open.iter_mut().find(|owed| owed.invoice == after.id) {
-        let wait = waits.get(attempt.number.saturating_sub(1) as usize).filter(|_| !attempt.is_hard);
+        let wait = waits.get(after.standing.attempts.len().saturating_sub(1)).filter(|_| !attempt.is_hard);
         owed.try_at = wait.map(|wait| now.plus(*wait));
         (owed.is_trying, owed.payment) = (false, None);
         owed.failed_at = owed.failed_at.or(Some(now));

@@ -95,8 +95,17 @@ impl<'a> Work<'a> {
         self.tenant.subscription.credit = credit;
         if !total.is_zero() {
             let try_at = self.collects().then_some(at);
-            let owed =
-                Owed { invoice: invoice.id, due: total, due_at, try_at, attempts: 0, is_trying: false, failed_at: None, payment: None };
+            let owed = Owed {
+                invoice: invoice.id,
+                due: total,
+                due_at,
+                try_at,
+                attempts: 0,
+                is_trying: false,
+                failed_at: None,
+                payment: None,
+                method: None,
+            };
             self.tenant.subscription.open.push(owed);
         }
         self.tx.numbers.push(draw);

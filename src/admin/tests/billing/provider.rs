@@ -66,7 +66,7 @@ impl Payments for Bank {
     }
 
     async fn attach(&self, _: &str, method: &str, _: &str) -> Result<PaymentMethod, PaymentError> {
-        Ok(PaymentMethod { id: method.to_owned(), shown: "visa •••• 4242".to_owned() })
+        Ok(PaymentMethod { id: method.to_owned(), kind: "card".to_owned(), shown: "visa •••• 4242".to_owned() })
     }
 
     async fn charge(&self, charge: &Charge) -> Result<Charged, PaymentError> {
@@ -89,6 +89,10 @@ impl Payments for Bank {
             Some(Answer::ChargesUnheard) => Err(PaymentError::Unavailable("no answer".to_owned())),
             _ => Ok(outcome),
         }
+    }
+
+    async fn find(&self, charge: &Charge) -> Result<Option<Charged>, PaymentError> {
+        Ok(self.charged.lock().unwrap().get(&charge.key).map(|(_, outcome)| outcome.clone()))
     }
 
     async fn payment(&self, id: &str) -> Result<Charged, PaymentError> {
@@ -230,7 +234,7 @@ async fn a_message_is_acted_on_once_and_only_by_what_the_provider_says_when_aske
     assert_eq!(stands(&admin).await, like("active", "open", 0));
     let payment = format!("pi_{}", bank.charged.lock().unwrap().keys().next().unwrap());
     let now = crate::clock::Clock::now(&*admin.clock);
-    let message = |id: &str, object: &str| Message { id: id.to_owned(), object: object.to_owned(), is_payment: true };
+    let message = |id: &str, object: &str| Message { id: id.to_owned(), object: object.to_owned(), is_payment: true, invoice: None };
     assert_eq!(admin.biller.receive(&message("evt_0", "pi_of_somebody_else"), now).await.unwrap(), Received::Unknown);
     // It says succeeded, but the provider, when asked, does not.
     assert_eq!(admin.biller.receive(&message("evt_1", &payment), now).await.unwrap(), Received::Done);
