@@ -204,6 +204,7 @@ impl State {
         let at = self.turns.iter().position(|(path, part, _)| seen.path.starts_with(path) && text.contains(part.as_str()));
         let turn = at.and_then(|at| self.turns.remove(at)).map(|(_, _, turn)| turn);
         match turn {
+            Some(Turn::Fail(status @ 400..500)) => return (turn, error(status, "invalid_request_error", "An error of this test")),
             Some(Turn::Fail(status)) => return (turn, error(status, "api_error", "An error of this test")),
             Some(Turn::Hang) => return (turn, (0, Value::Null)),
             _ => {}
