@@ -287,7 +287,8 @@ fn conclude(intent: &mut Value, declined: Option<&str>) {
 }
 
 fn card_error(code: &str, intent: Option<&Value>) -> (u16, Value) {
-    let error = json!({"type": "card_error", "code": "card_declined", "decline_code": code, "message": "Your card was declined.", "payment_intent": intent});
+    let message = "Your card was declined.";
+    let error = json!({"type": "card_error", "code": "card_declined", "decline_code": code, "message": message, "payment_intent": intent});
     (402, json!({"error": error}))
 }
 

@@ -1,6 +1,7 @@
 //! The billing clock: does for each tenant what is due, in order, until nothing is. Each step is one commit on the version that it
 //! was computed from; so two of them, or one that was killed, do nothing twice.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,21 +86,21 @@ impl Biller {
     /// up nobody.
     pub async fn run(self: &Arc<Self>, now: Millis, patience: Option<Duration>) -> (usize, usize) {
         let mut under_way = self.under_way.lock().await;
-        let deadline = patience.map(|patience| tokio::time::Instant::now() + patience);
+        let mut over = pin!(tokio::time::sleep(patience.unwrap_or(Duration::MAX)));
         let (mut steps, mut failed) = (0, 0);
         loop {
             let room = AT_ONCE.saturating_sub(under_way.len());
             for (_, tenant) in self.tenants.directory.accounts().take_due(now, room) {
-                under_way.spawn(Arc::clone(self).attend(tenant, now, deadline.is_none()));
+                under_way.spawn(Arc::clone(self).attend(tenant, now, patience.is_none()));
             }
-            let ended = match deadline {
-                Some(deadline) => tokio::time::timeout_at(deadline, under_way.join_next()).await,
-                None => Ok(under_way.join_next().await),
+            let ended = tokio::select! {
+                ended = under_way.join_next() => ended,
+                () = &mut over => None,
             };
             match ended {
-                Ok(Some(Ok(Some(count)))) => steps += count,
-                Ok(Some(_)) => failed += 1,
-                Ok(None) | Err(_) => return (steps, failed),
+                Some(Ok(Some(count))) => steps += count,
+                Some(_) => failed += 1,
+                None => return (steps, failed),
             }
         }
     }
