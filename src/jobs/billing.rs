@@ -8,7 +8,7 @@ pub(super) async fn run(jobs: Jobs) {
         beat.tick().await;
         let now = jobs.clock.now();
         let work = async {
-            match jobs.biller.run(now).await {
+            match jobs.biller.run(now, Some(SECOND)).await {
                 (_, 0) => Ok(()),
                 (_, failed) => Err(format!("for {failed} tenants; each is told above")),
             }

@@ -78,7 +78,7 @@ impl MovedTime {
         while let Some(next) = self.biller.tenants().directory.accounts().next_due().filter(|next| *next <= to) {
             let at = next.max(self.clock.now());
             self.stand_at(at).await?;
-            let (done, failed) = self.biller.run(at).await;
+            let (done, failed) = self.biller.run(at, None).await;
             steps += done;
             if failed > 0 {
                 return Err(ClockError::Stuck);

@@ -1,6 +1,6 @@
 //! A provider that fails, hangs, takes its time or says no; and what it gets to see of us.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -53,6 +53,8 @@ async fn what_is_refused_is_not_under_way_and_another_card_is_charged() {
 async fn a_provider_that_hangs_holds_up_nobody_else() {
     let (app, stripe) = (Upstream::replying("hello").start().await, FakeStripe::start().await);
     let gateway = gateway(&app, &stripe.url()).plaintext().start().await;
+    // Time stands, so that both trials end at the same moment.
+    advance(&gateway, "0s").await;
     for slug in ["acme", "globex"] {
         make(&gateway, slug).await;
         pay_with(&gateway, slug, "pm_one").await.expect(200);
@@ -76,6 +78,29 @@ async fn a_provider_that_hangs_holds_up_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_provider_that_hangs_holds_up_nobody_whose_time_comes_later() {
+    let (app, stripe) = (Upstream::replying("hello").start().await, FakeStripe::start().await);
+    let gateway = gateway(&app, &stripe.url()).plaintext().set("dev.test_clock", "false").start().await;
+    let started = Instant::now();
+    for slug in ["acme", "globex", "initech"] {
+        let body = json!({"name": slug, "slug": slug, "plan": "free"});
+        let id = gateway.admin(Method::POST, "/admin/tenants", body).await.expect(201).json()["id"].as_str().unwrap().to_owned();
+        pay_with(&gateway, slug, "pm_one").await.expect(200);
+        if slug == "acme" {
+            stripe.will(CHARGES, &id, Turn::Hang);
+        }
+        subscribe(&gateway, slug, "pro").await.expect(200);
+        match slug {
+            "acme" => eventually("it is asked for", || async { (!stripe.posts(CHARGES).is_empty()).then_some(()) }).await,
+            _ => until(&gateway, slug, "active", "paid", &["paid"]).await,
+        }
+    }
+    assert_eq!(stands(&gateway, "acme").await, like("active", "open", &[]));
+    assert!(started.elapsed() < Duration::from_secs(15), "nobody has waited for the end of the first one");
+    assert_eq!(gateway.admin(Method::GET, "/readyz", Value::Null).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_hard_decline_is_not_tried_again_and_the_reason_is_told() {
     let (app, stripe) = (Upstream::replying("hello").start().await, FakeStripe::start().await);
     let gateway = gateway(&app, &stripe.url()).plaintext().start().await;
@@ -84,7 +109,7 @@ async fn a_hard_decline_is_not_tried_again_and_the_reason_is_told() {
     stripe.will(CHARGES, "", Turn::Decline("stolen_card"));
     advance(&gateway, "14d").await;
     assert_eq!(stands(&gateway, "acme").await, like("past_due", "open", &["stolen_card"]));
-    advance(&gateway, "30d").await;
+    advance(&gateway, "40d").await;
     assert_eq!(stands(&gateway, "acme").await, like("suspended", "open", &["stolen_card"]));
     gateway.get("acme", "/").await.expect(403).code("tenant_suspended");
     pay_with(&gateway, "acme", "pm_two").await.expect(200);

@@ -91,7 +91,7 @@ async fn a_charge_whose_answer_is_lost_is_taken_once_and_with_the_card_that_it_b
     assert_eq!(stripe.taken(), [9900, 9900]);
     // Without a card the one under way goes on, too.
     stripe.will(CHARGES, "", Turn::Close);
-    advance(&gateway, "30d").await;
+    advance(&gateway, "31d").await;
     gateway.admin(Method::DELETE, "/admin/tenants/acme/payment-method", Value::Null).await.expect(200);
     advance(&gateway, "1m").await;
     assert_eq!(stands(&gateway, "acme").await, like("active", "paid", &["paid"]));
@@ -103,7 +103,7 @@ async fn a_customer_that_was_made_for_a_card_that_failed_is_no_obstacle() {
     let (app, stripe) = (Upstream::replying("hello").start().await, FakeStripe::start().await);
     let gateway = gateway(&app, &stripe.url()).plaintext().start().await;
     make(&gateway, "acme").await;
-    for turn in [Turn::Close, Turn::Fail(500), Turn::Fail(429)] {
+    for turn in [Turn::Fail(500), Turn::Fail(429), Turn::Close] {
         stripe.will("/v1/customers", "", turn);
         pay_with(&gateway, "acme", "pm_one").await.expect(503).code("provider_unavailable");
     }

@@ -204,6 +204,7 @@ impl State {
         let at = self.turns.iter().position(|(path, part, _)| seen.path.starts_with(path) && text.contains(part.as_str()));
         let turn = at.and_then(|at| self.turns.remove(at)).map(|(_, _, turn)| turn);
         match turn {
+            Some(Turn::Fail(status @ 400..500)) => return (turn, error(status, "invalid_request_error", "An error of this test")),
             Some(Turn::Fail(status)) => return (turn, error(status, "api_error", "An error of this test")),
             Some(Turn::Hang) => return (turn, (0, Value::Null)),
             _ => {}
@@ -286,7 +287,8 @@ fn conclude(intent: &mut Value, declined: Option<&str>) {
 }
 
 fn card_error(code: &str, intent: Option<&Value>) -> (u16, Value) {
-    let error = json!({"type": "card_error", "code": "card_declined", "decline_code": code, "message": "Your card was declined.", "payment_intent": intent});
+    let message = "Your card was declined.";
+    let error = json!({"type": "card_error", "code": "card_declined", "decline_code": code, "message": message, "payment_intent": intent});
     (402, json!({"error": error}))
 }
 

@@ -22,7 +22,7 @@ fn a_value_comes_from_flag_then_environment_then_file_then_default() {
 #[test]
 fn every_plain_name_of_the_interface_sets_its_key() {
     let env = [
-        ("STRIPE_SECRET_KEY", "sk_1"),
+        ("STRIPE_SECRET_KEY", "sk_test_1"),
         ("STRIPE_WEBHOOK_SECRET", "whsec_1"),
         ("DEFAULT_MAX_USERS", "10"),
         ("DEFAULT_MAX_STORAGE", "10737418240"),
@@ -31,7 +31,7 @@ fn every_plain_name_of_the_interface_sets_its_key() {
         ("GATEHOUSE_ADMIN_TOKEN", "top\n"),
     ];
     let config = load("[plans.own]\nprice_monthly = 1\nprice_yearly = 10", &env).unwrap();
-    assert_eq!(config.billing.stripe_secret_key.unwrap().expose_secret(), "sk_1");
+    assert_eq!(config.billing.stripe_secret_key.unwrap().expose_secret(), "sk_test_1");
     assert_eq!(config.billing.stripe_webhook_secret.unwrap().expose_secret(), "whsec_1");
     assert_eq!(config.admin.token.unwrap().expose_secret(), "top");
     assert!(!config.tenancy.custom_domains && !config.features.sso);

@@ -1,9 +1,11 @@
 //! The billing clock: does for each tenant what is due, in order, until nothing is. Each step is one commit on the version that it
 //! was computed from; so two of them, or one that was killed, do nothing twice.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
+use tokio::task::JoinSet;
 
 use super::metered::Metered;
 use super::turns::Turns;
@@ -21,6 +23,8 @@ const AT_ONCE: usize = 256;
 const MOST_STEPS: usize = 1_000;
 /// How often a step is computed anew because the tenant moved under it.
 const TRIES: usize = 8;
+/// Until a tenant that somebody else attends to is looked at again.
+const LATER_MILLIS: i64 = 1_000;
 /// After a failure.
 const BREATH_MILLIS: i64 = 5_000;
 
@@ -29,8 +33,8 @@ pub struct Biller {
     tenants: Arc<Tenants>,
     usage: Arc<UsageReader>,
     bills: Bills,
-    /// Who runs it, the job or the test clock.
-    turn: tokio::sync::Mutex<()>,
+    /// Tenants that are attended to. Who runs it, the job or the test clock, has it.
+    under_way: tokio::sync::Mutex<JoinSet<Option<usize>>>,
     /// Who does what is due for one tenant: the run, or a call that waits for it.
     turns: Turns,
 }
@@ -38,7 +42,13 @@ pub struct Biller {
 impl Biller {
     /// For these tenants, by this usage.
     pub fn new(tenants: Arc<Tenants>, usage: Arc<UsageReader>) -> Self {
-        Self { bills: Bills::new(Arc::clone(&tenants.store)), tenants, usage, turn: tokio::sync::Mutex::default(), turns: Turns::default() }
+        Self {
+            bills: Bills::new(Arc::clone(&tenants.store)),
+            tenants,
+            usage,
+            under_way: tokio::sync::Mutex::default(),
+            turns: Turns::default(),
+        }
     }
 
     /// By what subscriptions are judged.
@@ -71,34 +81,54 @@ impl Biller {
         Ok(Metered::read((tenant, terms), &self.tenants.plans, &self.usage, now).await?)
     }
 
-    /// Does everything that is due by `now`; how many steps that were, and for how many tenants it failed. Those come again later.
-    pub async fn run(&self, now: Millis) -> (usize, usize) {
-        let _turn = self.turn.lock().await;
+    /// Does everything that is due by `now`; how many steps that were, and for how many tenants it failed. Those come again later. With
+    /// `patience`, those that take longer (the payment provider hangs) go on by themselves, and the next run hears of them: they hold
+    /// up nobody.
+    pub async fn run(self: &Arc<Self>, now: Millis, patience: Option<Duration>) -> (usize, usize) {
+        let mut under_way = self.under_way.lock().await;
+        let mut over = pin!(tokio::time::sleep(patience.unwrap_or(Duration::MAX)));
         let (mut steps, mut failed) = (0, 0);
         loop {
-            let due = self.tenants.directory.accounts().take_due(now, AT_ONCE * 4);
-            if due.is_empty() {
-                return (steps, failed);
+            let room = AT_ONCE.saturating_sub(under_way.len());
+            for (_, tenant) in self.tenants.directory.accounts().take_due(now, room) {
+                under_way.spawn(Arc::clone(self).attend(tenant, now, patience.is_none()));
             }
-            let done = stream::iter(due).map(|(_, tenant)| async move {
-                self.catch_up(tenant, now).await.map_err(|error| {
-                    tracing::error!(%tenant, %error, "what is due for a tenant cannot be done; it is tried again");
-                    self.tenants.directory.accounts().put_off(tenant, Millis(now.0.saturating_add(BREATH_MILLIS)));
-                })
-            });
-            let mut done = done.buffer_unordered(AT_ONCE);
-            while let Some(outcome) = done.next().await {
-                match outcome {
-                    Ok(count) => steps += count,
-                    Err(()) => failed += 1,
-                }
+            let ended = tokio::select! {
+                ended = under_way.join_next() => ended,
+                () = &mut over => None,
+            };
+            match ended {
+                Some(Ok(Some(count))) => steps += count,
+                Some(_) => failed += 1,
+                None => return (steps, failed),
             }
         }
+    }
+
+    /// Does what is due for a tenant; none where that fails. Where somebody is at it already, it is looked at again later, unless this
+    /// one waits.
+    async fn attend(self: Arc<Self>, tenant: TenantId, now: Millis, waits: bool) -> Option<usize> {
+        let accounts = self.tenants.directory.accounts();
+        let turn = if waits { Some(self.turns.take(tenant).await) } else { self.turns.take_now(tenant) };
+        if turn.is_none() {
+            accounts.put_off(tenant, Millis(now.0.saturating_add(LATER_MILLIS)));
+            return Some(0);
+        }
+        let done = self.do_due(tenant, now).await;
+        done.inspect_err(|error| {
+            tracing::error!(%tenant, %error, "what is due for a tenant cannot be done; it is tried again");
+            accounts.put_off(tenant, Millis(now.0.saturating_add(BREATH_MILLIS)));
+        })
+        .ok()
     }
 
     /// Does everything that is due for one tenant; how many steps that were.
     pub async fn catch_up(&self, tenant: TenantId, now: Millis) -> Result<usize, TenancyError> {
         let _turn = self.turns.take(tenant).await;
+        self.do_due(tenant, now).await
+    }
+
+    async fn do_due(&self, tenant: TenantId, now: Millis) -> Result<usize, TenancyError> {
         let mut conflicts = 0;
         let mut steps = 0;
         let mut known = None;

@@ -14,12 +14,18 @@ pub(super) struct Turns(Mutex<HashMap<TenantId, Arc<tokio::sync::Mutex<()>>>>);
 impl Turns {
     /// Waits for the turn, which ends when what is given is dropped.
     pub(super) async fn take(&self, tenant: TenantId) -> OwnedMutexGuard<()> {
-        let turn = {
-            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            // Nobody waits for a turn that only this table knows.
-            all.retain(|_, turn| Arc::strong_count(turn) > 1);
-            Arc::clone(all.entry(tenant).or_default())
-        };
-        turn.lock_owned().await
+        self.of(tenant).lock_owned().await
+    }
+
+    /// The turn, where it is nobody's.
+    pub(super) fn take_now(&self, tenant: TenantId) -> Option<OwnedMutexGuard<()>> {
+        self.of(tenant).try_lock_owned().ok()
+    }
+
+    fn of(&self, tenant: TenantId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody waits for a turn that only this table knows.
+        all.retain(|_, turn| Arc::strong_count(turn) > 1);
+        Arc::clone(all.entry(tenant).or_default())
     }
 }
