@@ -28,6 +28,7 @@ mod ops;
 mod payment_method;
 mod plans;
 mod reports;
+mod revenue_views;
 mod stats;
 mod subscription;
 mod tenant_api;

@@ -3,4 +3,5 @@
 mod changes;
 mod life;
 mod provider;
+mod revenue;
 mod usage;
