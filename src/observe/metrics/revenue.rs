@@ -25,6 +25,9 @@ pub struct RevenueNumbers {
     pub customers: i64,
 }
 
+/// Name, help text and value of a gauge.
+type Gauge = (&'static str, &'static str, fn(&RevenueNumbers) -> f64);
+
 /// All of it, set as a whole.
 #[derive(Debug, Default)]
 pub(super) struct Revenue {
@@ -40,7 +43,7 @@ impl Revenue {
 
     pub(super) fn encode(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
         let rows = self.by_currency.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let gauges: [(&str, &str, fn(&RevenueNumbers) -> f64); 4] = [
+        let gauges: [Gauge; 4] = [
             ("gatehouse_revenue_mrr", "Recurring revenue by the month, in the currency's major unit", |row| row.mrr),
             ("gatehouse_revenue_open", "What is owed on open invoices, in the currency's major unit", |row| row.open),
             ("gatehouse_revenue_overdue", "What is overdue or was declined, in the currency's major unit", |row| row.overdue),
