@@ -32,6 +32,13 @@
 //! is made ([`tls::Issuer`]), tenants in turn. What was issued is stored first and then served; handshakes read memory alone
 //! ([`tls::Certificates`]).
 //!
+//! # The life of a subscription
+//!
+//! What a tenant pays for, owes and has coming is in its record. [`tenancy::next_duty`] says of a record what is due next;
+//! [`tenancy::Biller`] does it when its time has come: a pure function makes of the record, its usage and the rules a change with the
+//! invoices and audit rows of it, which is one commit. Arithmetic is in [`billing`]. Time is that of the billing clock, which in
+//! tests can be moved ([`tenancy::MovedTime`]).
+//!
 //! # The life of an event
 //!
 //! Whoever commits a row of the audit log commits the event that it stands for as well, because the store that everybody writes to
@@ -45,7 +52,9 @@
 //! 4. The request path makes no store, DNS or control-plane call.
 //! 5. A change to one tenant touches only that tenant.
 //! 6. Every refusal has a code, an owner, a counter and a log line.
-//! 7. No certificate is ordered without a proof of the domain, and none while DNS says that the order would fail.
+//! 7. Money is integer minor units, rounded once per line; an issued invoice never changes; numbers have no gaps; one period has one
+//!    invoice, whoever is killed when.
+//! 8. No certificate is ordered without a proof of the domain, and none while DNS says that the order would fail.
 //! 8. An event is in the store exactly when what it tells of is, and none is sent to an address that was not checked.
 
 pub mod access;

@@ -24,7 +24,7 @@ fn invoice(currency: &str, amounts: &[i64], change: impl FnOnce(&mut Value)) -> 
         .enumerate()
         .map(|(number, amount)| {
             json!({"kind": "addon", "description": format!("Line {number} of Ünïcode"), "quantity": 1, "unitPrice": amount,
-                   "amount": amount, "period": span, "inputs": {"rule": "price", "price": amount, "quantity": 1, "of": "seats"}})
+                   "amount": amount, "period": span, "inputs": {"rule": "price", "priceMinor": amount, "quantity": 1, "of": "seats"}})
         })
         .collect();
     let total: i64 = amounts.iter().sum();

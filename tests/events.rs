@@ -1,6 +1,7 @@
 //! The operator's systems hear of what happens: signed, again until they have it, never at a private address unless that is
 //! allowed.
 
+mod billing;
 mod delivery;
 mod domains;
 mod life;

@@ -110,7 +110,8 @@ async fn canceled_and_deleted_tenants_are_not_found_until_they_are_back_and_a_re
 async fn a_name_that_another_tenant_took_leads_no_open_connection_to_the_old_one() {
     let (old_app, new_app) = (Upstream::echoing().start().await, Upstream::echoing().start().await);
     let old = tenant("acme").plan("pro").with("upstream", old_app.url());
-    let mut gateway = TestGateway::to(&old_app).tenant(old).start().await;
+    // Its name is free at once.
+    let mut gateway = TestGateway::to(&old_app).set("tenancy.keep_deleted", "0s").tenant(old).start().await;
     let old_id = gateway.admin(Method::GET, "/admin/tenants/acme", Value::Null).await.json()["id"].as_str().unwrap().to_owned();
     let old_key = gateway.key("acme", json!({})).await;
     let old_bearer = format!("Bearer {old_key}");
@@ -327,7 +328,8 @@ async fn changes_that_leave_the_rate_as_it_is_refill_no_bucket() {
 async fn once_a_change_is_answered_no_later_request_slips_past_it_under_load() {
     const STATES: [(u16, &str); 5] = [(200, "old"), (403, ""), (200, "old"), (404, ""), (200, "new")];
     let (old_app, new_app) = (Upstream::replying("old").start().await, Upstream::replying("new").start().await);
-    let gateway = TestGateway::to(&old_app).tenant(tenant("acme").with("upstream", old_app.url())).start().await;
+    let acme = tenant("acme").with("upstream", old_app.url());
+    let gateway = TestGateway::to(&old_app).set("tenancy.keep_deleted", "0s").tenant(acme).start().await;
     // Even while a state stands, odd from a change's request to its answer.
     let epoch = Arc::new(AtomicUsize::new(0));
     let stood: Arc<[AtomicUsize; 5]> = Arc::default();

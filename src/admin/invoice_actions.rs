@@ -5,6 +5,7 @@ use std::future::Future;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -17,7 +18,7 @@ use super::invoices::find;
 use super::views::{ProblemView, json_of};
 use crate::model::invoice::Payment;
 use crate::model::{Invoice, Money, Tenant};
-use crate::tenancy::{Change, Credit, Metered, Versioned, credit_invoice, give_up_invoice, pay_invoice, void_invoice};
+use crate::tenancy::{Change, Credit, Metered, Versioned, collect_invoice, credit_invoice, give_up_invoice, pay_invoice, void_invoice};
 
 /// How an invoice was paid; the whole body may be absent.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -49,17 +50,39 @@ pub struct CreditBody {
     refund: Option<bool>,
 }
 
-/// Record that an invoice was paid. The tenant is served again, if it was not.
+/// Record that an invoice was paid; the tenant is served again, if it was not. Where the provider has a payment method of the tenant
+/// and no `reference` is given, it is asked for the money instead.
 #[utoipa::path(post, path = "/admin/invoices/{id}/pay", tag = "invoices", request_body = Option<Pay>, params(("id" = String, Path)),
-    responses((status = 200, body = InvoiceView), (status = 404, body = ProblemView), (status = 409, body = ProblemView)))]
+    responses((status = 200, body = InvoiceView), (status = 402, body = ProblemView), (status = 404, body = ProblemView), (status = 409, body = ProblemView)))]
 pub async fn pay(State(app): State<App>, Path(id): Path<String>, call: Call) -> Result<Response, Problem> {
     let body: Pay = call.json_or_empty()?;
     check("/reference", body.reference.as_deref())?;
+    let (tenant, _) = find(&app, &id).await?;
+    let has_method = tenant.value.subscription.payer.as_ref().is_some_and(|payer| payer.method.is_some());
+    if body.reference.is_none() && has_method && app.biller.desk().collects {
+        return collect(&app, &id, &call).await;
+    }
     act(&app, &id, &call, |both, metered| {
         let payment = Payment { provider: "manual".to_owned(), reference: body.reference.clone() };
         Ok(pay_invoice(both, payment, app.biller.desk(), metered, &call.cause)?)
     })
     .await
+}
+
+/// Asks the provider now; a decline is told as one.
+async fn collect(app: &App, id: &str, call: &Call) -> Result<Response, Problem> {
+    let asked = act(app, id, call, |both, _| Ok(collect_invoice(both, app.biller.desk(), &call.cause)?)).await?;
+    let (tenant, before) = find(app, id).await?;
+    app.biller.catch_up(tenant.value.id, call.cause.now).await?;
+    let (_, after) = find(app, id).await?;
+    let news = after.value.standing.attempts.len() > before.value.standing.attempts.len();
+    match after.value.standing.attempts.last().filter(|_| news).and_then(|attempt| attempt.message.clone()) {
+        Some(why) => Err(Problem::new(StatusCode::PAYMENT_REQUIRED, "payment_failed", "Payment declined", why)),
+        None => {
+            let (parts, _) = asked.into_parts();
+            Ok((parts.status, axum::Json(json_of(&invoice_view(&after.value)))).into_response())
+        }
+    }
 }
 
 /// Void an invoice that was issued by mistake. It keeps its number; credit that it has used is there again.

@@ -57,7 +57,7 @@ fn check_stripe(section: &Section<'_>, provider: Provider, api: &Origin, key: Op
     if provider == Provider::Stripe && key.is_none() {
         section.refuse("provider", "\"stripe\" needs its secret key in the environment variable STRIPE_SECRET_KEY");
     }
-    if key.is_some_and(|key| is_live(key).is_none()) {
+    if provider == Provider::Stripe && key.is_some_and(|key| is_live(key).is_none()) {
         section.refuse("stripe_secret_key", "expected a key that begins with sk_test_, rk_test_, sk_live_ or rk_live_");
     }
     let is_local = |host: &str| host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());

@@ -82,7 +82,9 @@ pub(super) fn typed(tree: &Table, problems: &Problems) -> Option<Config> {
     let metering = root.section("metering").as_ref().and_then(sections::metering);
     let log = root.section("log").as_ref().and_then(sections::log);
     let limits = root.section("limits").as_ref().and_then(sections::limits);
-    let billing = root.section("billing").as_ref().and_then(billing::read);
+    let billing_section = root.section("billing");
+    let trial_place = billing_section.as_ref().map_or_else(|| root.place.clone(), |section| section.place_of("trial_end").clone());
+    let billing = billing_section.as_ref().and_then(billing::read);
     let events = root.section("events").as_ref().and_then(events::read);
     let features = root.section("features").as_ref().and_then(sections::features);
     let dev_section = root.section("dev");
@@ -101,6 +103,13 @@ pub(super) fn typed(tree: &Table, problems: &Problems) -> Option<Config> {
         if let (Some(section), Some(upstream)) = (&upstream, &upstream_typed) {
             checks::upstreams(section, &upstream.default, listen_section, &checks::own(listen, tls.mode));
         }
+    }
+    if let (Some(billing), Some(plans)) = (&billing, &plans)
+        && billing.trial_end == super::TrialEnd::Free
+        && !plans.get("free").is_some_and(crate::model::Plan::is_free)
+    {
+        let text = "\"free\" needs a plan of that name without a price ([plans.free])";
+        problems.add(&trial_place, "billing.trial_end", text);
     }
     if let (Some(billing), Some(dev)) = (&billing, &dev)
         && dev.test_clock

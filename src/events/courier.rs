@@ -20,8 +20,8 @@ use crate::store::{Precondition, Record, Scan, StoreError, Table, Tx, Version};
 const AT_ONCE: usize = 8;
 /// How long a store that fails is left alone.
 const PAUSE: Duration = Duration::from_secs(5);
-/// How often the queue is looked through for what nobody was told of.
-const REVIEW: Duration = Duration::from_secs(60);
+/// How often the queue is looked through for what nobody was told of: a commit whose outcome the store did not know.
+const REVIEW: Duration = Duration::from_secs(600);
 /// Of the queue, read at once.
 const PAGE: usize = 500;
 

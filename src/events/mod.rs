@@ -51,7 +51,7 @@ impl Events {
     pub fn new(store: Arc<dyn Store>, config: &config::Events, own: Vec<SocketAddr>, metrics: Arc<Metrics>) -> Self {
         let lanes = Arc::new(Lanes::new(&config.endpoints));
         metrics.watch_events(config.endpoints.iter().map(|endpoint| endpoint.name.clone()));
-        let poster = Poster::new(Guard { allow_private: config.allow_private, own }, config.timeout);
+        let poster = Poster::new(Guard { allow_private: config.allow_private, own }, config.timeout, &config.endpoints);
         Self { store, config: config.clone(), lanes, poster, metrics, sequence: Sequence::default() }
     }
 

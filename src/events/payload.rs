@@ -7,6 +7,9 @@ use serde_json::{Map, Value, json};
 use crate::model::{EventType, Millis};
 use crate::store::{AuditRow, StoreError};
 
+/// Octets of a body: receivers take no more, and its record has to fit into the store, whatever the row says.
+const MOST_OCTETS: usize = 256 * 1024;
+
 /// A body before it is written; its members are sent in this order.
 #[derive(Serialize)]
 struct Payload<'a> {
@@ -29,10 +32,14 @@ pub(super) fn of_row(kind: EventType, row: &AuditRow) -> Result<Bytes, StoreErro
     if let Some(before) = &row.before {
         data.insert("previous".to_owned(), before.clone());
     }
-    if let Some(tenant) = row.tenant_id {
-        data.insert("tenantId".to_owned(), json!(tenant));
+    let tenant = row.tenant_id.map(|tenant| ("tenantId".to_owned(), json!(tenant)));
+    data.extend(tenant.clone());
+    let whole = body(kind, row.time, &data)?;
+    if whole.len() <= MOST_OCTETS {
+        return Ok(whole);
     }
-    body(kind, row.time, &data)
+    let little = tenant.into_iter().chain([("truncated".to_owned(), json!(true))]).collect();
+    body(kind, row.time, &little)
 }
 
 /// The body of an event with these data.
@@ -62,6 +69,12 @@ mod tests {
     fn a_payload_has_the_rows_after_its_tenant_and_what_was_before() {
         let row = row("tenant.suspended", Some(json!({"status": "trial"})), Some(json!({"status": "suspended", "statusReason": "é\n"})));
         insta::assert_snapshot!(text(EventType::TenantSuspended, &row), @r#"{"type":"tenant.suspended","timestamp":"2026-11-24T12:00:00.123Z","data":{"previous":{"status":"trial"},"status":"suspended","statusReason":"é\n","tenantId":"tenant_02020202020202020202020202020202"}}"#);
+    }
+
+    #[test]
+    fn a_row_that_no_receiver_would_take_is_told_without_what_it_says() {
+        let row = row("subscription.changed", None, Some(json!({"metadata": "x".repeat(MOST_OCTETS)})));
+        insta::assert_snapshot!(text(EventType::SubscriptionChanged, &row), @r#"{"type":"subscription.changed","timestamp":"2026-11-24T12:00:00.123Z","data":{"tenantId":"tenant_02020202020202020202020202020202","truncated":true}}"#);
     }
 
     #[test]

@@ -42,6 +42,8 @@ const MOST_ADDRESSES: usize = 4;
 const MOST_OCTETS: usize = 64 * 1024;
 /// Of them that are kept of a failure.
 const KEPT_OCTETS: usize = 1024;
+/// Of what went wrong, characters.
+const MOST_WORDS: usize = 300;
 /// How long the body of a success is waited for; nobody reads it.
 const MANNERS: Duration = Duration::from_secs(1);
 
@@ -61,10 +63,12 @@ struct Answer {
 }
 
 impl Poster {
-    /// With the system's roots.
-    pub fn new(guard: Guard, patience: Duration) -> Self {
+    /// For these endpoints. The system's roots are read where one of them is spoken to over TLS.
+    pub fn new(guard: Guard, patience: Duration, endpoints: &[EventEndpoint]) -> Self {
         let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if endpoints.iter().any(|endpoint| endpoint.url.scheme() == "https") {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
         #[allow(clippy::expect_used, reason = "fails only for a provider without suites of these versions, and this one has them")]
         let mut tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
@@ -94,7 +98,8 @@ impl Poster {
                 Ended { attempt, is_final: answer.status == StatusCode::GONE, asked }
             }
             Err(error) => {
-                let attempt = Attempt { time, status: None, error: Some(error), duration_ms, answer: None };
+                let error = Some(error.chars().take(MOST_WORDS).collect());
+                let attempt = Attempt { time, status: None, error, duration_ms, answer: None };
                 Ended { attempt, is_final: false, asked: None }
             }
         }

@@ -15,6 +15,9 @@ use crate::store::{Key, Record, StoreError, Table};
 
 /// Attempts that are kept for each endpoint.
 const KEPT_ATTEMPTS: usize = 20;
+/// Octets of what is kept beside the body; beyond them only the newest attempts are, without their answers.
+const MOST_FACTS: usize = 512 * 1024;
+const LEAN_ATTEMPTS: usize = 3;
 const HEAD: &[u8] = b"{\"event\":";
 const MIDDLE: &[u8] = b",\"facts\":";
 
@@ -117,7 +120,13 @@ impl StoredEvent {
 
     /// Its record.
     pub fn encode(&self) -> Result<Vec<u8>, StoreError> {
-        let facts = serde_json::to_vec(&self.facts).map_err(|error| StoreError::Refused(format!("an event: {error}")))?;
+        let text = |facts: &EventFacts| serde_json::to_vec(facts).map_err(|error| StoreError::Refused(format!("an event: {error}")));
+        let mut facts = text(&self.facts)?;
+        if facts.len() > MOST_FACTS {
+            let mut lean = self.facts.clone();
+            lean.deliveries.values_mut().for_each(Delivery::keep_little);
+            facts = text(&lean)?;
+        }
         Ok([HEAD, &self.body, MIDDLE, &facts, b"}"].concat())
     }
 
@@ -168,6 +177,12 @@ impl Delivery {
     /// It is not tried any more.
     pub fn give_up(&mut self, why: &str) {
         (self.state, self.next_at, self.given_up) = (DeliveryState::Failed, None, Some(why.to_owned()));
+    }
+
+    fn keep_little(&mut self) {
+        let surplus = self.attempts.len().saturating_sub(LEAN_ATTEMPTS);
+        self.attempts.drain(..surplus);
+        self.attempts.iter_mut().for_each(|attempt| attempt.answer = None);
     }
 
     /// What an attempt means for it, that began in `round`; how long the next one waits, where there is one.
@@ -247,6 +262,21 @@ mod tests {
         let value = event(r#"{"data":{"number":"PLACEHOLDER"}}"#).encode().unwrap();
         let value = String::from_utf8(value).unwrap().replace("PLACEHOLDER", "INV-000001-long-enough-to-move-everything").into_bytes();
         assert_eq!(&read(value).unwrap().body[..], br#"{"data":{"number":"INV-000001-long-enough-to-move-everything"}}"#);
+    }
+
+    #[test]
+    fn a_record_stays_small_enough_for_the_store_whatever_many_endpoints_answer() {
+        let mut event = event("{}");
+        let answer = Some("\"".repeat(1024));
+        let attempt = Attempt { answer, error: Some("\"".repeat(300)), ..ended(None).attempt };
+        for number in 0..40 {
+            let attempts = vec![attempt.clone(); KEPT_ATTEMPTS];
+            event.facts.deliveries.insert(format!("endpoint-{number}"), Delivery { attempts, ..Delivery::at_once() });
+        }
+        let value = event.encode().unwrap();
+        assert!(value.len() < MOST_FACTS, "{} octets", value.len());
+        let kept = &read(value).unwrap().facts.deliveries["endpoint-7"].attempts;
+        assert_eq!((kept.len(), &kept[2].error, &kept[2].answer), (3, &attempt.error, &None));
     }
 
     #[test]

@@ -31,12 +31,16 @@ pub enum EventType {
     InvoicePaid,
     /// A charge was declined.
     InvoicePaymentFailed,
+    /// It was not paid in time.
+    InvoiceOverdue,
     /// It is void.
     InvoiceVoided,
     /// Nobody expects it to be paid any more.
     InvoiceUncollectible,
     /// A credit note was issued for it.
     InvoiceCredited,
+    /// What was credited has been given back.
+    InvoiceRefunded,
     /// A threshold of a limit, or a hard cap, was reached.
     UsageThreshold,
     /// A custom domain is served, for the first time or again.
@@ -54,7 +58,7 @@ pub struct EventTypeError(String);
 
 impl EventType {
     /// Every type that an endpoint can ask for.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::TenantCreated,
         Self::TenantActivated,
         Self::TenantPastDue,
@@ -66,9 +70,11 @@ impl EventType {
         Self::InvoiceIssued,
         Self::InvoicePaid,
         Self::InvoicePaymentFailed,
+        Self::InvoiceOverdue,
         Self::InvoiceVoided,
         Self::InvoiceUncollectible,
         Self::InvoiceCredited,
+        Self::InvoiceRefunded,
         Self::UsageThreshold,
         Self::DomainActive,
         Self::DomainFailed,
@@ -88,9 +94,11 @@ impl EventType {
             Self::InvoiceIssued => "invoice.issued",
             Self::InvoicePaid => "invoice.paid",
             Self::InvoicePaymentFailed => "invoice.payment_failed",
+            Self::InvoiceOverdue => "invoice.overdue",
             Self::InvoiceVoided => "invoice.voided",
             Self::InvoiceUncollectible => "invoice.uncollectible",
             Self::InvoiceCredited => "invoice.credited",
+            Self::InvoiceRefunded => "invoice.refunded",
             Self::UsageThreshold => "usage.threshold",
             Self::DomainActive => "domain.active",
             Self::DomainFailed => "domain.failed",

@@ -205,6 +205,9 @@ pub struct Owed {
     /// The payment that the provider has begun and not ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment: Option<String>,
+    /// What the attempt under way is charged to, whatever the tenant pays with by now: the same attempt is the same request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Method>,
 }
 
 /// A refund under way: it is asked for under the same key until its outcome is known.
@@ -233,6 +236,15 @@ pub struct Awaiting {
     pub rated: Option<Rated>,
 }
 
+/// What is collected from, by the provider's names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Method {
+    /// Which.
+    pub id: String,
+    /// Its kind, such as `card`.
+    pub kind: String,
+}
+
 /// Who takes a tenant's money, by the provider's names.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -241,7 +253,7 @@ pub struct Payer {
     pub customer: String,
     /// Its payment method; without one nothing is collected.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub method: Option<String>,
+    pub method: Option<Method>,
     /// As people know it, such as `visa •••• 4242`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shown: Option<String>,

@@ -35,12 +35,27 @@ fn embedded() -> Fresh {
     Fresh { store: Arc::new(Embedded::open(directory.path()).unwrap()), _directory: Some(directory) }
 }
 
+/// Behind the one that adds events to what is committed; nobody wants to hear of what these tests commit.
+fn outbox() -> Fresh {
+    let endpoint = "[events.endpoint.crm]\nurl = \"https://crm.example\"\nsecret = \"whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz\"\nevents = [\"invoice.*\"]";
+    let config = crate::config::Config::from_toml(endpoint).unwrap().events;
+    let events = crate::events::Events::new(Arc::new(Memory::default()), &config, Vec::new(), Arc::default());
+    Fresh { store: events.outbox(), _directory: None }
+}
+
 macro_rules! promises {
     ($($part:ident: $($promise:ident),+;)+) => {
         mod in_memory {
             $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $promise() {
                 super::$part::$promise(&super::memory).await;
+            })+)+
+        }
+
+        mod behind_the_outbox {
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                super::$part::$promise(&super::outbox).await;
             })+)+
         }
 

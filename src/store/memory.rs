@@ -56,7 +56,7 @@ impl Store for Memory {
                 return Err(StoreError::Conflict(key.clone()));
             }
         }
-        if !tx.is_unfollowed() {
+        if !tx.is_unversioned() {
             state.version += 1;
         }
         let version = Version(state.version);

@@ -92,9 +92,28 @@ pub enum Table {
 }
 
 impl Table {
-    /// True where changes are told to those who follow.
+    /// True where changes are told to those who follow: what the data plane is made of. Logs, invoices and figures are read when they
+    /// are asked for, and nobody keeps a copy of them.
     pub(crate) const fn is_followed(self) -> bool {
-        !matches!(self, Self::UsagePages)
+        !matches!(
+            self,
+            Self::UsagePages
+                | Self::Audit
+                | Self::AuditByTenant
+                | Self::Idempotency
+                | Self::Invoices
+                | Self::InvoicesByTenant
+                | Self::Movements
+                | Self::ProviderEvents
+                | Self::ProviderObjects
+                | Self::Events
+                | Self::EventQueue
+        )
+    }
+
+    /// True where a commit that writes nothing else needs no version of its own: one writer, and nobody asks for versions.
+    const fn is_unversioned(self) -> bool {
+        matches!(self, Self::UsagePages)
     }
 }
 
@@ -176,11 +195,11 @@ pub struct Tx {
 }
 
 impl Tx {
-    /// True where it changes only what nobody follows: such a commit has no version of its own.
-    pub(crate) fn is_unfollowed(&self) -> bool {
+    /// True where it has no version of its own.
+    pub(crate) fn is_unversioned(&self) -> bool {
         let mut keys = self.puts.iter().map(|(key, _)| key).chain(&self.deletes);
         let any = !self.puts.is_empty() || !self.deletes.is_empty();
-        any && self.numbers.is_empty() && self.audit.is_empty() && keys.all(|key| !key.table.is_followed())
+        any && self.numbers.is_empty() && self.audit.is_empty() && keys.all(|key| key.table.is_unversioned())
     }
 }
 

@@ -256,8 +256,14 @@ async fn finished<T>(task: JoinHandle<Result<T, TenancyError>>) -> Result<T, Ten
 fn commit_of(stored: &Stored, cause: &Cause) -> Result<Tx, TenancyError> {
     let plan = &stored.plan;
     let key = Key::new(Table::Plans, format!("{}/{:08}", plan.name, plan.version));
-    let row = audit(cause, "plan.created", None, serde_json::to_value(plan).ok());
-    Ok(Tx { preconditions: vec![Precondition::Absent(key.clone())], puts: vec![(key, encode(stored)?)], audit: vec![row], ..Tx::default() })
+    // What the configuration says is no change that somebody asked for.
+    let row = (stored.source == Source::Api).then(|| audit(cause, "plan.created", None, serde_json::to_value(plan).ok()));
+    Ok(Tx {
+        preconditions: vec![Precondition::Absent(key.clone())],
+        puts: vec![(key, encode(stored)?)],
+        audit: row.into_iter().collect(),
+        ..Tx::default()
+    })
 }
 
 fn audit(cause: &Cause, action: &str, before: Option<serde_json::Value>, after: Option<serde_json::Value>) -> AuditRow {

@@ -17,6 +17,7 @@ pub mod peers;
 pub mod raw;
 pub mod seen;
 pub mod stall;
+pub mod stripe;
 pub mod tenant;
 pub mod told;
 pub mod upstream;

@@ -137,7 +137,7 @@ impl Drop for Server {
 
 fn port_in(line: &str) -> Option<u16> {
     let (_, rest) = line.split_once("http://")?;
-    let (_, port) = rest.split_once(':')?;
+    let (_, port) = rest.strip_prefix("[::]").unwrap_or(rest).split_once(':')?;
     let digits: String = port.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().ok().filter(|port| *port != 0)
 }

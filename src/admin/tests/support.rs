@@ -23,8 +23,11 @@ use crate::events::Events;
 use crate::metering::Journal;
 use crate::model::{Limits, Millis, Money, Overage, Plan};
 use crate::observe::{Duties, Metrics};
+use crate::store::Store;
 use crate::store::memory::Memory;
-use crate::tenancy::{Accounts, Biller, Directory, DirectorySettings, Keeper, MovedTime, Own, Plans, Reporter, Tenants, UsageReader};
+use crate::tenancy::{
+    Accounts, Biller, Directory, DirectorySettings, Keeper, MovedTime, Own, Plans, Reporter, Tenants, UsageReader, load, stored_clock,
+};
 use crate::upstream::{Resolver, TlsFiles};
 
 /// 2026-11-24T12:00:00Z.
@@ -56,10 +59,16 @@ impl Admin {
     }
 
     pub async fn paid_by(config: Config, payments: Arc<dyn Payments>) -> Self {
-        let (config, clock) = (Arc::new(config), Arc::new(TestClock::at(NOW)));
-        let (store, duties) = (Arc::new(Memory::default()), Arc::new(Duties::default()));
+        Self::on(Arc::new(Memory::default()), config, payments).await
+    }
+
+    /// On what a store has, with the clock as it was left.
+    pub async fn on(store: Arc<dyn Store>, config: Config, payments: Arc<dyn Payments>) -> Self {
+        let now = stored_clock(&*store).await.unwrap().unwrap_or(NOW);
+        let (config, clock) = (Arc::new(config), Arc::new(TestClock::at(now)));
+        let duties = Arc::new(Duties::default());
         let dir = tempfile::tempdir().unwrap();
-        let journal = Journal::open(dir.path(), &*store, NOW).await.unwrap();
+        let journal = Journal::open(dir.path(), &*store, now).await.unwrap();
         let resolver = Arc::new(Resolver::new(vec![config.listen.admin], TlsFiles::default()).unwrap());
         let plans = Arc::new(Plans::fixed(&config.plans, &config.add_ons));
         let directory = Directory::new(DirectorySettings {
@@ -83,6 +92,7 @@ impl Admin {
             clock: clock.clone(),
             resolver,
         });
+        load(&tenants).await.unwrap();
         // Nobody is asked for DNS records.
         let own = Own { listening: Vec::new(), http_port: 80, https_port: 443 };
         let keeper = Arc::new(Keeper::new(tenants.clone(), None, (None, None), own));

@@ -108,7 +108,8 @@ fn judge(status: StatusCode, mut body: Value) -> Result<Answer, PaymentError> {
         402 => Ok(Answer::Declined(error)),
         // The same key is still being worked on, or too many requests: the outcome is open.
         409 | 429 | 500.. => Err(PaymentError::Unavailable(format!("{status}: {message}"))),
-        _ if kind == "api_error" => Err(PaymentError::Unavailable(format!("{status}: {message}"))),
+        // Another request had this key before, and may have succeeded.
+        _ if matches!(kind, "api_error" | "idempotency_error") => Err(PaymentError::Unavailable(format!("{status}: {message}"))),
         _ => Ok(Answer::Refused(format!("{status}: {message}"))),
     }
 }

@@ -30,6 +30,10 @@ impl Payments for Manual {
         Err(collects_nothing())
     }
 
+    async fn find(&self, _: &Charge) -> Result<Option<Charged>, PaymentError> {
+        Err(collects_nothing())
+    }
+
     async fn payment(&self, _: &str) -> Result<Charged, PaymentError> {
         Err(collects_nothing())
     }

@@ -33,6 +33,9 @@ pub trait Payments: Send + Sync + 'static {
     /// Takes an amount, once for each key of a charge, whoever asks how often.
     async fn charge(&self, charge: &Charge) -> Result<Charged, PaymentError>;
 
+    /// What became of a charge that was asked for before; none where it was not made, or is still being made.
+    async fn find(&self, charge: &Charge) -> Result<Option<Charged>, PaymentError>;
+
     /// How a payment stands now.
     async fn payment(&self, id: &str) -> Result<Charged, PaymentError>;
 
@@ -58,6 +61,8 @@ pub struct Customer {
 pub struct PaymentMethod {
     /// The provider's name of it.
     pub id: String,
+    /// Its kind by the provider's names, such as `card`.
+    pub kind: String,
     /// As people know it, such as `visa •••• 4242`.
     pub shown: String,
 }
@@ -77,6 +82,8 @@ pub struct Charge {
     pub customer: String,
     /// The provider's payment method.
     pub method: String,
+    /// Its kind by the provider's names, such as `card`.
+    pub kind: String,
     /// How much.
     pub amount: Money,
     /// ISO 4217 code.

@@ -13,6 +13,13 @@ use super::{Charge, Charged, Customer, PaymentError, PaymentMethod, Payments, Re
 /// The version of the API.
 pub const VERSION: &str = "2025-09-30.clover";
 
+/// What a payment is for, in its metadata.
+pub(super) const METADATA_INVOICE: &str = "gatehouse_invoice";
+/// Which attempt made it.
+const METADATA_ATTEMPT: &str = "gatehouse_attempt";
+/// Payments of a customer that are looked through, the newest first.
+const MOST_LISTED: usize = 100;
+
 /// Payments through Stripe.
 pub struct Stripe(Http);
 
@@ -58,20 +65,25 @@ impl Payments for Stripe {
             (Some(brand), Some(last)) => format!("{brand} •••• {last}"),
             _ => attached["type"].as_str().unwrap_or("payment method").to_owned(),
         };
-        Ok(PaymentMethod { id: text(&attached, "id")?, shown })
+        let kind = attached["type"].as_str().unwrap_or("card").to_owned();
+        Ok(PaymentMethod { id: text(&attached, "id")?, kind, shown })
     }
 
     async fn charge(&self, charge: &Charge) -> Result<Charged, PaymentError> {
         let amount = amount(charge.amount, &charge.currency)?.to_string();
         let currency = charge.currency.to_ascii_lowercase();
+        let (invoice, attempt) = (format!("metadata[{METADATA_INVOICE}]"), format!("metadata[{METADATA_ATTEMPT}]"));
         let form = [
             ("amount", amount.as_str()),
             ("currency", currency.as_str()),
             ("customer", charge.customer.as_str()),
             ("payment_method", charge.method.as_str()),
+            // Said, because with none Stripe takes all that an account has, and wants a page to send customers back to.
+            ("payment_method_types[0]", charge.kind.as_str()),
             ("confirm", "true"),
             ("off_session", "true"),
-            ("metadata[gatehouse_invoice]", charge.invoice.as_str()),
+            (invoice.as_str(), charge.invoice.as_str()),
+            (attempt.as_str(), charge.key.as_str()),
             ("metadata[gatehouse_number]", charge.number.as_str()),
             ("metadata[gatehouse_tenant]", charge.tenant.as_str()),
         ];
@@ -80,6 +92,15 @@ impl Payments for Stripe {
             Answer::Declined(error) => Ok(declined(error, error["payment_intent"]["id"].as_str())),
             _ => outcome(&answer.done()?),
         }
+    }
+
+    async fn find(&self, charge: &Charge) -> Result<Option<Charged>, PaymentError> {
+        let path = format!("/v1/payment_intents?customer={}&limit={MOST_LISTED}", path_segment(&charge.customer)?);
+        let listed = self.get(&path).await?.done()?;
+        let all = listed["data"].as_array().ok_or_else(|| PaymentError::Unavailable("its answer has no `data`".to_owned()))?;
+        let found = all.iter().find(|intent| intent["metadata"][METADATA_ATTEMPT] == charge.key.as_str());
+        // Not confirmed yet: its request is still at work, and the same key waits for it.
+        found.filter(|intent| intent["status"] != "requires_confirmation").map(outcome).transpose()
     }
 
     async fn payment(&self, id: &str) -> Result<Charged, PaymentError> {

@@ -4,6 +4,7 @@ use aws_lc_rs::hmac;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use super::stripe::METADATA_INVOICE;
 use crate::model::Millis;
 
 /// How old a signature may be, or how far ahead of our clock.
@@ -22,6 +23,8 @@ pub struct Event {
     pub object_kind: String,
     /// Its id; empty where it has none.
     pub object: String,
+    /// The invoice that a charge of ours is for.
+    pub invoice: Option<String>,
 }
 
 /// Why a message is refused.
@@ -98,14 +101,17 @@ fn event(body: &[u8]) -> Option<Event> {
         object: String,
         #[serde(default)]
         payment_intent: Option<serde_json::Value>,
+        #[serde(default)]
+        metadata: serde_json::Value,
     }
     let raw: Raw = serde_json::from_slice(body).ok()?;
-    let Object { id, object, payment_intent } = raw.data.object;
+    let Object { id, object, payment_intent, metadata } = raw.data.object;
+    let invoice = metadata[METADATA_INVOICE].as_str().map(str::to_owned);
     // A charge or a refund is about the payment that it belongs to.
     let of_payment = payment_intent.and_then(|intent| intent.as_str().map(str::to_owned)).filter(|_| object != "payment_intent");
     let fits = |text: &str| (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     let (object_kind, object) = of_payment.map_or((object, id), |intent| ("payment_intent".to_owned(), intent));
-    (fits(&raw.id) && (object.is_empty() || fits(&object))).then_some(Event { id: raw.id, kind: raw.kind, object_kind, object })
+    (fits(&raw.id) && (object.is_empty() || fits(&object))).then_some(Event { id: raw.id, kind: raw.kind, object_kind, object, invoice })
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

@@ -18,7 +18,7 @@ use crate::model::EventId;
 async fn ended(url: &str, allow_private: bool, own: Vec<SocketAddr>, patience: Duration) -> Ended {
     let toml = format!("[events]\nallow_private = true\n{}", endpoint("crm", url, ""));
     let config = Config::from_toml(&toml).unwrap().events;
-    let poster = Poster::new(Guard { allow_private, own }, patience);
+    let poster = Poster::new(Guard { allow_private, own }, patience, &config.endpoints);
     poster.attempt(&config.endpoints[0], &Arc::new(Semaphore::new(1)), EventId::from_bytes([1; 16]), Bytes::from_static(b"{}")).await
 }
 

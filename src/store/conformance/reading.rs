@@ -80,8 +80,9 @@ pub async fn changes_tell_whole_commits_in_order(fresh: &(dyn Fn() -> Fresh + Sy
     let told = |changes: Vec<crate::store::Changed>| changes.into_iter().map(|change| (change.version, change.key.id)).collect::<Vec<_>>();
     let named = |version: Version, ids: &[&str]| ids.iter().map(|id| (version, (*id).to_owned())).collect::<Vec<_>>();
     let everything = told(store.changes(Version(0), 100).await.unwrap());
-    assert_eq!(everything[..4], [named(first, &["a"]), named(second, &["a", "b", "c"])].concat());
-    assert_eq!((everything.len(), everything[4].0), (5, third));
+    // Rows of the audit log are read, and followed by nobody.
+    assert_eq!(everything, [named(first, &["a"]), named(second, &["a", "b", "c"])].concat());
+    assert!(third > second);
     // A page ends between commits; one that is larger than the page comes whole.
     assert_eq!(told(store.changes(Version(0), 3).await.unwrap()), named(first, &["a"]));
     assert_eq!(told(store.changes(first, 1).await.unwrap()), named(second, &["a", "b", "c"]));

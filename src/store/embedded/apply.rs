@@ -12,14 +12,14 @@ use crate::store::{Committed, Draw, KEPT_CHANGES, Key, Precondition, StoreError,
 
 /// Does all of `tx`, or, where a precondition does not hold, nothing: the inner error names the key.
 pub(super) fn commit(stage: &mut Stage<'_>, log: &mut VecDeque<Vec<u8>>, tx: Tx) -> Result<Result<Committed, Key>, StoreError> {
-    let is_unfollowed = tx.is_unfollowed();
+    let is_unversioned = tx.is_unversioned();
     for precondition in tx.preconditions {
         if let Some(key) = broken(stage, precondition)? {
             return Ok(Err(key));
         }
     }
-    // What nobody follows is no news, and readers need not wait until it is on disk.
-    if !is_unfollowed {
+    // What has no version is no news, and readers need not wait until it is on disk.
+    if !is_unversioned {
         stage.state.version += 1;
     }
     let version = stage.state.version;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt, stream};
 
 use super::metered::Metered;
+use super::turns::Turns;
 use super::work::Work;
 use super::{Bills, Desk, Duty, next_duty, period, settle};
 use crate::billing::payments::Payments;
@@ -30,12 +31,14 @@ pub struct Biller {
     bills: Bills,
     /// Who runs it, the job or the test clock.
     turn: tokio::sync::Mutex<()>,
+    /// Who does what is due for one tenant: the run, or a call that waits for it.
+    turns: Turns,
 }
 
 impl Biller {
     /// For these tenants, by this usage.
     pub fn new(tenants: Arc<Tenants>, usage: Arc<UsageReader>) -> Self {
-        Self { bills: Bills::new(Arc::clone(&tenants.store)), tenants, usage, turn: tokio::sync::Mutex::default() }
+        Self { bills: Bills::new(Arc::clone(&tenants.store)), tenants, usage, turn: tokio::sync::Mutex::default(), turns: Turns::default() }
     }
 
     /// By what subscriptions are judged.
@@ -95,10 +98,16 @@ impl Biller {
 
     /// Does everything that is due for one tenant; how many steps that were.
     pub async fn catch_up(&self, tenant: TenantId, now: Millis) -> Result<usize, TenancyError> {
+        let _turn = self.turns.take(tenant).await;
         let mut conflicts = 0;
         let mut steps = 0;
+        let mut known = None;
         while steps < MOST_STEPS {
-            let Some(current) = self.tenants.by_id(tenant).await? else { return Ok(steps) };
+            let current = match known.take() {
+                Some(current) => Some(current),
+                None => self.tenants.by_id(tenant).await?,
+            };
+            let Some(current) = current else { return Ok(steps) };
             let next = next_duty(&current.value, &self.tenants.config);
             let Some((at, duty)) = next.filter(|(at, _)| *at <= now) else {
                 // What it was taken off the agenda for, somebody else may have done since.
@@ -106,7 +115,7 @@ impl Biller {
                 return Ok(steps);
             };
             match self.step(&current, duty, at, now).await {
-                Ok(()) => steps += 1,
+                Ok(after) => (known, steps) = (after, steps + 1),
                 Err(TenancyError::Conflict | TenancyError::Taken(_)) if conflicts < TRIES => conflicts += 1,
                 Err(error) => return Err(error),
             }
@@ -114,17 +123,24 @@ impl Biller {
         Err(TenancyError::Invoice(format!("{MOST_STEPS} steps were due at once; the next turn goes on")))
     }
 
-    async fn step(&self, current: &Versioned<Tenant>, duty: Duty, at: Millis, now: Millis) -> Result<(), TenancyError> {
+    /// Does one thing; the tenant after it, where that is known.
+    async fn step(
+        &self,
+        current: &Versioned<Tenant>,
+        duty: Duty,
+        at: Millis,
+        now: Millis,
+    ) -> Result<Option<Versioned<Tenant>>, TenancyError> {
         let cause = Cause { actor: "system".to_owned(), request_id: None, now };
         let change = match duty {
             Duty::Release => self.release(current, &cause).await?,
-            Duty::Collect(invoice) => return self.collect(current, invoice, now).await,
+            Duty::Collect(invoice) => return self.collect(current, invoice, now).await.map(|()| None),
             Duty::Refund => {
                 let first = current.value.subscription.refunds.iter().min_by_key(|one| one.try_at).cloned();
-                return match first {
-                    Some(refunding) => self.refund(current, &refunding, now).await,
-                    None => Ok(()),
-                };
+                if let Some(refunding) = first {
+                    self.refund(current, &refunding, now).await?;
+                }
+                return Ok(None);
             }
             Duty::Overdue(invoice) => self.work(current, &cause, |work| {
                 let at = work.issued_at(at);
@@ -151,8 +167,7 @@ impl Biller {
                 })?
             }
         };
-        self.tenants.apply(change).await?;
-        Ok(())
+        Ok(Some(self.tenants.apply(change).await?))
     }
 
     pub(super) fn work(

@@ -5,7 +5,7 @@ use aws_lc_rs::digest;
 use serde_json::json;
 
 use super::metered::Metered;
-use super::period::{begin, first, plan_of, usage_cut};
+use super::period::{begin, first, go_on, plan_of, usage_before};
 use super::work::Work;
 use crate::billing::invoicing::{Reckoned, reckon, whole};
 use crate::billing::items::{Item, is_billed, items, rank};
@@ -129,16 +129,17 @@ fn change_now(work: &mut Work<'_>, planned: Planned, (period, at): (&Running, Mi
         |one: &[Item], other: &[Item]| -> Vec<Item> { one.iter().filter(|item| re_anchors || !other.contains(item)).cloned().collect() };
     let mut lines: Vec<Line> = differ(&old, &new).iter().map(|item| unused(item, share, rest)).collect();
     let counted = if old_plan.bills_usage() || new_plan.bills_usage() { metered.day(at.day()) } else { Over::default() };
-    let mut part = Part { from: at, plan: new_plan.name.clone(), plan_version: new_plan.version, counted };
+    let part = Part { from: at, plan: new_plan.name.clone(), plan_version: new_plan.version, counted };
     let mut after = work.tenant.subscription.clone();
     let span = if re_anchors {
         let mut next = first(&planned.terms, &new_plan, at, metered);
         lines.extend(new.iter().map(|item| whole(item, planned.terms.billing_cycle, next.span)));
-        lines.extend(usage_cut(work, metered, at));
+        let (used, carried) = usage_before(work, metered, at);
+        lines.extend(used);
         after.rated = work.tenant.subscription.rated.clone();
         work.tenant.subscription = after.clone();
         // What today has counted so far is billed by the old plan.
-        next.parts = vec![Part { from: at, plan: old_plan.name.clone(), plan_version: old_plan.version, counted: Over::default() }, part];
+        next.parts = go_on(carried, &new_plan, at, metered);
         after.period = Some(next.clone());
         next.span
     } else {
@@ -146,7 +147,6 @@ fn change_now(work: &mut Work<'_>, planned: Planned, (period, at): (&Running, Mi
         if let Some(running) = &mut after.period
             && (&old_plan.name, old_plan.version) != (&part.plan, part.plan_version)
         {
-            part.from = at;
             running.parts.push(part);
         }
         period.span

@@ -9,7 +9,7 @@ use super::work::Work;
 use super::{Biller, settle};
 use crate::billing::payments::{Charge, Charged, PaymentError, Refund};
 use crate::model::invoice::{Attempt, CreditOutcome, Payment};
-use crate::model::subscription::{Payer, Refunding};
+use crate::model::subscription::{Method, Payer, Refunding};
 use crate::model::{Invoice, InvoiceId, InvoiceStatus, Millis, Owed, Tenant, TenantId};
 use crate::store::{Key, Precondition, Table, Tx};
 use crate::tenancy::{Cause, TenancyError, Versioned};
@@ -25,6 +25,8 @@ const TRIES: usize = 8;
 pub(super) struct Outcome {
     pub(super) invoice: InvoiceId,
     pub(super) said: Result<Charged, PaymentError>,
+    /// A message led to it, and no question of ours.
+    pub(super) is_told: bool,
     /// Written in the same commit: so it is acted on once.
     pub(super) tx: Tx,
 }
@@ -34,27 +36,37 @@ impl Biller {
     pub(super) async fn collect(&self, current: &Versioned<Tenant>, invoice: InvoiceId, now: Millis) -> Result<(), TenancyError> {
         let Some(owed) = owed(&current.value, invoice).cloned() else { return Ok(()) };
         let payer = current.value.subscription.payer.clone().unwrap_or_default();
-        let Some(method) = payer.method.clone().filter(|_| self.desk().collects) else { return self.stop(current, invoice, now).await };
+        let method = owed.method.clone().filter(|_| owed.is_trying).or_else(|| payer.method.clone()).filter(|_| self.desk().collects);
+        let Some(method) = method else { return self.stop(current, invoice, now).await };
         let Some((_, found)) = self.invoice(invoice).await? else { return self.stop(current, invoice, now).await };
+        let charge = |attempt| charge(current.value.id, &found.value, &owed, (&payer, &method), attempt);
         let said = match &owed.payment {
             Some(payment) => self.payments().payment(payment).await,
+            None if owed.is_trying => self.repeat(&charge(owed.attempts)).await,
             None => {
-                let attempt = self.begin(current, &owed, now).await?;
-                self.payments().charge(&charge(current.value.id, &found.value, &owed, (payer, method), attempt)).await
+                let attempt = self.begin(current, &owed, &method, now).await?;
+                self.payments().charge(&charge(attempt)).await
             }
         };
-        self.settle(current.value.id, &Outcome { invoice, said, tx: Tx::default() }, now).await
+        self.settle(current.value.id, &Outcome { invoice, said, is_told: false, tx: Tx::default() }, now).await
     }
 
-    /// Writes down that an attempt begins; its number. One that was begun goes on under the number it has.
-    async fn begin(&self, current: &Versioned<Tenant>, owed: &Owed, now: Millis) -> Result<u32, TenancyError> {
-        if owed.is_trying {
-            return Ok(owed.attempts);
+    /// An attempt of which nobody knows what became of it. It is looked for first: a provider does not know a key for ever.
+    async fn repeat(&self, charge: &Charge) -> Result<Charged, PaymentError> {
+        // Whatever is wrong with the question, the charge may have been made.
+        let found = self.payments().find(charge).await.map_err(|error| PaymentError::Unavailable(error.to_string()))?;
+        match found {
+            Some(charged) => Ok(charged),
+            None => self.payments().charge(charge).await,
         }
+    }
+
+    /// Writes down that an attempt begins; its number.
+    async fn begin(&self, current: &Versioned<Tenant>, owed: &Owed, method: &Method, now: Millis) -> Result<u32, TenancyError> {
         let (attempt, cause) = (owed.attempts + 1, system(now));
         let change = self.work(current, &cause, |work| {
             if let Some(owed) = owed_mut(&mut work.tenant, owed.invoice) {
-                (owed.attempts, owed.is_trying) = (attempt, true);
+                (owed.attempts, owed.is_trying, owed.method) = (attempt, true, Some(method.clone()));
                 // If nobody comes back from it, it is repeated.
                 owed.try_at = Some(now);
             }
@@ -88,7 +100,7 @@ impl Biller {
                 let tx = work.tx();
                 tx.preconditions.extend(outcome.tx.preconditions.iter().cloned());
                 tx.puts.extend(outcome.tx.puts.iter().cloned());
-                follow(work, &invoice, &outcome.said, self.payments().name(), &metered)
+                follow(work, &invoice, outcome, self.payments().name(), &metered)
             })?;
             match self.tenants().apply(change).await {
                 Ok(_) => return Ok(()),
@@ -160,11 +172,11 @@ impl Biller {
 fn follow(
     work: &mut Work<'_>,
     invoice: &Versioned<Invoice>,
-    said: &Result<Charged, PaymentError>,
+    outcome: &Outcome,
     provider: &str,
     metered: &Metered,
 ) -> Result<(), TenancyError> {
-    let (id, now) = (invoice.value.id, work.cause.now);
+    let (id, now, said) = (invoice.value.id, work.cause.now, &outcome.said);
     remember(work, id, said);
     let number = owed(&work.tenant, id).map_or(0, |owed| owed.attempts);
     if invoice.value.standing.status != InvoiceStatus::Open {
@@ -174,6 +186,12 @@ fn follow(
             tracing::error!(invoice = %id, payment, "money came in for an invoice that is not open; give it back by hand");
             work.note("invoice.unexpected_payment", None, Some(json!({"id": id, "payment": payment})));
         }
+        return Ok(());
+    }
+    // A message may be about an earlier attempt; and of one whose payment is not known yet, whoever asks for it hears the same.
+    let awaited = owed(&work.tenant, id).and_then(|owed| owed.payment.clone());
+    let is_awaited = matches!(said, Ok(Charged::Declined { payment, .. }) if awaited.is_some() && *payment == awaited);
+    if outcome.is_told && !is_awaited && !matches!(said, Ok(Charged::Succeeded { .. })) {
         return Ok(());
     }
     let attempt = |payment: Option<String>, code: Option<String>, message: Option<String>, is_hard| Attempt {
@@ -191,7 +209,8 @@ fn follow(
         }
         Ok(Charged::Declined { payment, code, message, is_hard }) => {
             // What a message tells of an attempt that was written down already is not news.
-            let known = invoice.value.standing.attempts.iter().any(|attempt| attempt.number == number && attempt.code.is_some());
+            let same = |attempt: &Attempt| attempt.number == number || (payment.is_some() && attempt.payment == *payment);
+            let known = invoice.value.standing.attempts.iter().any(|attempt| attempt.code.is_some() && same(attempt));
             if known {
                 return Ok(());
             }
@@ -208,6 +227,8 @@ fn follow(
             let wait = if matches!(error, PaymentError::Unavailable(_)) { AGAIN_MILLIS } else { LOOK_MILLIS };
             if let Some(owed) = owed_mut(&mut work.tenant, id) {
                 owed.try_at = Some(Millis(now.0 + wait));
+                // What was refused has not begun: the next attempt is another one, maybe with another card.
+                owed.is_trying &= matches!(error, PaymentError::Unavailable(_)) || owed.payment.is_some();
             }
             Ok(())
         }
@@ -223,14 +244,15 @@ fn remember(work: &mut Work<'_>, invoice: InvoiceId, said: &Result<Charged, Paym
     work.tx().puts.push((Key::new(Table::ProviderObjects, payment.clone()), invoice.to_string().into_bytes()));
 }
 
-fn charge(tenant: TenantId, invoice: &Invoice, owed: &Owed, (payer, method): (Payer, String), attempt: u32) -> Charge {
+fn charge(tenant: TenantId, invoice: &Invoice, owed: &Owed, (payer, method): (&Payer, &Method), attempt: u32) -> Charge {
     Charge {
         key: format!("gatehouse-{}-{attempt}", invoice.id),
         invoice: invoice.id.to_string(),
         number: invoice.issued.number.clone(),
         tenant: tenant.to_string(),
-        customer: payer.customer,
-        method,
+        customer: payer.customer.clone(),
+        method: method.id.clone(),
+        kind: method.kind.clone(),
         amount: owed.due,
         currency: invoice.issued.currency.clone(),
     }

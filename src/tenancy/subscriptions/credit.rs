@@ -48,7 +48,8 @@ pub fn credit_invoice(
     if is_open && work.tenant.subscription.open.iter().any(|owed| owed.invoice == after.id && (owed.is_trying || owed.payment.is_some())) {
         return Err(TenancyError::Invoice("its payment is under way; wait for the outcome".to_owned()));
     }
-    let by_provider = credit.refund && desk.collects && after.standing.payment.as_ref().is_some_and(|payment| payment.provider != "manual");
+    let is_collected = |payment: &Payment| !matches!(payment.provider.as_str(), "manual" | "credit" | "credit_note");
+    let by_provider = credit.refund && desk.collects && after.standing.payment.as_ref().is_some_and(is_collected);
     let mark = work.draw("credit_note");
     let note = CreditNote {
         id: CreditNoteId::new(cause.now),

@@ -29,7 +29,8 @@ impl Hook {
         let event = verify(&self.secret, signature.unwrap_or_default(), body, SystemClock.now())
             .map_err(|error| (StatusCode::BAD_REQUEST, "bad_signature", error.to_string()))?;
         let is_payment = event.object_kind == "payment_intent";
-        let message = Message { id: event.id.clone(), object: event.object.clone(), is_payment };
+        let invoice = event.invoice.as_deref().and_then(|id| id.parse().ok());
+        let message = Message { id: event.id.clone(), object: event.object.clone(), is_payment, invoice };
         match self.biller.receive(&message, self.clock.now()).await {
             Ok(Received::Done) => Ok(()),
             Ok(Received::Unknown) => {

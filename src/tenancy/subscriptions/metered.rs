@@ -2,6 +2,7 @@
 //! the period in which the month ends: so that both are over when they are billed. What came later is billed with the next invoice.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::billing::items::of_plan;
 use crate::billing::rating::{Beyond, line};
@@ -18,13 +19,35 @@ pub struct Metered {
     months: BTreeMap<Month, u64>,
 }
 
-/// Up to when a period is billed.
+/// Up to when a period is billed: all days before `day`, and so much of it; of months those that end before it, and `rest`.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Until {
-    /// It is over: up to its last day that is whole.
-    End,
-    /// It ends now, in the middle of this day, which has counted so much.
-    Now(Day, Over),
+pub(super) struct Until {
+    day: Day,
+    counted: Over,
+    rest: Option<Month>,
+}
+
+impl Until {
+    /// Another period follows, to which the whole day belongs.
+    pub(super) fn day(day: Day) -> Self {
+        Self { day, counted: Over::default(), rest: None }
+    }
+
+    /// Nothing follows: all that was used by `now` is billed.
+    pub(super) fn end(period: Span, metered: &Metered, now: Millis) -> Self {
+        let (today, last) = (now.day(), period.end.day());
+        if today > last {
+            return Self { day: last.next(), counted: Over::default(), rest: Some(last.month()) };
+        }
+        Self { day: today, counted: metered.day(today), rest: Some(today.month()) }
+    }
+}
+
+/// Parts of a period that is cut at the beginning of `day`: those that are billed with it, and those that go over into the next one.
+pub(super) fn cut(parts: &[Part], day: Day, at: Millis) -> (Vec<Part>, Vec<Part>) {
+    let (before, same): (Vec<Part>, Vec<Part>) = parts.iter().cloned().partition(|part| part.from.day() < day);
+    let goes_on = before.last().map(|last| Part { from: at, counted: Over::default(), ..last.clone() });
+    (before, goes_on.into_iter().chain(same).collect())
 }
 
 impl Metered {
@@ -60,13 +83,14 @@ impl Metered {
         self.days.get(&day).copied().unwrap_or_default()
     }
 
+    /// The same with what the month has stored: what came before a moment of the day is none of what begins then.
+    pub(super) fn so_far(&self, day: Day) -> Over {
+        Over { storage: self.months.get(&day.month()).copied().unwrap_or(0), ..self.day(day) }
+    }
+
     /// What was used in each part of a period.
-    pub(super) fn by_part(&self, parts: &[Part], span: Span, until: Until) -> Vec<Over> {
-        let last = match until {
-            Until::End => (span.end.day(), Over::default()),
-            Until::Now(day, counted) => (day, counted),
-        };
-        let next = |index: usize| parts.get(index + 1).map_or(last, |part| (part.from.day(), part.counted));
+    pub(super) fn by_part(&self, parts: &[Part], until: Until) -> Vec<Over> {
+        let next = |index: usize| parts.get(index + 1).map_or((until.day, until.counted), |part| (part.from.day(), part.counted));
         let of = |(index, part): (usize, &Part)| {
             let (end, counted) = next(index);
             let is_last = index + 1 == parts.len();
@@ -79,24 +103,21 @@ impl Metered {
             Over {
                 api_calls: sum.api_calls.saturating_sub(part.counted.api_calls),
                 bandwidth: sum.bandwidth.saturating_sub(part.counted.bandwidth),
-                storage: self.stored(part.from.day(), end, is_last && matches!(until, Until::Now(..))),
+                storage: self.stored(part.from.day()..end, until.rest.filter(|_| is_last)).saturating_sub(part.counted.storage),
             }
         };
         parts.iter().enumerate().map(of).collect()
     }
 
-    /// Storage of the months whose last day lies in these days; of the month that goes on as well, where nothing comes after.
-    fn stored(&self, from: Day, end: Day, with_rest: bool) -> u64 {
-        let ends = |month: &Month| {
-            let last = Day(month.end().0 - 1);
-            (from..end).contains(&last) || (with_rest && *month == end.month() && last >= end)
-        };
+    /// Storage of the months whose last day lies in these days, and of `rest`.
+    fn stored(&self, days: Range<Day>, rest: Option<Month>) -> u64 {
+        let ends = |month: &Month| days.contains(&Day(month.end().0 - 1)) || rest == Some(*month);
         self.months.iter().filter(|(month, _)| ends(month)).fold(0, |sum, (_, stored)| sum.saturating_add(*stored))
     }
 
     /// What was used since a period was billed, as lines; the record of it follows.
     pub(super) fn late_lines(&self, rated: &Rated, plans: &Plans) -> Vec<Line> {
-        let now = self.by_part(&rated.parts, rated.span, Until::End);
+        let now = self.by_part(&rated.parts, Until::day(rated.span.end.day()));
         lines(&rated.parts, &now, Some(&rated.billed), rated.span, plans)
     }
 }

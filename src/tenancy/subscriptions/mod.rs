@@ -11,7 +11,7 @@
 //! | an invoice is paid, declined, overdue, void, credited | `settle`, `credit` |
 //! | the provider is asked for money, and what it tells by itself | `collect`, `payer` |
 //! | all of it put together as one change | `work` |
-//! | done when it is due, in order | `biller` |
+//! | done when it is due, in order | `biller`, `turns` |
 
 mod accounts;
 mod biller;
@@ -26,6 +26,7 @@ mod period;
 mod records;
 mod settle;
 mod terms;
+mod turns;
 mod work;
 
 pub use accounts::{Account, Accounts};
@@ -36,7 +37,7 @@ pub use due::{Duty, next_duty};
 pub use hook::Hook;
 pub use metered::Metered;
 pub use records::{Bills, Movement};
-pub use settle::{give_up_invoice, pay_invoice, void_invoice};
+pub use settle::{collect_invoice, give_up_invoice, pay_invoice, void_invoice};
 pub use terms::Wanted;
 
 pub use payer::{Message, PayerError, Received};

@@ -1,12 +1,13 @@
 //! What a tenant's money is collected from, and what the provider tells of it by itself.
 
+use aws_lc_rs::digest;
 use serde_json::json;
 
 use super::Biller;
 use super::collect::{Outcome, system};
 use crate::billing::payments::{Customer, PaymentError};
-use crate::model::subscription::Payer;
-use crate::model::{InvoiceId, Millis, Tenant};
+use crate::model::subscription::{Method, Payer};
+use crate::model::{InvoiceId, Millis, Tenant, hex};
 use crate::store::{Key, Precondition, Table, Tx};
 use crate::tenancy::{Cause, Change, TenancyError, Versioned};
 
@@ -19,6 +20,8 @@ pub struct Message {
     pub object: String,
     /// Whether it is about a payment; of others nothing but receipt is told.
     pub is_payment: bool,
+    /// The invoice that it names: that of a charge whose answer was lost is found by nothing else.
+    pub invoice: Option<InvoiceId>,
 }
 
 /// What became of a message.
@@ -56,14 +59,15 @@ impl Biller {
                     email: billing.email.clone(),
                     country: billing.country.clone(),
                 };
-                self.payments().save_customer(&customer, &format!("gatehouse-customer-{}", tenant.id)).await?
+                self.payments().save_customer(&customer, &key_of(&customer)).await?
             }
         };
-        let attached = self.payments().attach(&customer, method, &format!("gatehouse-attach-{}-{method}", tenant.id)).await?;
+        let attached = self.payments().attach(&customer, method, &format!("gatehouse-attach-{customer}-{method}")).await?;
         let change = self.work(current, cause, |work| {
             let before = work.tenant.subscription.payer.as_ref().and_then(|payer| payer.shown.clone());
             let after = json!({"paymentMethod": attached.shown});
-            let payer = Payer { customer: customer.clone(), method: Some(attached.id.clone()), shown: Some(attached.shown.clone()) };
+            let method = Method { id: attached.id.clone(), kind: attached.kind.clone() };
+            let payer = Payer { customer: customer.clone(), method: Some(method), shown: Some(attached.shown.clone()) };
             work.tenant.subscription.payer = Some(payer);
             work.tenant.subscription.open.iter_mut().filter(|owed| !owed.is_trying).for_each(|owed| owed.try_at = Some(cause.now));
             let owner = (Key::new(Table::ProviderObjects, customer.clone()), work.tenant.id.to_string().into_bytes());
@@ -95,11 +99,14 @@ impl Biller {
             return Ok(Received::Done);
         }
         let owner = Key::new(Table::ProviderObjects, message.object.clone());
-        let Some(owner) = store.get(&owner).await.map_err(TenancyError::from)? else { return Ok(Received::Unknown) };
-        if !message.is_payment {
+        let owner = store.get(&owner).await.map_err(TenancyError::from)?;
+        if owner.is_some() && !message.is_payment {
             return Ok(Received::Done);
         }
-        let id = String::from_utf8_lossy(&owner.value).parse::<InvoiceId>().ok();
+        let id = match owner {
+            Some(owner) => String::from_utf8_lossy(&owner.value).parse::<InvoiceId>().ok(),
+            None => message.invoice.filter(|_| message.is_payment),
+        };
         let Some(id) = id else { return Ok(Received::Unknown) };
         let Some((tenant, _)) = self.invoice(id).await? else { return Ok(Received::Unknown) };
         let said = self.payments().payment(&message.object).await?;
@@ -108,7 +115,14 @@ impl Biller {
             puts: vec![(seen, json!({"time": now}).to_string().into_bytes())],
             ..Tx::default()
         };
-        self.settle(tenant.value.id, &Outcome { invoice: id, said: Ok(said), tx }, system(now).now).await?;
+        self.settle(tenant.value.id, &Outcome { invoice: id, said: Ok(said), is_told: true, tx }, system(now).now).await?;
         Ok(Received::Done)
     }
+}
+
+/// The same customer has the same key; with another address it is another request.
+fn key_of(customer: &Customer) -> String {
+    let facts = json!([customer.name, customer.email, customer.country]).to_string();
+    let digest = hex(digest::digest(&digest::SHA256, facts.as_bytes()).as_ref());
+    format!("gatehouse-customer-{}-{}", customer.tenant, digest.get(..16).unwrap_or_default())
 }

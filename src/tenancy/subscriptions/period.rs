@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::Desk;
-use super::metered::{Metered, Until, lines};
+use super::change::facts;
+use super::metered::{Metered, Until, cut, lines};
 use super::work::Work;
 use crate::billing::calendar::period;
 use crate::billing::invoicing::whole;
@@ -52,7 +53,12 @@ pub(super) fn end_trial(work: &mut Work<'_>, at: Millis, metered: &Metered) -> R
 
 /// A first period begins, where there is anything to bill; what is left of one before it is billed with it.
 pub(in crate::tenancy) fn begin(work: &mut Work<'_>, at: Millis, metered: &Metered) -> Result<(), TenancyError> {
-    let mut invoice = usage(work, metered, Until::End);
+    let mut invoice = last_usage(work, metered);
+    if let Some(terms) = work.tenant.subscription.pending.take() {
+        // It was to change with the period that is over by now.
+        say_changed(work, &terms);
+        work.tenant.set_terms(terms);
+    }
     let terms = work.tenant.terms();
     let plan = plan_of(work, &terms)?;
     let running = is_billed(&terms, &plan).then(|| first(&terms, &plan, at, metered));
@@ -65,9 +71,14 @@ pub(in crate::tenancy) fn begin(work: &mut Work<'_>, at: Millis, metered: &Meter
     Ok(())
 }
 
+fn say_changed(work: &mut Work<'_>, terms: &Terms) {
+    let before = facts(&work.tenant.terms());
+    work.note("subscription.changed", Some(before), Some(facts(terms)));
+}
+
 /// The first period of these terms. What the day has counted before is not billed.
 pub(in crate::tenancy) fn first(terms: &Terms, plan: &Plan, at: Millis, metered: &Metered) -> Running {
-    let counted = if plan.bills_usage() { metered.day(at.day()) } else { Over::default() };
+    let counted = if plan.bills_usage() { metered.so_far(at.day()) } else { Over::default() };
     let part = Part { from: at, plan: plan.name.clone(), plan_version: plan.version, counted };
     Running { anchor: at, index: 0, span: period(at, terms.billing_cycle, 0), parts: vec![part] }
 }
@@ -76,8 +87,8 @@ pub(in crate::tenancy) fn first(terms: &Terms, plan: &Plan, at: Millis, metered:
 pub(super) fn renew(work: &mut Work<'_>, metered: &Metered) -> Result<(), TenancyError> {
     let Some(ended) = work.tenant.subscription.period.clone() else { return Ok(()) };
     let at = ended.span.end;
-    let mut invoice = usage(work, metered, Until::End);
     if work.tenant.subscription.cancel_at_period_end {
+        let invoice = last_usage(work, metered);
         let subscription = &mut work.tenant.subscription;
         (subscription.cancel_at_period_end, subscription.pending, subscription.period, subscription.rated) = (false, None, None, None);
         work.tenant.previous_status = Some(work.tenant.status);
@@ -91,23 +102,28 @@ pub(super) fn renew(work: &mut Work<'_>, metered: &Metered) -> Result<(), Tenanc
     let terms = work.tenant.subscription.pending.take().or(waiting).unwrap_or_else(|| before.clone());
     let plan = plan_of(work, &terms)?;
     if terms != before {
-        let facts = |terms: &Terms| json!({"plan": terms.plan, "planVersion": terms.plan_version, "billingCycle": terms.billing_cycle});
-        work.note("subscription.changed", Some(facts(&before)), Some(facts(&terms)));
+        say_changed(work, &terms);
         work.tenant.set_terms(terms.clone());
     }
+    let (mut invoice, carried) = match is_billed(&terms, &plan) {
+        true => usage_before(work, metered, at),
+        false => (last_usage(work, metered), Vec::new()),
+    };
     let next = is_billed(&terms, &plan).then(|| {
         let same = terms.billing_cycle == before.billing_cycle;
         let (anchor, index) = if same { (ended.anchor, ended.index + 1) } else { (at, 0) };
-        let part = Part { from: at, plan: plan.name.clone(), plan_version: plan.version, counted: Over::default() };
-        Running { anchor, index, span: period(anchor, terms.billing_cycle, index), parts: vec![part] }
+        let parts = go_on(carried, &plan, at, metered);
+        Running { anchor, index, span: period(anchor, terms.billing_cycle, index), parts }
     });
     if let Some(next) = &next {
         invoice.extend(items(&terms, &plan).iter().map(|item| whole(item, terms.billing_cycle, next.span)));
-        work.note("subscription.renewed", None, Some(json!({"period": next.span})));
     }
     let span = next.as_ref().map(|next| next.span);
     work.tenant.subscription.period = next;
-    work.issue(invoice, InvoiceReason::Period, span, at)?;
+    if work.issue(invoice, InvoiceReason::Period, span, at)?.is_none() {
+        // Else the invoice says it.
+        work.note("subscription.renewed", None, Some(json!({"period": span})));
+    }
     Ok(())
 }
 
@@ -139,16 +155,13 @@ pub fn upcoming_invoice(
 /// tenant that comes back before it is over.
 pub(in crate::tenancy) fn end_now(work: &mut Work<'_>, metered: &Metered) -> Result<(), TenancyError> {
     let now = work.cause.now;
-    let today = now.day();
-    let ends = work.tenant.subscription.period.as_ref().map(|period| period.span.end.day());
-    let until = if ends.is_some_and(|end| end <= today) { Until::End } else { Until::Now(today, metered.day(today)) };
-    let invoice = usage(work, metered, until);
+    let invoice = last_usage(work, metered);
     let subscription = &mut work.tenant.subscription;
     (subscription.rated, subscription.pending, subscription.cancel_at_period_end) = (None, None, false);
     if let Some(period) = &mut subscription.period
         && let Some(last) = period.parts.pop()
     {
-        period.parts = vec![Part { from: now, counted: metered.day(today), ..last }];
+        period.parts = vec![Part { from: now, counted: metered.so_far(now.day()), ..last }];
     }
     work.issue(invoice, InvoiceReason::End, None, now)?;
     Ok(())
@@ -162,27 +175,49 @@ pub(in crate::tenancy) fn is_over(work: &Work<'_>) -> Result<bool, TenancyError>
     Ok(is_over && (running.is_some() || is_billed(&terms, &*plan_of(work, &terms)?)))
 }
 
-/// Lines of the usage of the running period, and of what came late to the one before. What is billed now is kept, for the next time.
-pub(super) fn usage(work: &mut Work<'_>, metered: &Metered, until: Until) -> Vec<Line> {
+/// Lines of the usage of a period that another one follows at `at`, and the parts that go over into that one. What is billed now is
+/// kept, for what comes late.
+pub(super) fn usage_before(work: &mut Work<'_>, metered: &Metered, at: Millis) -> (Vec<Line>, Vec<Part>) {
     let plans = work.desk.plans;
+    let mut found = late_usage(work, metered);
     let subscription = &mut work.tenant.subscription;
-    let mut found = subscription.rated.take().map(|rated| metered.late_lines(&rated, plans)).unwrap_or_default();
-    let Some(period) = &subscription.period else { return found };
+    let Some(period) = &subscription.period else { return (found, Vec::new()) };
+    let span = Span { start: period.span.start, end: at };
+    let (billed, carried) = cut(&period.parts, at.day(), at);
     let bills = |part: &Part| plans.version(&part.plan, part.plan_version).is_some_and(|plan| plan.bills_usage());
-    if period.parts.iter().any(bills) {
-        let used = metered.by_part(&period.parts, period.span, until);
-        found.extend(lines(&period.parts, &used, None, period.span, plans));
-        subscription.rated = Some(Rated { span: period.span, parts: period.parts.clone(), billed: used });
+    if billed.iter().any(bills) {
+        let used = metered.by_part(&billed, Until::day(at.day()));
+        found.extend(lines(&billed, &used, None, span, plans));
+        subscription.rated = Some(Rated { span, parts: billed, billed: used });
+    }
+    (found, carried)
+}
+
+/// Lines of the usage of a period that nothing follows, up to now.
+fn last_usage(work: &mut Work<'_>, metered: &Metered) -> Vec<Line> {
+    let mut found = late_usage(work, metered);
+    if let Some(period) = &work.tenant.subscription.period {
+        let used = metered.by_part(&period.parts, Until::end(period.span, metered, work.cause.now));
+        found.extend(lines(&period.parts, &used, None, period.span, work.desk.plans));
     }
     found
 }
 
-/// The same for a period that is cut off at `at`, where another one begins at once.
-pub(super) fn usage_cut(work: &mut Work<'_>, metered: &Metered, at: Millis) -> Vec<Line> {
-    if let Some(period) = &mut work.tenant.subscription.period {
-        period.span = Span { start: period.span.start, end: at };
+/// What came late to the period before the one that runs.
+fn late_usage(work: &mut Work<'_>, metered: &Metered) -> Vec<Line> {
+    let rated = work.tenant.subscription.rated.take();
+    rated.map(|rated| metered.late_lines(&rated, work.desk.plans)).unwrap_or_default()
+}
+
+/// The parts of a period that begins with those that go over into it; another plan begins a part of its own.
+pub(super) fn go_on(mut carried: Vec<Part>, plan: &Plan, at: Millis, metered: &Metered) -> Vec<Part> {
+    let part = Part { from: at, plan: plan.name.clone(), plan_version: plan.version, counted: Over::default() };
+    match carried.last() {
+        Some(last) if (&last.plan, last.plan_version) == (&plan.name, plan.version) => {}
+        Some(_) => carried.push(Part { counted: metered.day(at.day()), ..part }),
+        None => carried.push(part),
     }
-    usage(work, metered, Until::End)
+    carried
 }
 
 /// The plan of terms that a tenant has.

@@ -28,6 +28,21 @@ pub fn pay_invoice(
     work.done()
 }
 
+/// The provider is to be asked for the money of an invoice now, whatever the schedule says.
+pub fn collect_invoice(
+    (current, invoice): (&Versioned<Tenant>, &Versioned<Invoice>),
+    desk: Desk<'_>,
+    cause: &Cause,
+) -> Result<Change, TenancyError> {
+    let mut work = Work::on(current, desk, cause);
+    expect(&invoice.value, "collected", &[InvoiceStatus::Open])?;
+    not_under_way(&work, invoice.value.id)?;
+    if let Some(owed) = work.tenant.subscription.open.iter_mut().find(|owed| owed.invoice == invoice.value.id) {
+        owed.try_at = Some(cause.now);
+    }
+    work.done()
+}
+
 /// An invoice was issued by mistake: it is owed no more, and the credit that it has used is there again.
 pub fn void_invoice(
     (current, invoice): (&Versioned<Tenant>, &Versioned<Invoice>),
@@ -107,7 +122,7 @@ pub(super) fn declined(work: &mut Work<'_>, invoice: &Versioned<Invoice>, attemp
         return voided(work, &Versioned { value: after, version: invoice.version }, Some(format!("the payment was declined: {reason}")));
     }
     if let Some(owed) = work.tenant.subscription.open.iter_mut().find(|owed| owed.invoice == after.id) {
-        let wait = waits.get(attempt.number.saturating_sub(1) as usize).filter(|_| !attempt.is_hard);
+        let wait = waits.get(after.standing.attempts.len().saturating_sub(1)).filter(|_| !attempt.is_hard);
         owed.try_at = wait.map(|wait| now.plus(*wait));
         (owed.is_trying, owed.payment) = (false, None);
         owed.failed_at = owed.failed_at.or(Some(now));

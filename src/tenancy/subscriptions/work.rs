@@ -105,8 +105,17 @@ impl<'a> Work<'a> {
         self.tenant.subscription.credit = credit;
         if !total.is_zero() {
             let try_at = self.collects().then_some(at);
-            let owed =
-                Owed { invoice: invoice.id, due: total, due_at, try_at, attempts: 0, is_trying: false, failed_at: None, payment: None };
+            let owed = Owed {
+                invoice: invoice.id,
+                due: total,
+                due_at,
+                try_at,
+                attempts: 0,
+                is_trying: false,
+                failed_at: None,
+                payment: None,
+                method: None,
+            };
             self.tenant.subscription.open.push(owed);
         }
         self.tx.numbers.push(draw);
@@ -227,10 +236,10 @@ impl<'a> Work<'a> {
 
 /// What audit rows and events tell of an invoice.
 pub(super) fn invoice_facts(invoice: &Invoice) -> Value {
-    let Issued { number, currency, total, due_at, reason, .. } = &invoice.issued;
+    let Issued { number, currency, total, due_at, reason, period, .. } = &invoice.issued;
     json!({
         "id": invoice.id, "number": number, "amount": total.major(currency), "amountMinor": total, "currency": currency,
-        "status": invoice.standing.status, "reason": reason, "dueDate": due_at,
+        "status": invoice.standing.status, "reason": reason, "period": period, "dueDate": due_at,
     })
 }
 

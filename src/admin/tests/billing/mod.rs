@@ -1,7 +1,9 @@
 //! Billing through the admin API: the life of a subscription, what is charged when, and that nothing is lost or made.
 
 mod changes;
+mod crashes;
 mod life;
+mod properties;
 mod provider;
 mod revenue;
 mod usage;

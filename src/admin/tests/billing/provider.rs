@@ -14,7 +14,7 @@ use crate::tenancy::{Message, Received};
 
 /// What the next charges come to; then they succeed.
 #[derive(Default)]
-struct Bank {
+pub struct Bank {
     next: Mutex<Vec<Answer>>,
     /// Charges by their key.
     charged: Mutex<BTreeMap<String, (Charge, Charged)>>,
@@ -22,21 +22,21 @@ struct Bank {
 }
 
 #[derive(Clone)]
-enum Answer {
+pub enum Answer {
     Declines(&'static str, bool),
     TakesTime,
     /// It charges, but nobody hears of it.
-    LosesTheAnswer,
+    ChargesUnheard,
     IsDown,
 }
 
 impl Bank {
-    fn will(&self, answers: &[Answer]) {
+    pub fn will(&self, answers: &[Answer]) {
         *self.next.lock().unwrap() = answers.iter().rev().cloned().collect();
     }
 
     /// Keys and amounts of what was charged, in order of keys.
-    fn taken(&self) -> Vec<i64> {
+    pub fn taken(&self) -> Vec<i64> {
         let charged = self.charged.lock().unwrap();
         charged.values().filter(|(_, outcome)| matches!(outcome, Charged::Succeeded { .. })).map(|(charge, _)| charge.amount.0).collect()
     }
@@ -66,7 +66,7 @@ impl Payments for Bank {
     }
 
     async fn attach(&self, _: &str, method: &str, _: &str) -> Result<PaymentMethod, PaymentError> {
-        Ok(PaymentMethod { id: method.to_owned(), shown: "visa •••• 4242".to_owned() })
+        Ok(PaymentMethod { id: method.to_owned(), kind: "card".to_owned(), shown: "visa •••• 4242".to_owned() })
     }
 
     async fn charge(&self, charge: &Charge) -> Result<Charged, PaymentError> {
@@ -77,7 +77,7 @@ impl Payments for Bank {
         let payment = format!("pi_{}", charge.key);
         let answer = self.next.lock().unwrap().pop();
         let outcome = match answer {
-            None | Some(Answer::LosesTheAnswer) => Charged::Succeeded { payment },
+            None | Some(Answer::ChargesUnheard) => Charged::Succeeded { payment },
             Some(Answer::TakesTime) => Charged::Processing { payment },
             Some(Answer::IsDown) => return Err(PaymentError::Unavailable("down".to_owned())),
             Some(Answer::Declines(code, is_hard)) => {
@@ -86,9 +86,13 @@ impl Payments for Bank {
         };
         self.charged.lock().unwrap().insert(charge.key.clone(), (charge.clone(), outcome.clone()));
         match answer {
-            Some(Answer::LosesTheAnswer) => Err(PaymentError::Unavailable("no answer".to_owned())),
+            Some(Answer::ChargesUnheard) => Err(PaymentError::Unavailable("no answer".to_owned())),
             _ => Ok(outcome),
         }
+    }
+
+    async fn find(&self, charge: &Charge) -> Result<Option<Charged>, PaymentError> {
+        Ok(self.charged.lock().unwrap().get(&charge.key).map(|(_, outcome)| outcome.clone()))
     }
 
     async fn payment(&self, id: &str) -> Result<Charged, PaymentError> {
@@ -175,8 +179,23 @@ async fn after_a_hard_decline_nothing_is_tried_until_there_is_another_card() {
 }
 
 #[tokio::test]
+async fn an_operator_has_an_invoice_collected_now_or_records_a_payment_by_another_way() {
+    let (admin, bank) = with_card(&[Answer::Declines("insufficient_funds", false), Answer::Declines("do_not_honor", false)]).await;
+    let path = format!("/admin/invoices/{}/pay", admin.invoices("acme").await[0]["id"].as_str().unwrap());
+    admin.post(&path, Value::Null).await.expect(402).code("payment_failed");
+    assert_eq!(stands(&admin).await, like("past_due", "open", 2));
+    assert_eq!(admin.post(&path, Value::Null).await.expect(200).json["payment"]["provider"], "stripe");
+    assert_eq!((stands(&admin).await, bank.taken()), (like("active", "paid", 3), vec![9900]));
+    let (admin, bank) = with_card(&[Answer::Declines("insufficient_funds", false)]).await;
+    let path = format!("/admin/invoices/{}/pay", admin.invoices("acme").await[0]["id"].as_str().unwrap());
+    assert_eq!(admin.post(&path, json!({"reference": "cheque"})).await.expect(200).json["payment"]["provider"], "manual");
+    admin.advance("30d").await;
+    assert_eq!((admin.show("acme").await["status"].clone(), bank.taken()), (json!("active"), vec![]), "and is not collected as well");
+}
+
+#[tokio::test]
 async fn an_attempt_without_an_answer_is_repeated_under_its_key_and_charged_once() {
-    let (admin, bank) = with_card(&[Answer::LosesTheAnswer]).await;
+    let (admin, bank) = with_card(&[Answer::ChargesUnheard]).await;
     assert_eq!(stands(&admin).await, like("active", "open", 0));
     admin.advance("1m").await;
     assert_eq!(stands(&admin).await, like("active", "paid", 1));
@@ -215,7 +234,7 @@ async fn a_message_is_acted_on_once_and_only_by_what_the_provider_says_when_aske
     assert_eq!(stands(&admin).await, like("active", "open", 0));
     let payment = format!("pi_{}", bank.charged.lock().unwrap().keys().next().unwrap());
     let now = crate::clock::Clock::now(&*admin.clock);
-    let message = |id: &str, object: &str| Message { id: id.to_owned(), object: object.to_owned(), is_payment: true };
+    let message = |id: &str, object: &str| Message { id: id.to_owned(), object: object.to_owned(), is_payment: true, invoice: None };
     assert_eq!(admin.biller.receive(&message("evt_0", "pi_of_somebody_else"), now).await.unwrap(), Received::Unknown);
     // It says succeeded, but the provider, when asked, does not.
     assert_eq!(admin.biller.receive(&message("evt_1", &payment), now).await.unwrap(), Received::Done);

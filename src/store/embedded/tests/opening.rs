@@ -19,7 +19,7 @@ fn what_was_committed_is_there_after_a_reopen() {
     let next = runtime().block_on(store.commit(commit_named("next", TenantId::new(Millis(2))))).unwrap();
     assert_eq!((next.version.0, next.numbers), (51, vec![51]));
     let changes = runtime().block_on(store.changes(crate::store::Version(49), 100)).unwrap();
-    assert_eq!(changes.len(), 8);
+    assert_eq!(changes.len(), 4);
 }
 
 #[test]
