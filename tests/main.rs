@@ -32,6 +32,7 @@ mod lifecycle;
 mod limits;
 mod limits_of_heads;
 mod metering;
+mod operator_commands;
 mod overage;
 mod patience;
 mod payments;

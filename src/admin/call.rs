@@ -174,6 +174,14 @@ fn read<T: DeserializeOwned + PartialSchema>(value: Value) -> Result<T, Problem>
     })
 }
 
+/// A member at a pointer as `T`.
+pub fn part<T: DeserializeOwned>(value: Value, at: &str) -> Result<T, FieldError> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let below: String = error.path().iter().map(segment).collect();
+        FieldError::new(format!("{at}{below}"), "invalid", error.inner().to_string())
+    })
+}
+
 fn segment(segment: &serde_path_to_error::Segment) -> String {
     use serde_path_to_error::Segment;
     match segment {

@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::App;
 use super::call::{Call, etag};
 use super::error::Problem;
-use crate::model::Tenant;
-use crate::store::Version;
+use crate::model::{Millis, Tenant};
+use crate::store::{Tx, Version};
 use crate::tenancy::{Change, KeptAnswer, TenancyError, Versioned, attach_answer, kept_answer};
 
 /// How often a change is computed anew because the tenant moved under it.
@@ -42,51 +42,87 @@ where
     F: Fn() -> Fut + Send + Sync,
     Fut: Future<Output = Result<Outcome, Problem>> + Send,
 {
-    let name = name(call)?;
-    let print = KeptAnswer::fingerprint(call.method.as_str(), &call.uri.to_string(), &call.body);
     let mut outcome_of_last = TenancyError::Conflict;
     for _ in 0..ATTEMPTS {
-        let mut outdated = None;
-        if let Some(name) = &name {
-            match replay(app, call, name, &print).await? {
-                Replay::Answer(response) => return Ok(response),
-                Replay::First(version) => outdated = version,
-            }
-        }
+        let slip = match Replay::of(app, call).await? {
+            Replay::Answer(response) => return Ok(response),
+            Replay::First(slip) => slip,
+        };
         let mut outcome = compute().await?;
-        if let Some(name) = &name {
-            let answer = answer(&outcome, print.clone(), call);
-            attach_answer(&mut outcome.change, name, &answer, outdated)?;
-        }
+        let kept = without_secret(&outcome);
+        slip.keep(&mut outcome.change.tx, outcome.status, kept)?;
         match app.tenants.apply(outcome.change).await {
             Ok(applied) => return Ok(respond(outcome.status, &outcome.body, &applied)),
             Err(error @ (TenancyError::Conflict | TenancyError::Taken(_))) => outcome_of_last = error,
             Err(error) => return Err(error.into()),
         }
         // A twin of this request may have taken the names; then its answer is this one's.
-        if name.is_none() && matches!(outcome_of_last, TenancyError::Taken(_)) {
+        if slip.name.is_none() && matches!(outcome_of_last, TenancyError::Taken(_)) {
             break;
         }
     }
     Err(outcome_of_last.into())
 }
 
-enum Replay {
-    Answer(Response),
-    First(Option<Version>),
+/// The same for what is no tenant: `act` commits, and keeps the answer by the slip that it is given.
+pub async fn write_other<F, Fut>(app: &App, call: &Call, act: F) -> Result<Response, Problem>
+where
+    F: Fn(Slip) -> Fut + Send + Sync,
+    Fut: Future<Output = Result<(StatusCode, Value), TenancyError>> + Send,
+{
+    for _ in 0..ATTEMPTS {
+        let slip = match Replay::of(app, call).await? {
+            Replay::Answer(response) => return Ok(response),
+            Replay::First(slip) => slip,
+        };
+        match act(slip).await {
+            Ok((status, body)) => return Ok((status, axum::Json(body)).into_response()),
+            Err(TenancyError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Problem::new(StatusCode::CONFLICT, "conflict", "Changed meanwhile", "Somebody else was faster each time; try again."))
 }
 
-async fn replay(app: &App, call: &Call, name: &str, print: &str) -> Result<Replay, Problem> {
-    let (kept, outdated) = kept_answer(&*app.tenants.store, name, call.cause.now).await?;
-    let Some(kept) = kept else { return Ok(Replay::First(outdated)) };
-    if kept.fingerprint != print {
-        let detail = "This Idempotency-Key was used for another request; take a new one.";
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", "Idempotency key reused", detail));
+/// Where the answer to a request is kept, if it has an `Idempotency-Key`.
+#[derive(Debug, Clone)]
+pub struct Slip {
+    name: Option<String>,
+    print: String,
+    time: Millis,
+    outdated: Option<Version>,
+}
+
+impl Slip {
+    /// Keeps the answer in the same commit.
+    pub fn keep(&self, tx: &mut Tx, status: StatusCode, body: Value) -> Result<(), TenancyError> {
+        let Some(name) = &self.name else { return Ok(()) };
+        let answer = KeptAnswer { fingerprint: self.print.clone(), status: status.as_u16(), body, time: self.time };
+        attach_answer(tx, name, &answer, self.outdated)
     }
-    let status = StatusCode::from_u16(kept.status).unwrap_or(StatusCode::OK);
-    let mut response = (status, axum::Json(kept.body)).into_response();
-    response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
-    Ok(Replay::Answer(response))
+}
+
+enum Replay {
+    Answer(Response),
+    First(Slip),
+}
+
+impl Replay {
+    async fn of(app: &App, call: &Call) -> Result<Self, Problem> {
+        let print = KeptAnswer::fingerprint(call.method.as_str(), &call.uri.to_string(), &call.body);
+        let time = call.cause.now;
+        let Some(name) = name(call)? else { return Ok(Self::First(Slip { name: None, print, time, outdated: None })) };
+        let (kept, outdated) = kept_answer(&*app.tenants.store, &name, time).await?;
+        let Some(kept) = kept else { return Ok(Self::First(Slip { name: Some(name), print, time, outdated })) };
+        if kept.fingerprint != print {
+            let detail = "This Idempotency-Key was used for another request; take a new one.";
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", "Idempotency key reused", detail));
+        }
+        let status = StatusCode::from_u16(kept.status).unwrap_or(StatusCode::OK);
+        let mut response = (status, axum::Json(kept.body)).into_response();
+        response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
+        Ok(Self::Answer(response))
+    }
 }
 
 fn name(call: &Call) -> Result<Option<String>, Problem> {
@@ -102,12 +138,12 @@ fn name(call: &Call) -> Result<Option<String>, Problem> {
     }
 }
 
-fn answer(outcome: &Outcome, fingerprint: String, call: &Call) -> KeptAnswer {
+fn without_secret(outcome: &Outcome) -> Value {
     let mut body = outcome.body.clone();
     if let (Some(secret), Some(members)) = (outcome.secret, body.as_object_mut()) {
         members.remove(secret);
     }
-    KeptAnswer { fingerprint, status: outcome.status.as_u16(), body, time: call.cause.now }
+    body
 }
 
 fn respond(status: StatusCode, body: &Value, applied: &Versioned<Tenant>) -> Response {

@@ -44,11 +44,12 @@ pub async fn upcoming(State(app): State<App>, Path(id): Path<String>, call: Call
 
 /// All invoices, newest first.
 #[utoipa::path(get, path = "/admin/invoices", tag = "invoices",
-    params(("status" = Option<String>, Query), ("tenant" = Option<String>, Query, description = "Id or slug."),
+    params(("status" = Option<String>, Query), ("number" = Option<String>, Query, description = "Looked for in all of them."), ("tenant" = Option<String>, Query, description = "Id or slug."),
         ("limit" = Option<u16>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, description = "`{\"data\": [Invoice], \"nextCursor\": …}`"), (status = 422, body = ProblemView)))]
 pub async fn list(State(app): State<App>, call: Call) -> Result<Response, Problem> {
-    let query = call.query(&["status", "tenant", "limit", "cursor"])?;
+    let query = call.query(&["status", "number", "tenant", "limit", "cursor"])?;
+    let number = query.get("number");
     let (mut cursor, limit) = (query.parse::<InvoiceId>("cursor", "what `nextCursor` said")?, query.limit()?);
     let status = query.get("status").map(status_of).transpose()?;
     let tenant = match query.get("tenant") {
@@ -61,7 +62,14 @@ pub async fn list(State(app): State<App>, call: Call) -> Result<Response, Proble
             Some(tenant) => app.biller.bills().of(tenant, cursor, 500).await?,
             None => app.biller.bills().all(cursor, 500).await?,
         };
-        for invoice in items.into_iter().filter(|invoice| status.is_none_or(|status| status == invoice.standing.status)) {
+        let is_wanted = |invoice: &Invoice| {
+            status.is_none_or(|status| status == invoice.standing.status) && number.is_none_or(|number| number == invoice.issued.number)
+        };
+        for invoice in items.into_iter().filter(is_wanted) {
+            // There is one of a number.
+            if number.is_some() {
+                return Ok(page(&[invoice], None));
+            }
             if found.len() == limit {
                 let next = found.last().map(|last| last.id.to_string());
                 return Ok(page(&found, next));

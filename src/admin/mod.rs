@@ -5,6 +5,7 @@
 //! same table as the router.
 
 mod actions;
+mod add_ons;
 mod audit;
 mod auth;
 mod call;
@@ -26,8 +27,11 @@ mod invoices;
 mod keys;
 mod ops;
 mod payment_method;
+mod plan_bodies;
+mod plan_views;
 mod plans;
 mod reports;
+mod revenue_views;
 mod stats;
 mod subscription;
 mod tenant_api;
@@ -153,7 +157,9 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(payment_method::set, payment_method::remove))
         .routes(routes!(clock::advance))
         .routes(routes!(health::read))
-        .routes(routes!(plans::list))
+        .routes(routes!(plans::list, plans::add))
+        .routes(routes!(plans::read))
+        .routes(routes!(add_ons::list, add_ons::add))
         .routes(routes!(audit::list))
         .routes(routes!(events::list))
         .routes(routes!(events::endpoints))

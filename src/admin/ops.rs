@@ -10,8 +10,9 @@ use super::App;
 use super::auth::Actor;
 use super::error::Problem;
 use super::views::ProblemView;
+use crate::billing::revenue::money;
 use crate::clock::{Clock, SystemClock};
-use crate::observe::Standing;
+use crate::observe::{RevenueNumbers, Standing};
 
 /// The process answers. Needs no token.
 #[utoipa::path(get, path = "/livez", tag = "operations", responses((status = 200, description = "Alive")))]
@@ -49,11 +50,26 @@ pub async fn metrics(State(app): State<App>) -> Response {
         let (files, acme, soonest_expiry) = certificates.census();
         app.metrics.certificates((files, acme, certificates.faults()), soonest_expiry);
     }
+    app.metrics.revenue(revenue(&app), app.tenants.directory.accounts().issued());
     app.metrics.duties(&app.duties, app.journal.room(app.clock.now().day()));
     let mut response = app.metrics.render().into_response();
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
+}
+
+/// Kept along with each change, so that a scrape costs the same however many tenants there are.
+fn revenue(app: &App) -> Vec<RevenueNumbers> {
+    let mut totals = app.tenants.directory.accounts().totals();
+    totals.entry(app.config.billing.currency.clone()).or_default();
+    let numbers = totals.into_iter().map(|(currency, totals)| RevenueNumbers {
+        mrr: totals.paying().monthly().major(&currency),
+        open: money(totals.open).major(&currency),
+        overdue: money(totals.overdue).major(&currency),
+        customers: totals.customers,
+        currency,
+    });
+    numbers.collect()
 }
 
 /// Every part with its details. Reasons name files of this machine, which are nothing for strangers.

@@ -1,60 +1,83 @@
-//! `/admin/plans`: the catalogue.
+//! `/admin/plans`: the catalogue. A version of a plan never changes; what is added is a new plan, or the next version of one.
 
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::App;
+use super::add_ons::add_ons_json;
+use super::call::Call;
 use super::error::Problem;
-use super::views::{json_of, limits, page_json};
-use crate::model::plan::OveragePrice;
-use crate::model::{Overage, Plan, Tier};
+use super::idempotency::write_other;
+use super::plan_bodies::PlanBody;
+use super::plan_views::listed_json;
+use super::views::{ProblemView, page_json};
+use crate::tenancy::{Added, add_plan, did_you_mean};
 
-/// The plans: prices (also in minor units), limits, rate, requests in flight and overage.
+/// The newest version of each plan that is offered, the cheapest first: prices (also in minor units), limits, rate, requests in flight
+/// and overage; and the add-ons.
 #[utoipa::path(get, path = "/admin/plans", tag = "plans",
-    responses((status = 200, description = "`{\"data\": [Plan], \"nextCursor\": null}`")))]
+    responses((status = 200, description = "`{\"data\": [Plan], \"nextCursor\": null, \"addOns\": [AddOn]}`")))]
 pub async fn list(State(app): State<App>) -> Result<Response, Problem> {
     let currency = &app.config.billing.currency;
-    let data = app.tenants.plans.offered().iter().map(|plan| plan_json(plan, currency)).collect();
-    Ok(axum::Json(page_json(data, None)).into_response())
+    let mut offered = app.tenants.plans.all(None);
+    offered.retain(|listed| listed.is_offered);
+    offered.sort_by(|one, other| (one.plan.price_monthly, &one.plan.name).cmp(&(other.plan.price_monthly, &other.plan.name)));
+    let mut page = page_json(offered.iter().map(|listed| listed_json(listed, currency)).collect(), None);
+    page["addOns"] = Value::Array(add_ons_json(&app));
+    Ok(axum::Json(page).into_response())
 }
 
-fn plan_json(plan: &Plan, currency: &str) -> Value {
-    json!({
-        "name": plan.name,
-        "version": plan.version,
-        "currency": currency,
-        "priceMonthly": plan.price_monthly.major(currency),
-        "priceMonthlyMinor": plan.price_monthly.0,
-        "priceYearly": plan.price_yearly.major(currency),
-        "priceYearlyMinor": plan.price_yearly.0,
-        "limits": json_of(&limits(&plan.limits)),
-        "rate": plan.rate.map(|rate| json!({"perSecond": rate.per_second, "burst": rate.burst})),
-        "concurrency": plan.concurrency,
-        "overage": overage_json(&plan.overage, currency),
-    })
+/// Every version of a plan, the newest first, with where it comes from, whether tenants can move to it, and how many have it.
+#[utoipa::path(get, path = "/admin/plans/{name}", tag = "plans", params(("name" = String, Path)),
+    responses((status = 200, description = "`{\"name\": …, \"versions\": [Plan]}`; each with `source`, `createdAt`, `isOffered` and `tenants`"),
+        (status = 404, body = ProblemView)))]
+pub async fn read(State(app): State<App>, Path(name): Path<String>) -> Result<Response, Problem> {
+    let currency = &app.config.billing.currency;
+    let mut versions = app.tenants.plans.all(Some(&name));
+    versions.reverse();
+    if versions.is_empty() {
+        let all = app.tenants.plans.all(None);
+        let hint = did_you_mean(&name, all.iter().map(|listed| listed.plan.name.as_str()));
+        let shown: String = name.chars().take(80).collect();
+        return Err(Problem::not_found("Plan not found", format!("There is no plan `{shown}`{hint}.")));
+    }
+    let tenants = app.tenants.directory.on_plan(&name);
+    let versions = versions.iter().map(|listed| {
+        let mut view = listed_json(listed, currency);
+        view["tenants"] = json!(tenants.get(&listed.plan.version).copied().unwrap_or(0));
+        view
+    });
+    let versions: Vec<Value> = versions.collect();
+    Ok(axum::Json(json!({"name": name, "versions": versions})).into_response())
 }
 
-fn overage_json(overage: &Overage, currency: &str) -> Value {
-    let price = |price: &OveragePrice| {
-        let (model, tiers) = (price.pricing.model(), price.pricing.tiers());
-        let flat = tiers.first().filter(|_| tiers.len() == 1).map(|tier| tier.price);
-        let tier = |tier: &Tier| json!({"upTo": tier.up_to.map(|packages| packages.saturating_mul(price.per)), "price": tier.price.major(currency), "priceMinor": tier.price.0});
-        json!({
-            "model": model,
-            "price": flat.map(|price| price.major(currency)),
-            "priceMinor": flat.map(|price| price.0),
-            "per": price.per,
-            "tiers": tiers.iter().map(tier).collect::<Vec<_>>(),
-            "hardCap": price.hard_cap,
+/// Add a plan, or the next version of one, which tenants get from now on; those who have the plan keep their version until they are
+/// moved. A plan just like the newest version is there already (200).
+#[utoipa::path(post, path = "/admin/plans", tag = "plans", request_body = PlanBody, params(("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 201, description = "The version, as in the list"), (status = 200, description = "It is there already"),
+        (status = 409, body = ProblemView), (status = 422, body = ProblemView)))]
+pub async fn add(State(app): State<App>, call: Call) -> Result<Response, Problem> {
+    let plan = call.json::<PlanBody>()?.read(&app.config.billing.currency)?;
+    write_other(&app, &call, |slip| async {
+        let currency = app.config.billing.currency.clone();
+        let answer = move |listed: &_, added| (status_of(added), listed_json(listed, &currency));
+        let kept = answer.clone();
+        let (listed, added) = add_plan(&app.tenants, plan.clone(), &call.cause, move |listed, added, tx| {
+            let (status, body) = kept(listed, added);
+            slip.keep(tx, status, body)
         })
-    };
-    match overage {
-        Overage::Block => json!("block"),
-        Overage::Billed { api_calls, bandwidth, storage } => json!({
-            "apiCalls": api_calls.as_ref().map(price),
-            "bandwidth": bandwidth.as_ref().map(price),
-            "storage": storage.as_ref().map(price),
-        }),
+        .await?;
+        Ok(answer(&listed, added))
+    })
+    .await
+}
+
+/// 201 for what was not there.
+pub const fn status_of(added: Added) -> StatusCode {
+    match added {
+        Added::New => StatusCode::CREATED,
+        Added::Instead | Added::Known => StatusCode::OK,
     }
 }

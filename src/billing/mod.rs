@@ -10,4 +10,5 @@ pub mod payments;
 pub mod proration;
 pub mod quote;
 pub mod rating;
+pub mod revenue;
 pub mod tax;

@@ -6,6 +6,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::api;
+use super::client::{moment, table as columns, text};
 use super::settings::{Output, Settings, WrongUsage};
 use crate::model::EventId;
 
@@ -116,20 +117,14 @@ impl Verb {
 }
 
 fn table(events: &[Value]) -> String {
-    let head = ["TIME", "ID", "TYPE", "TENANT", "STATE", "ENDPOINTS"].map(str::to_owned);
+    let head = ["TIME", "ID", "TYPE", "TENANT", "STATE", "ENDPOINTS"];
     let rows = events.iter().map(|event| {
         let deliveries = event["deliveries"].as_array().into_iter().flatten();
         let endpoints: Vec<String> = deliveries.map(|it| format!("{}: {}", text(&it["endpoint"]), outcome(it))).collect();
         let [id, kind, tenant, state] = ["id", "type", "tenantId", "state"].map(|member| text(&event[member]));
         [moment(&event["time"]), id, kind, tenant, state, endpoints.join(", ")]
     });
-    let rows: Vec<[String; 6]> = std::iter::once(head).chain(rows).collect();
-    let widths: [usize; 6] = std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
-    let line = |row: &[String; 6]| {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        format!("{}\n", cells.join("  ").trim_end())
-    };
-    rows.iter().map(line).collect()
+    columns(head, rows)
 }
 
 /// How a delivery stands, and how its last attempt ended where that was a failure.
@@ -165,14 +160,4 @@ fn sheet(event: &Value) -> String {
         }
     }
     shown
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| "-".to_owned(), str::to_owned)
-}
-
-/// A moment in UTC, to the second.
-fn moment(millis: &Value) -> String {
-    let time = millis.as_i64().and_then(|millis| jiff::Timestamp::from_second(millis.div_euclid(1000)).ok());
-    time.map_or_else(|| "-".to_owned(), |time| time.to_string())
 }

@@ -3,14 +3,19 @@
 //! Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration.
 
 mod api;
+mod audit;
 mod check;
+mod client;
 mod demo;
 mod domain;
 mod event;
 mod health;
+mod invoice;
 mod openapi;
+mod plan;
 mod run;
 mod settings;
+mod tenant;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -50,6 +55,10 @@ enum Verb {
     Trust(trust::Trust),
     Domain(domain::Domain),
     Event(event::Event),
+    Tenant(tenant::Tenant),
+    Plan(plan::Plan),
+    Invoice(invoice::Invoice),
+    Audit(audit::Audit),
 }
 
 impl Cli {
@@ -70,6 +79,10 @@ impl Cli {
             Some(Verb::Trust(trust)) => trust.execute(),
             Some(Verb::Domain(domain)) => domain.execute(),
             Some(Verb::Event(event)) => event.execute(),
+            Some(Verb::Tenant(tenant)) => tenant.execute(),
+            Some(Verb::Plan(plan)) => plan.execute(),
+            Some(Verb::Invoice(invoice)) => invoice.execute(),
+            Some(Verb::Audit(audit)) => audit.execute(),
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::plans::{is_name, number, octets};
+use super::plans::{number, octets};
 use super::section::Section;
 use super::values::{price, text};
-use crate::model::plan::title;
+use crate::model::plan::{is_name, title};
 use crate::model::{AddOn, Limits};
 
 /// Every add-on, or nothing where one is wrong.

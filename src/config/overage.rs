@@ -4,7 +4,7 @@ use super::plans::MOST;
 use super::section::Section;
 use super::tree::{Node, Value};
 use super::values::{Wrong, choice, expected, price, size, whole};
-use crate::model::plan::{OveragePrice, Pricing};
+use crate::model::plan::{Misfit, OveragePrice, Pricing, TierFault};
 use crate::model::{Limits, Money, Overage, Tier};
 
 /// How tiers are read.
@@ -89,12 +89,15 @@ fn tiers(section: &Section<'_>, per: Option<u64>, currency: &str, read: &impl Fn
         tier.finish();
         let (price, up_to, per) = (price?, up_to?, per?);
         let before = tiers.last().and_then(|tier: &Tier| tier.up_to).unwrap_or(0);
-        match up_to {
-            None if index + 1 < count => tier.refuse("up_to", "`up_to` is missing: only the last tier has no end"),
-            Some(_) if index + 1 == count => tier.refuse("up_to", "the last tier has no end; leave `up_to` out"),
-            Some(end) if end % per != 0 => tier.refuse("up_to", format!("expected a multiple of `per` ({per}), found {end}")),
-            Some(end) if end / per <= before => tier.refuse("up_to", "expected more than the tier before reaches to"),
-            _ => {}
+        let refuse = |problem: String| tier.refuse("up_to", problem);
+        match TierFault::of(up_to, index + 1 == count, per, before) {
+            Some(TierFault::NoEnd) => refuse("`up_to` is missing: only the last tier has no end".to_owned()),
+            Some(TierFault::LastHasEnd) => refuse("the last tier has no end; leave `up_to` out".to_owned()),
+            Some(TierFault::NotWhole) => {
+                refuse(format!("expected a multiple of `per` ({per}), found {}", up_to.unwrap_or_default()));
+            }
+            Some(TierFault::NotBeyond) => refuse("expected more than the tier before reaches to".to_owned()),
+            None => {}
         }
         tiers.push(Tier { up_to: up_to.map(|end| end / per), price });
     }
@@ -107,21 +110,12 @@ fn tiers(section: &Section<'_>, per: Option<u64>, currency: &str, read: &impl Fn
 
 /// Something lies beyond a limit only where there is one, and a cap below the limit would make the limit a lie.
 pub(super) fn check(section: &Section<'_>, overage: &Overage, limits: &Limits) {
-    let Overage::Billed { api_calls, bandwidth, storage } = overage else { return };
-    let pairs = [
-        ("api_calls", api_calls, limits.max_api_calls),
-        ("bandwidth", bandwidth, limits.max_bandwidth),
-        ("storage", storage, limits.max_storage),
-    ];
-    for (key, price, limit) in pairs {
-        match (price, limit) {
-            (Some(_), None) => {
-                section.refuse("overage", format!("`{key}` has a price, but max_{key} is unlimited, so nothing lies beyond it"))
-            }
-            (Some(OveragePrice { hard_cap: Some(cap), .. }), Some(limit)) if *cap < limit => {
-                section.refuse("overage", format!("the hard_cap of `{key}` ({cap}) is below max_{key} ({limit})"));
-            }
-            _ => {}
-        }
+    for (resource, misfit) in overage.misfits(limits) {
+        let key = if resource == "apiCalls" { "api_calls" } else { resource };
+        let problem = match misfit {
+            Misfit::NoLimit => format!("`{key}` has a price, but max_{key} is unlimited, so nothing lies beyond it"),
+            Misfit::CapBelow { cap, limit } => format!("the hard_cap of `{key}` ({cap}) is below max_{key} ({limit})"),
+        };
+        section.refuse("overage", problem);
     }
 }

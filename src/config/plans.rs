@@ -6,6 +6,7 @@ use super::overage;
 use super::section::Section;
 use super::tree::{Node, Value};
 use super::values::{Wrong, expected, limit, price, size, whole};
+use crate::model::plan::is_name;
 use crate::model::{Limits, Plan, Rate};
 
 /// Above it, sums of usage could overflow.
@@ -37,12 +38,6 @@ pub(super) fn read(section: &Section<'_>, defaults: &Defaults, currency: &str) -
     // Collected twice, so that every plan is read before the first wrong one ends it.
     let plans: Vec<Option<(String, Plan)>> = section.each().into_iter().map(read).collect();
     plans.into_iter().collect()
-}
-
-/// Whether a plan or an add-on may be called so.
-pub(super) fn is_name(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
-    (1..=63).contains(&name.len()) && name.bytes().all(plain)
 }
 
 fn plan(name: &str, section: &Section<'_>, defaults: &Defaults, currency: &str) -> Option<Plan> {

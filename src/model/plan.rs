@@ -87,6 +87,72 @@ impl AddOn {
     }
 }
 
+/// Whether a plan or an add-on may be called so: 1 to 63 characters of a–z, 0–9, `-` and `_`.
+pub fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+    (1..=63).contains(&name.len()) && name.bytes().all(plain)
+}
+
+/// Why the price of what lies beyond a limit does not fit that limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misfit {
+    /// There is no limit, so nothing lies beyond it.
+    NoLimit,
+    /// The hard cap is below the limit, which would make the limit a lie.
+    CapBelow {
+        /// The cap.
+        cap: u64,
+        /// The limit.
+        limit: u64,
+    },
+}
+
+/// Why a tier cannot stand where it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TierFault {
+    /// Only the last one has no end.
+    NoEnd,
+    /// The last one has an end.
+    LastHasEnd,
+    /// It ends in the middle of a package.
+    NotWhole,
+    /// It does not reach beyond the one before.
+    NotBeyond,
+}
+
+impl TierFault {
+    /// What is wrong with a tier that ends at so many units, where packages have `per` and the tiers before reach to `before`
+    /// packages.
+    pub const fn of(up_to: Option<u64>, is_last: bool, per: u64, before: u64) -> Option<Self> {
+        match up_to {
+            None if !is_last => Some(Self::NoEnd),
+            Some(_) if is_last => Some(Self::LastHasEnd),
+            Some(end) if end % per != 0 => Some(Self::NotWhole),
+            Some(end) if end / per <= before => Some(Self::NotBeyond),
+            _ => None,
+        }
+    }
+}
+
+impl Overage {
+    /// Prices that do not fit these limits, by resource (`apiCalls`, `bandwidth`, `storage`).
+    pub fn misfits(&self, limits: &Limits) -> Vec<(&'static str, Misfit)> {
+        let Self::Billed { api_calls, bandwidth, storage } = self else { return Vec::new() };
+        let pairs = [
+            ("apiCalls", api_calls, limits.max_api_calls),
+            ("bandwidth", bandwidth, limits.max_bandwidth),
+            ("storage", storage, limits.max_storage),
+        ];
+        let misfit = |(resource, price, limit): (&'static str, &Option<OveragePrice>, Option<u64>)| match (price.as_ref()?.hard_cap, limit)
+        {
+            (_, None) => Some((resource, Misfit::NoLimit)),
+            (Some(cap), Some(limit)) if cap < limit => Some((resource, Misfit::CapBelow { cap, limit })),
+            _ => None,
+        };
+        pairs.into_iter().filter_map(misfit).collect()
+    }
+}
+
 /// A name with its first letter as a capital, for people.
 pub fn title(name: &str) -> String {
     let mut letters = name.chars();

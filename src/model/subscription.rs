@@ -273,6 +273,9 @@ pub struct Revenue {
     pub yearly: Money,
     /// It had paid before that month.
     pub had_paid: bool,
+    /// It has paid at some time.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub has_paid: bool,
     /// A trial ended in that month: whether it is followed by a paid period.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trial: Option<bool>,

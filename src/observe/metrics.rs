@@ -6,6 +6,7 @@
 mod events;
 mod exposition;
 mod numbers;
+mod revenue;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use crate::model::Millis;
 use events::EndpointNumbers;
 pub use events::EventOutcome;
 use numbers::{Numbers, index_of};
+pub use revenue::RevenueNumbers;
 
 /// Who caused an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -144,6 +146,11 @@ impl Metrics {
         }
         self.numbers.bad_pairs.set(bad as u64);
         self.numbers.soonest_expiry.set(u64::try_from(soonest_expiry.0).unwrap_or_default());
+    }
+
+    /// Revenue by currency, and how many invoices were issued, set as a whole.
+    pub fn revenue(&self, by_currency: Vec<RevenueNumbers>, invoices: u64) {
+        self.numbers.revenue.set(by_currency, invoices);
     }
 
     /// The endpoints that events are sent to; only the first call counts.

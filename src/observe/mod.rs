@@ -8,4 +8,4 @@ mod metrics;
 pub use access_log::{AccessLog, AccessRecord, AccessWriter};
 pub use duties::{Duties, Duty, JournalRoom, Standing, Turn};
 pub use logging::init_logging;
-pub use metrics::{EventOutcome, Metrics, Owner};
+pub use metrics::{EventOutcome, Metrics, Owner, RevenueNumbers};

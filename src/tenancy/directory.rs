@@ -248,6 +248,18 @@ impl Directory {
         counts
     }
 
+    /// How many tenants have each version of a plan; deleted ones are not counted.
+    pub fn on_plan(&self, name: &str) -> BTreeMap<u32, u64> {
+        let mut counts = BTreeMap::new();
+        for entry in &self.tenants {
+            let facts = entry.facts();
+            if facts.plan.name == name && facts.tenant.status != crate::model::Status::Deleted {
+                *counts.entry(facts.plan.version).or_default() += 1;
+            }
+        }
+        counts
+    }
+
     /// Makes a key usable.
     pub fn publish_key(&self, key: ApiKey) {
         let Some(hash) = hash_of(&key) else {

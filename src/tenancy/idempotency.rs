@@ -5,8 +5,8 @@ use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::TenancyError;
 use super::change::{decode, encode};
-use super::{Change, TenancyError};
 use crate::model::{Millis, hex};
 use crate::store::{Key, Precondition, Scan, Store, Table, Tx, Version};
 
@@ -47,15 +47,15 @@ pub async fn kept_answer(store: &dyn Store, name: &str, now: Millis) -> Result<(
     if is_outdated(&answer, now) { Ok((None, Some(record.version))) } else { Ok((Some(answer), None)) }
 }
 
-/// Adds the answer to a change. Of two requests with the same name, only one can commit.
-pub fn attach_answer(change: &mut Change, name: &str, answer: &KeptAnswer, outdated: Option<Version>) -> Result<(), TenancyError> {
+/// Adds the answer to a commit. Of two requests with the same name, only one can commit.
+pub fn attach_answer(tx: &mut Tx, name: &str, answer: &KeptAnswer, outdated: Option<Version>) -> Result<(), TenancyError> {
     let key = answer_key(name);
     let fresh = match outdated {
         Some(version) => Precondition::Unchanged(key.clone(), version),
         None => Precondition::Absent(key.clone()),
     };
-    change.tx.preconditions.insert(0, fresh);
-    change.tx.puts.push((key, encode(answer)?));
+    tx.preconditions.insert(0, fresh);
+    tx.puts.push((key, encode(answer)?));
     Ok(())
 }
 

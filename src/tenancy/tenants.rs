@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::change::{decode, tenant_key};
 use super::domains::show;
 use super::keys::record_key;
-use super::subscriptions::Desk;
+use super::subscriptions::{Desk, INVOICES};
 use super::walk::Walk;
 use super::{Change, Directory, FieldError, KeyChange, Plans, TenancyError, Versioned};
 use crate::billing::payments::Payments;
@@ -171,6 +171,7 @@ async fn commit(store: &dyn Store, directory: &Directory, change: Change) -> Res
     let rewritten = tx.puts.iter().any(|(key, _)| *key == tenant_key(tenant.id));
     let claimed: Vec<Key> =
         tx.preconditions.iter().filter_map(|it| if let Precondition::Absent(key) = it { Some(key.clone()) } else { None }).collect();
+    let issued = tx.numbers.iter().filter(|draw| draw.sequence == INVOICES).count();
     let committed = store.commit(tx).await.map_err(|error| match &error {
         // A name that was to be changed, and not to be taken, has only changed meanwhile.
         StoreError::Conflict(key) if claimed.contains(key) => {
@@ -180,6 +181,7 @@ async fn commit(store: &dyn Store, directory: &Directory, change: Change) -> Res
         _ => TenancyError::Store(error),
     })?;
     let version = base.filter(|_| !rewritten).unwrap_or(committed.version);
+    directory.accounts().issue(issued);
     if rewritten {
         directory.publish(&tenant, version);
     }

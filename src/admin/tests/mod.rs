@@ -4,6 +4,7 @@ mod auth;
 mod billing;
 mod domains;
 mod lifecycle;
+mod plans;
 mod readiness;
 mod shapes;
 mod support;

@@ -24,6 +24,7 @@ impl Collector for Numbers {
         self.journal(out)?;
         gauges(out, "gatehouse_tenants", "Tenants, by status", labelled("status", &STATUSES, |place| self.tenants[place].get()))?;
         self.domains(out)?;
+        self.revenue.encode(out)?;
         events::encode(out, self.endpoints())?;
         self.process(out)
     }

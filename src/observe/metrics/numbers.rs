@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Owner;
 use super::events::EndpointNumbers;
+use super::revenue::Revenue;
 use crate::clock::{Clock, SystemClock};
 use crate::model::Millis;
 
@@ -182,6 +183,7 @@ pub(super) struct Numbers {
     pub(super) soonest_expiry: Counter,
     pub(super) fold: Fold,
     pub(super) journal: JournalUpkeep,
+    pub(super) revenue: Revenue,
     /// Where events are sent to.
     pub(super) endpoints: OnceLock<Vec<EndpointNumbers>>,
     pub(super) started: Millis,
@@ -201,6 +203,7 @@ impl Default for Numbers {
             soonest_expiry: Counter::default(),
             fold: Fold::default(),
             journal: JournalUpkeep::default(),
+            revenue: Revenue::default(),
             endpoints: OnceLock::new(),
             started: SystemClock.now(),
         }

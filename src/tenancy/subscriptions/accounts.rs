@@ -1,10 +1,12 @@
 //! What is known of all subscriptions without asking the store: who is due when, who pays how much, who owes what. It is made of
 //! tenants as they are published, so it is never behind what the data plane sees.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::due::next_duty;
+use crate::billing::revenue::Totals;
 use crate::config::Config;
 use crate::model::{Millis, Money, Status, Tenant, TenantId};
 
@@ -12,12 +14,18 @@ use crate::model::{Millis, Money, Status, Tenant, TenantId};
 pub struct Accounts {
     config: Arc<Config>,
     state: Mutex<State>,
+    issued: AtomicU64,
 }
+
+/// The ISO 4217 code of a currency.
+type Code = [u8; 3];
 
 #[derive(Default)]
 struct State {
     agenda: BTreeSet<(Millis, TenantId)>,
     of: HashMap<TenantId, Account>,
+    /// Sums over `of`, kept along so that nobody has to add up.
+    totals: BTreeMap<Code, Totals>,
 }
 
 /// One subscription in short.
@@ -33,24 +41,28 @@ pub struct Account {
     pub overdue: Money,
     /// It is in its trial.
     pub is_trial: bool,
+    /// In which currency.
+    currency: Code,
 }
 
 impl Accounts {
     /// None yet.
     pub fn new(config: Arc<Config>) -> Self {
-        Self { config, state: Mutex::default() }
+        Self { config, state: Mutex::default(), issued: AtomicU64::new(0) }
     }
 
     /// A tenant as it is published.
     pub(in crate::tenancy) fn show(&self, tenant: &Tenant) {
         let subscription = &tenant.subscription;
         let is_failed = |owed: &&crate::model::Owed| owed.failed_at.is_some();
+        let revenue = subscription.revenue.as_ref();
         let account = Account {
             due: next_duty(tenant, &self.config).map(|(at, _)| at),
-            yearly: subscription.revenue.as_ref().map_or(Money(0), |revenue| revenue.yearly),
+            yearly: revenue.map_or(Money(0), |revenue| revenue.yearly),
             open: subscription.open.iter().map(|owed| owed.due).sum(),
             overdue: subscription.open.iter().filter(is_failed).map(|owed| owed.due).sum(),
             is_trial: tenant.status == Status::Trial,
+            currency: code(revenue.map_or(&self.config.billing.currency, |revenue| &revenue.currency)),
         };
         self.state().set(tenant.id, account);
     }
@@ -85,9 +97,21 @@ impl Accounts {
         }
     }
 
-    /// Every account that is not empty.
-    pub fn all(&self) -> Vec<Account> {
-        self.state().of.values().copied().collect()
+    /// What all subscriptions come to, by currency.
+    pub fn totals(&self) -> BTreeMap<String, Totals> {
+        let state = self.state();
+        let any = state.totals.iter().filter(|(_, totals)| **totals != Totals::default());
+        any.map(|(code, totals)| (String::from_utf8_lossy(code).into_owned(), *totals)).collect()
+    }
+
+    /// So many invoices were issued.
+    pub(in crate::tenancy) fn issue(&self, invoices: usize) {
+        self.issued.fetch_add(invoices as u64, Ordering::Relaxed);
+    }
+
+    /// How many invoices were issued since the process started.
+    pub fn issued(&self) -> u64 {
+        self.issued.load(Ordering::Relaxed)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -99,10 +123,16 @@ impl Accounts {
 impl State {
     /// Tenants of whom there is nothing to say take no room.
     fn set(&mut self, tenant: TenantId, account: Account) {
-        let before = match account == Account::default() {
+        let before = match account.is_empty() {
             true => self.of.remove(&tenant),
             false => self.of.insert(tenant, account),
         };
+        if let Some(before) = before {
+            *self.totals.entry(before.currency).or_default() -= before.totals();
+        }
+        if !account.is_empty() {
+            *self.totals.entry(account.currency).or_default() += account.totals();
+        }
         if let Some(due) = before.and_then(|before| before.due) {
             self.agenda.remove(&(due, tenant));
         }
@@ -110,4 +140,25 @@ impl State {
             self.agenda.insert((due, tenant));
         }
     }
+}
+
+impl Account {
+    fn is_empty(&self) -> bool {
+        self.due.is_none() && self.totals() == Totals::default()
+    }
+
+    fn totals(&self) -> Totals {
+        Totals {
+            yearly: self.yearly.0.into(),
+            customers: (!self.yearly.is_zero()).into(),
+            trials: self.is_trial.into(),
+            open: self.open.0.into(),
+            overdue: self.overdue.0.into(),
+        }
+    }
+}
+
+/// Configured codes have three letters; anything else that a store may hold is cut or filled up.
+fn code(text: &str) -> Code {
+    std::array::from_fn(|place| text.as_bytes().get(place).copied().unwrap_or(b'?'))
 }

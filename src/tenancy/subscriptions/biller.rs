@@ -178,16 +178,23 @@ impl Biller {
                 Ok(())
             })?,
             Duty::Suspend => self.work(current, &cause, |work| {
+                work.due(at);
                 settle::suspend(work);
                 Ok(())
             })?,
             Duty::EndTrial => {
                 let metered = self.metered(&current.value, now).await?;
-                self.work(current, &cause, |work| period::end_trial(work, at, &metered))?
+                self.work(current, &cause, |work| {
+                    work.due(at);
+                    period::end_trial(work, at, &metered)
+                })?
             }
             Duty::Renew => {
                 let metered = self.metered(&current.value, now).await?;
-                self.work(current, &cause, |work| period::renew(work, &metered))?
+                self.work(current, &cause, |work| {
+                    work.due(at);
+                    period::renew(work, &metered)
+                })?
             }
         };
         Ok(Some(self.tenants.apply(change).await?))

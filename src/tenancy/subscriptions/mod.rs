@@ -45,6 +45,7 @@ pub use period::upcoming_invoice;
 
 pub(super) use period::{begin, end_now, first as first_period, is_over};
 pub(super) use settle::implied_status;
+pub(super) use work::INVOICES;
 pub use work::Work;
 
 use super::Plans;

@@ -62,19 +62,19 @@ impl Bills {
         Ok(Page { items, next })
     }
 
-    /// How revenue moved in a month: one entry for each tenant where it did.
-    pub async fn movements(&self, month: Month) -> Result<Vec<Movement>, TenancyError> {
-        let mut found = Vec::new();
-        let mut after = None;
+    /// How revenue has moved since the beginning of a month: each tenant's figures of it and of every month after it, told to `take`.
+    pub async fn movements(&self, since: Month, mut take: impl FnMut(&Movement)) -> Result<(), TenancyError> {
+        // Ids begin with the month, and everything of it comes after its name.
+        let mut after = Some(since.to_string());
         loop {
-            let scan = Scan { table: Table::Movements, prefix: format!("{month}/"), after, newest_first: false, limit: 1_000 };
+            let scan = Scan { table: Table::Movements, prefix: String::new(), after, newest_first: false, limit: 1_000 };
             let records = self.store.scan(scan).await?;
             for record in &records {
-                found.push(decode(&record.key, &record.value)?);
+                take(&decode(&record.key, &record.value)?);
             }
             after = records.last().map(|record| record.key.id.clone());
             if records.len() < 1_000 {
-                return Ok(found);
+                return Ok(());
             }
         }
     }
@@ -90,4 +90,9 @@ pub(super) fn tenant_invoice_key(tenant: TenantId, id: InvoiceId) -> Key {
 
 pub(super) fn movement_key(month: &str, tenant: TenantId) -> Key {
     Key::new(Table::Movements, format!("{month}/{tenant}"))
+}
+
+/// The end of what a tenant paid in another currency.
+pub(super) fn closed_movement_key(month: &str, tenant: TenantId, currency: &str) -> Key {
+    Key::new(Table::Movements, format!("{month}/{tenant}/{currency}"))
 }

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::Desk;
-use super::records::{invoice_key, movement_key, tenant_invoice_key};
+use super::records::{closed_movement_key, invoice_key, movement_key, tenant_invoice_key};
 use crate::billing::invoicing::{Reckoned, reckon};
 use crate::billing::items::price_of_year;
+use crate::billing::revenue::{Figures, Seen, figures};
 use crate::model::invoice::{InvoiceReason, Payment};
 use crate::model::subscription::Revenue;
 use crate::model::{Invoice, InvoiceId, InvoiceStatus, Issued, Line, Millis, Money, Owed, Party, Span, Standing, Status, Tenant};
@@ -15,6 +16,8 @@ use crate::tenancy::{Cause, Change, TenancyError, Versioned};
 
 /// Digits of the numbers of invoices and credit notes, at least.
 pub(super) const DIGITS: usize = 6;
+/// The sequence of the numbers of invoices.
+pub const INVOICES: &str = "invoice";
 /// An invoice that is issued later than this after its time counts from when it was really issued.
 const LATE_DAYS: i64 = 1;
 
@@ -26,6 +29,8 @@ pub struct Work<'a> {
     pub desk: Desk<'a>,
     /// Who wants it, and what time it is.
     pub cause: &'a Cause,
+    /// When it counts: what is done late, but not too late, counts when it was due.
+    as_of: Millis,
     before: &'a Versioned<Tenant>,
     issued: Vec<Invoice>,
     tx: Tx,
@@ -34,7 +39,7 @@ pub struct Work<'a> {
 impl<'a> Work<'a> {
     /// Nothing has changed yet.
     pub fn on(before: &'a Versioned<Tenant>, desk: Desk<'a>, cause: &'a Cause) -> Self {
-        Self { tenant: before.value.clone(), desk, cause, before, issued: Vec::new(), tx: Tx::default() }
+        Self { tenant: before.value.clone(), desk, cause, as_of: cause.now, before, issued: Vec::new(), tx: Tx::default() }
     }
 
     /// Says what is done.
@@ -49,6 +54,11 @@ impl<'a> Work<'a> {
         self.tenant.status_reason = reason;
         let after = json!({"status": self.tenant.status, "statusReason": self.tenant.status_reason});
         self.note(action, Some(before), Some(after));
+    }
+
+    /// It was due at `at`.
+    pub(super) fn due(&mut self, at: Millis) {
+        self.as_of = self.issued_at(at);
     }
 
     /// When something that was due at `at` counts as issued.
@@ -72,7 +82,7 @@ impl<'a> Work<'a> {
         let billing = &self.desk.config.billing;
         let customer = self.customer();
         let Reckoned { lines, total, credit, note } = reckon(lines, self.tenant.subscription.credit, &customer, &billing.tax);
-        let (draw, mark) = Draw::written("invoice", DIGITS);
+        let (draw, mark) = Draw::written(INVOICES, DIGITS);
         let due_at = at.plus_days(i64::from(billing.due_days));
         let invoice = Invoice {
             id: InvoiceId::new(at),
@@ -183,26 +193,36 @@ impl<'a> Work<'a> {
 
     /// Keeps the figures of the month: what the tenant pays in a year, and what became of its trial.
     fn figure(&mut self) -> Result<(), TenancyError> {
-        let (was, is) = (self.before.value.status, self.tenant.status);
         let yearly = self.yearly();
-        let trial = (was == Status::Trial && is != Status::Trial).then_some(!yearly.is_zero());
-        let known = self.tenant.subscription.revenue.clone().unwrap_or_default();
-        if known.yearly == yearly && trial.is_none() {
-            return Ok(());
+        let month = self.as_of.day().month();
+        let known = self.tenant.subscription.revenue.as_ref();
+        let trial = self.outcome(known, &month.to_string(), yearly);
+        let seen = Seen { currency: &self.desk.config.billing.currency, month, yearly, trial };
+        let Some(Figures { closed, revenue }) = figures(known, seen) else { return Ok(()) };
+        if let Some(closed) = closed {
+            self.tx.puts.push((closed_movement_key(&closed.month, self.tenant.id, &closed.currency), encode(&closed)?));
         }
-        let month = self.cause.now.day().month().to_string();
-        let goes_on = known.month == month;
-        let revenue = Revenue {
-            currency: self.desk.config.billing.currency.clone(),
-            at_first: if goes_on { known.at_first } else { known.yearly },
-            had_paid: if goes_on { known.had_paid } else { known.had_paid || !known.yearly.is_zero() || !known.at_first.is_zero() },
-            trial: trial.or(if goes_on { known.trial } else { None }),
-            month,
-            yearly,
-        };
         self.tx.puts.push((movement_key(&revenue.month, self.tenant.id), encode(&revenue)?));
         self.tenant.subscription.revenue = Some(revenue);
         Ok(())
+    }
+
+    /// Whether its trial ends here, and with what; or runs again, where it had ended. To be suspended while it lasts is no end of it.
+    fn outcome(&self, known: Option<&Revenue>, month: &str, yearly: Money) -> Option<Option<bool>> {
+        let (before, after) = (&self.before.value, &self.tenant);
+        if before.trial_ends_at.is_none_or(|end| end <= before.created_at) {
+            return None;
+        }
+        let is_held = |tenant: &Tenant| tenant.status == Status::Suspended && tenant.previous_status == Some(Status::Trial);
+        // The end of one that was suspended is told once, unless its month goes on.
+        let is_open = known.is_none_or(|known| known.trial.is_none() || known.month == month);
+        let was_on = before.status == Status::Trial || (is_held(before) && is_open);
+        let is_on = after.status == Status::Trial || (is_held(after) && after.trial_ends_at.is_some_and(|end| end > self.cause.now));
+        match (was_on, is_on) {
+            (true, false) => Some(Some(!yearly.is_zero())),
+            (false, true) => Some(None),
+            _ => None,
+        }
     }
 
     /// What counts as its revenue in a year: nothing in a trial, and nothing while it is not served.

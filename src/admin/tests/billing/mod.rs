@@ -5,4 +5,5 @@ mod crashes;
 mod life;
 mod properties;
 mod provider;
+mod revenue;
 mod usage;
