@@ -6,6 +6,7 @@ mod alerts;
 mod audit;
 mod bad_input;
 mod billing;
+mod billing_year;
 mod browser;
 mod clients;
 mod custom_domains;

@@ -26,9 +26,11 @@ pub(super) async fn run(jobs: Jobs) {
     let mut month = None;
     loop {
         beat.tick().await;
-        let now = jobs.clock.now().day().month();
-        if month.replace(now) != Some(now) {
+        let now = jobs.clock.now();
+        let this_month = now.day().month();
+        if month.replace(this_month) != Some(this_month) {
             // At the start, and when a month begins with what there is.
+            jobs.directory.begin_month(&jobs.journal, now);
             pending.reported.extend(jobs.directory.with_gauges());
         }
         let work = fold_all(&jobs, &mut pending);

@@ -45,6 +45,9 @@ pub struct Subscription {
     /// Usage of the period before, as it was billed; what came later is billed next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rated: Option<Rated>,
+    /// Storage of a month that was billed before the month was over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stored_early: Option<Early>,
     /// Who takes its money.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payer: Option<Payer>,
@@ -180,6 +183,15 @@ pub struct Rated {
     pub billed: Vec<Over>,
 }
 
+/// Storage that was billed before its month was over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Early {
+    /// Which month, such as `2026-11`.
+    pub month: String,
+    /// Octets beyond the limit that were billed.
+    pub storage: u64,
+}
+
 /// An invoice that is open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -296,6 +308,7 @@ impl Default for Subscription {
             open: Vec::new(),
             refunds: Vec::new(),
             rated: None,
+            stored_early: None,
             payer: None,
             revenue: None,
         }

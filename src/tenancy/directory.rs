@@ -239,6 +239,13 @@ impl Directory {
         }
     }
 
+    /// A month has begun: what is stored counts from then on.
+    pub fn begin_month(&self, journal: &Journal, now: Millis) {
+        for entry in &self.tenants {
+            entry.begin_month(journal, now);
+        }
+    }
+
     /// Tenants by status.
     pub fn by_status(&self) -> BTreeMap<&'static str, u64> {
         let mut counts: BTreeMap<&'static str, u64> = crate::model::Status::ALL.iter().map(|status| (status.as_str(), 0)).collect();

@@ -28,6 +28,8 @@ struct State {
     users: HashSet<UserHash>,
     /// The most octets of the month that lay beyond the limit of a plan that bills them.
     storage_over: u64,
+    /// The journal knows of it.
+    is_told: bool,
     /// What the journal had no room for.
     late: Late,
 }
@@ -102,7 +104,7 @@ impl Gauges {
     pub fn starting(tenant: TenantId, start: Start) -> Self {
         let Start { levels, peak, storage_over, month, users } = start;
         let (held, late) = (Levels::default(), Late::default());
-        let state = State { levels, held, month, peak, last_peak: None, users, storage_over, late };
+        let state = State { levels, held, month, peak, last_peak: None, users, storage_over, is_told: false, late };
         Self { tenant, state: Mutex::new(state) }
     }
 
@@ -166,6 +168,20 @@ impl Gauges {
         Ok(())
     }
 
+    /// A month has begun: what is stored by then beyond what the plan of then includes is reported, so that it is billed whatever comes
+    /// after. In a month that has its reports nothing happens.
+    pub fn begin_month(&self, journal: &Journal, at: At) {
+        let mut state = self.state();
+        state.reach(at);
+        if state.storage_over == 0 || std::mem::replace(&mut state.is_told, true) {
+            return;
+        }
+        let what = What::Level(Gauge::Storage, state.levels.storage, state.storage_over);
+        if journal.report(&state.report(self.tenant, what, at, None)).is_err() {
+            state.late.add(Gauge::Storage);
+        }
+    }
+
     /// Reports what the journal had no room for; true where nothing is left of it.
     pub fn report_late(&self, journal: &Journal, at: At) -> bool {
         let mut state = self.state();
@@ -227,7 +243,7 @@ impl State {
         }
         *self.levels.get_mut(gauge) = level;
         self.peak = self.peak.highest(&self.levels);
-        self.storage_over = over;
+        (self.storage_over, self.is_told) = (over, true);
         Ok(level)
     }
 
@@ -237,7 +253,7 @@ impl State {
         if month > self.month {
             self.last_peak = Some((self.month, self.peak));
             (self.month, self.peak) = (month, self.levels);
-            self.storage_over = beyond(self.levels.storage, at.included);
+            (self.storage_over, self.is_told) = (beyond(self.levels.storage, at.included), false);
             self.users.clear();
         }
     }

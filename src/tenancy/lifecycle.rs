@@ -14,7 +14,7 @@
 
 use serde_json::json;
 
-use super::subscriptions::{begin, end_now, implied_status, is_over};
+use super::subscriptions::{begin, end_now, go_on_from, implied_status, is_over};
 use super::{Cause, Change, Desk, FieldError, Metered, TenancyError, Versioned, Work};
 use crate::model::{CustomDomain, Millis, Status, Tenant};
 
@@ -77,6 +77,9 @@ pub fn move_tenant(current: &Versioned<Tenant>, order: &Order<'_>, desk: Desk<'_
     }
     work.move_to(to, action(order.wanted), order.reason.map(str::to_owned));
     if to.is_served() {
+        if matches!(from, Status::Canceled | Status::Deleted) {
+            go_on_from(&mut work, order.metered);
+        }
         serve_again(&mut work, order.metered)?;
     }
     let is_released = to == Status::Deleted && desk.config.tenancy.keep_deleted.is_zero();

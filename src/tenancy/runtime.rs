@@ -191,6 +191,13 @@ impl TenantRuntime {
         }
     }
 
+    /// A month has begun.
+    pub(super) fn begin_month(&self, journal: &Journal, now: Millis) {
+        if let Some(gauges) = self.gauges.get() {
+            gauges.begin_month(journal, self.at(now));
+        }
+    }
+
     /// Thresholds that were told.
     pub(super) fn told(&self) -> MutexGuard<'_, Told> {
         // Single inserts and removals under it.

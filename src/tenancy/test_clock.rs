@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::change::{decode, encode};
 use super::{Biller, TenancyError};
 use crate::clock::{Clock, TestClock};
-use crate::metering::Journal;
+use crate::metering::{Journal, fold_reports};
 use crate::model::Millis;
 use crate::store::{Key, Store, Table, Tx};
 
@@ -75,8 +75,16 @@ impl MovedTime {
         }
         let mut steps = 0;
         self.stand_at(begun).await?;
-        while let Some(next) = self.biller.tenants().directory.accounts().next_due().filter(|next| *next <= to) {
-            let at = next.max(self.clock.now());
+        self.begin_month(begun).await?;
+        loop {
+            let now = self.clock.now();
+            // What is stored when a month begins counts for it, also where nothing is due then.
+            let month = now.day().month().end().start();
+            let due = self.biller.tenants().directory.accounts().next_due();
+            let at = due.map_or(month, |due| due.min(month)).max(now);
+            if at > to {
+                break;
+            }
             self.stand_at(at).await?;
             let (done, failed) = self.biller.run(at, None).await;
             steps += done;
@@ -101,7 +109,14 @@ impl MovedTime {
             kept.map_err(|panic| ClockError::Journal(panic.to_string()))?.map_err(|error| ClockError::Journal(error.to_string()))?;
             self.biller.tenants().directory.roll(day);
         }
-        Ok(())
+        if at.day().month() != before.month() { self.begin_month(at).await } else { Ok(()) }
+    }
+
+    /// Does what is done each second otherwise.
+    async fn begin_month(&self, at: Millis) -> Result<(), ClockError> {
+        let tenants = self.biller.tenants();
+        tenants.directory.begin_month(&self.journal, at);
+        Ok(fold_reports(&self.journal, &*tenants.store).await.map_err(TenancyError::from)?)
     }
 }
 

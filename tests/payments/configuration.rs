@@ -3,6 +3,9 @@
 use std::process::{Command, Stdio};
 
 /// `gatehouse check` with this file and environment; exit code and stderr.
+/// Settings of the file, of the environment, and what is said.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
+
 fn check(config: &str, env: &[(&str, &str)]) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("config.toml"), config).unwrap();
@@ -21,7 +24,7 @@ fn a_provider_without_its_key_or_with_a_wrong_one_is_refused_and_no_key_is_shown
     let in_file = format!("{STRIPE}billing.stripe_secret_key = \"sk_test_hush\"\n");
     let hook = format!("{STRIPE}billing.stripe_webhook_secret = \"whsec_hush\"\n");
     let clear = format!("{STRIPE}billing.stripe_api = \"http://stripe.example\"\n");
-    let cases: [(&str, &[(&str, &str)], &[&str]); 8] = [
+    let cases: [Case<'_>; 8] = [
         (STRIPE, &[], &["config.toml:2:20: billing.provider: ", "STRIPE_SECRET_KEY"]),
         (STRIPE, &key("hush"), &["STRIPE_SECRET_KEY: billing.stripe_secret_key: ", "sk_test_", "rk_live_"]),
         (STRIPE, &key("sk_test_"), &["STRIPE_SECRET_KEY: billing.stripe_secret_key: "]),

@@ -92,6 +92,8 @@ pub fn plan_change(work: &mut Work<'_>, terms: Terms, at: Millis, metered: &Mete
             let planned = nothing(When::Now);
             work.note("subscription.changed", Some(facts(&before)), Some(facts(&terms)));
             work.tenant.set_terms(terms.clone());
+            // What was to change at the end of a period that has passed is not wanted any more.
+            work.tenant.subscription.pending = None;
             let is_free = !is_billed(&terms, &new);
             if work.tenant.status == Status::Trial && is_free {
                 work.tenant.trial_ends_at = Some(at);

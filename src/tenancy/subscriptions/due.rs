@@ -30,14 +30,13 @@ pub fn next_duty(tenant: &Tenant, config: &Config) -> Option<(Millis, Duty)> {
 
 fn duties(tenant: &Tenant, config: &Config) -> [Option<(Millis, Duty)>; 7] {
     let subscription = &tenant.subscription;
-    let is_served = tenant.status.is_served();
     let gone = (tenant.status == Status::Deleted && !tenant.is_released).then_some(tenant.deleted_at).flatten();
     let release = gone.map(|gone| (gone.plus(config.tenancy.keep_deleted), Duty::Release));
     // Debts stay debts when a tenant is suspended or leaves.
     let is_debtor = tenant.status != Status::Deleted;
     let collect = subscription.open.iter().filter(|_| is_debtor).filter_map(|owed| Some((owed.try_at?, Duty::Collect(owed.invoice)))).min();
     let refund = subscription.refunds.iter().map(|one| (one.try_at, Duty::Refund)).min();
-    let late = subscription.open.iter().filter(|owed| is_served && owed.failed_at.is_none());
+    let late = subscription.open.iter().filter(|owed| is_debtor && owed.failed_at.is_none());
     let overdue = late.map(|owed| (owed.due_at, Duty::Overdue(owed.invoice))).min();
     let failed = subscription.open.iter().filter(|_| tenant.status == Status::PastDue).filter_map(|owed| owed.failed_at).min();
     let suspend = failed.map(|failed| (failed.plus_days(i64::from(config.billing.grace_days)), Duty::Suspend));

@@ -24,7 +24,8 @@ pub struct Metered {
 pub(super) struct Until {
     day: Day,
     counted: Over,
-    rest: Option<Month>,
+    /// A month that is not over.
+    pub(super) rest: Option<Month>,
 }
 
 impl Until {
@@ -33,13 +34,14 @@ impl Until {
         Self { day, counted: Over::default(), rest: None }
     }
 
-    /// Nothing follows: all that was used by `now` is billed.
+    /// Nothing follows: all that was used by `now` is billed, of a month that goes on as well where that is in the middle of the period.
     pub(super) fn end(period: Span, metered: &Metered, now: Millis) -> Self {
         let (today, last) = (now.day(), period.end.day());
         if today > last {
-            return Self { day: last.next(), counted: Over::default(), rest: Some(last.month()) };
+            return Self { day: last.next(), counted: Over::default(), rest: None };
         }
-        Self { day: today, counted: metered.day(today), rest: Some(today.month()) }
+        let rest = (now < period.end).then(|| today.month());
+        Self { day: today, counted: metered.day(today), rest }
     }
 }
 
@@ -72,7 +74,7 @@ impl Metered {
                 metered.days.insert(day.day, over);
             }
             let stored = usage.month(tenant.id, month, now).await?.storage_over;
-            metered.months.insert(month, stored);
+            metered.months.insert(month, stored.saturating_sub(early(tenant, month)));
             month = month.next();
         }
         Ok(metered)
@@ -83,9 +85,9 @@ impl Metered {
         self.days.get(&day).copied().unwrap_or_default()
     }
 
-    /// The same with what the month has stored: what came before a moment of the day is none of what begins then.
-    pub(super) fn so_far(&self, day: Day) -> Over {
-        Over { storage: self.months.get(&day.month()).copied().unwrap_or(0), ..self.day(day) }
+    /// What was stored in a month and not billed before.
+    pub(super) fn month(&self, month: Month) -> u64 {
+        self.months.get(&month).copied().unwrap_or_default()
     }
 
     /// What was used in each part of a period.
@@ -103,7 +105,7 @@ impl Metered {
             Over {
                 api_calls: sum.api_calls.saturating_sub(part.counted.api_calls),
                 bandwidth: sum.bandwidth.saturating_sub(part.counted.bandwidth),
-                storage: self.stored(part.from.day()..end, until.rest.filter(|_| is_last)).saturating_sub(part.counted.storage),
+                storage: self.stored(part.from.day()..end, until.rest.filter(|_| is_last)),
             }
         };
         parts.iter().enumerate().map(of).collect()
@@ -120,6 +122,12 @@ impl Metered {
         let now = self.by_part(&rated.parts, Until::day(rated.span.end.day()));
         lines(&rated.parts, &now, Some(&rated.billed), rated.span, plans)
     }
+}
+
+/// What was billed of a month's storage before the month was over.
+pub(super) fn early(tenant: &Tenant, month: Month) -> u64 {
+    let early = tenant.subscription.stored_early.as_ref();
+    early.filter(|early| early.month == month.to_string()).map_or(0, |early| early.storage)
 }
 
 /// Usage of the parts of a period as lines, less what was billed `before`.

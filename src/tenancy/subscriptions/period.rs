@@ -4,14 +4,14 @@ use serde_json::json;
 
 use super::Desk;
 use super::change::facts;
-use super::metered::{Metered, Until, cut, lines};
+use super::metered::{Metered, Until, cut, early, lines};
 use super::work::Work;
 use crate::billing::calendar::period;
 use crate::billing::invoicing::whole;
 use crate::billing::items::{is_billed, items};
 use crate::config::TrialEnd;
 use crate::model::invoice::InvoiceReason;
-use crate::model::subscription::{Part, Rated};
+use crate::model::subscription::{Early, Part, Rated};
 use crate::model::{Invoice, InvoiceStatus, Line, Millis, Over, Plan, Running, Span, Status, Tenant, Terms};
 use crate::store::StoreError;
 use crate::tenancy::{Cause, TenancyError, Versioned};
@@ -78,7 +78,7 @@ fn say_changed(work: &mut Work<'_>, terms: &Terms) {
 
 /// The first period of these terms. What the day has counted before is not billed.
 pub(in crate::tenancy) fn first(terms: &Terms, plan: &Plan, at: Millis, metered: &Metered) -> Running {
-    let counted = if plan.bills_usage() { metered.so_far(at.day()) } else { Over::default() };
+    let counted = if plan.bills_usage() { metered.day(at.day()) } else { Over::default() };
     let part = Part { from: at, plan: plan.name.clone(), plan_version: plan.version, counted };
     Running { anchor: at, index: 0, span: period(at, terms.billing_cycle, 0), parts: vec![part] }
 }
@@ -158,13 +158,19 @@ pub(in crate::tenancy) fn end_now(work: &mut Work<'_>, metered: &Metered) -> Res
     let invoice = last_usage(work, metered);
     let subscription = &mut work.tenant.subscription;
     (subscription.rated, subscription.pending, subscription.cancel_at_period_end) = (None, None, false);
-    if let Some(period) = &mut subscription.period
-        && let Some(last) = period.parts.pop()
-    {
-        period.parts = vec![Part { from: now, counted: metered.so_far(now.day()), ..last }];
-    }
+    go_on_from(work, metered);
     work.issue(invoice, InvoiceReason::End, None, now)?;
     Ok(())
+}
+
+/// What was used of the running period until now is billed already, or nobody's.
+pub(in crate::tenancy) fn go_on_from(work: &mut Work<'_>, metered: &Metered) {
+    let now = work.cause.now;
+    if let Some(period) = &mut work.tenant.subscription.period
+        && let Some(last) = period.parts.pop()
+    {
+        period.parts = vec![Part { from: now, counted: metered.day(now.day()), ..last }];
+    }
 }
 
 /// Whether a tenant that is to be served has no period, or one that is over, though it pays for one.
@@ -197,8 +203,13 @@ pub(super) fn usage_before(work: &mut Work<'_>, metered: &Metered, at: Millis) -
 fn last_usage(work: &mut Work<'_>, metered: &Metered) -> Vec<Line> {
     let mut found = late_usage(work, metered);
     if let Some(period) = &work.tenant.subscription.period {
-        let used = metered.by_part(&period.parts, Until::end(period.span, metered, work.cause.now));
+        let until = Until::end(period.span, metered, work.cause.now);
+        let used = metered.by_part(&period.parts, until);
         found.extend(lines(&period.parts, &used, None, period.span, work.desk.plans));
+        if let Some(month) = until.rest {
+            let storage = early(&work.tenant, month).saturating_add(metered.month(month));
+            work.tenant.subscription.stored_early = (storage > 0).then(|| Early { month: month.to_string(), storage });
+        }
     }
     found
 }

@@ -153,7 +153,7 @@ impl Reckoning {
             return;
         }
         if self.today >= self.end {
-            (self.plan, self.yearly) = (plan, yearly);
+            (self.plan, self.yearly, self.pending) = (plan, yearly, None);
             return;
         }
         if PLANS[plan].1 < PLANS[self.plan].1 {

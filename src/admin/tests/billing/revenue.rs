@@ -81,7 +81,7 @@ async fn what_happens_on_the_last_day_of_a_month_belongs_to_it() {
     admin.tenant("acme", "pro").await;
     // The trial ends a second before the month does, and that is done two hours later.
     admin.clock.set(crate::model::Millis(crate::admin::tests::support::millis("2027-02-01T02:00:00Z")));
-    admin.biller.run(admin.tenants.clock.now()).await;
+    admin.biller.run(admin.tenants.clock.now(), None).await;
     assert_eq!(moves(&revenue(&admin, "2027-01").await), [("new", 9900, 1)]);
     assert_eq!(moves(&revenue(&admin, "2027-02").await), []);
     assert_eq!(admin.invoices("acme").await[0]["createdAt"], crate::admin::tests::support::millis("2027-01-31T23:59:59Z"));

@@ -1,0 +1,161 @@
+"""One tenant's account: its plan and periods, its usage, its invoices. What it is moved by is in `life`."""
+
+from fractions import Fraction
+
+from rules import date, days_left, last_day, month_of, months_later, packages, rounded, tax_of
+
+
+class Invoice:
+    """One invoice as it should be."""
+
+    def __init__(self, at, due, reason, period):
+        self.at, self.due, self.reason, self.period = at, due, reason, period
+        self.lines, self.tax, self.total, self.left = [], 0, 0, 0
+        self.used_credit = 0
+        self.status, self.failed = "open", None
+
+    def shown(self):
+        """For the comparison."""
+        return {
+            "createdAt": self.at, "dueDate": self.due, "reason": self.reason, "period": self.period, "items": sorted(self.lines),
+            "taxMinor": self.tax, "amountMinor": self.total, "amountDueMinor": self.left, "status": self.status,
+        }
+
+
+class Period:
+    """A period that runs: the kth from its anchor, with the plans that it had, each from a moment on."""
+
+    def __init__(self, anchor, cycle, index, plan):
+        length = 12 if cycle == "yearly" else 1
+        self.anchor, self.cycle, self.index = anchor, cycle, index
+        self.start, self.end = (months_later(anchor, length * k) for k in (index, index + 1))
+        self.parts = [(self.start, plan)]
+
+    def span(self):
+        """For the comparison."""
+        return {"start": self.start, "end": self.end}
+
+
+class Account:
+    """What is agreed, used, charged and owed."""
+
+    def __init__(self, rules, who, at):
+        self.rules, self.who, self.now = rules, who, at
+        self.terms = (who["plan"], who["billingCycle"], ())
+        self.period, self.pending, self.cancels = None, None, False
+        self.credit, self.invoices, self.notes = 0, [], 0
+        self.calls, self.level = [], 0
+        # Of storage, by month: the most beyond the limit, what of it was billed, and whether it ended while nothing was subscribed to.
+        self.over, self.billed, self.away = {}, {}, set()
+
+    def items(self, terms):
+        """What terms are made of: kind, name, price of one, how many."""
+        plan, cycle, add_ons = terms
+        prices = [("subscription", plan, self.rules["plans"][plan][cycle], 1)]
+        return prices + [("addon", name, self.rules["addOns"][name][cycle], many) for name, many in add_ons]
+
+    def price_per_month(self, terms):
+        """By which an upgrade is told from a downgrade."""
+        plan, _, add_ons = terms
+        return sum(price * many for _, _, price, many in self.items((plan, "monthly", add_ons)))
+
+    def costs(self, terms):
+        """Whether there is anything to bill."""
+        plan, _, add_ons = terms
+        return bool(self.price_per_month(terms) or add_ons or self.rules["plans"][plan].get("storage"))
+
+    def whole(self, terms):
+        """Lines of a whole period in advance."""
+        return [(kind, price * many) for kind, _, price, many in self.items(terms)]
+
+    def shares(self, items, sign):
+        """Lines of the days that are left of the running period, each rounded once."""
+        left, of = days_left(self.period.start, self.period.end, self.now)
+        return [("proration", sign * rounded(Fraction(price * many * left, of))) for _, _, price, many in items]
+
+    # Usage
+
+    def included(self):
+        """Stored octets that are not billed; `None` where none are, however many."""
+        plan, _, add_ons = self.terms
+        plan = self.rules["plans"][plan]
+        if not plan.get("storage"):
+            return None
+        return plan["storage"]["included"] + sum(self.rules["addOns"][name].get("storage", 0) * many for name, many in add_ons)
+
+    def look(self):
+        """What is stored now counts for the month."""
+        included, month = self.included(), month_of(self.now)
+        beyond = 0 if included is None else max(self.level - included, 0)
+        self.over[month] = max(self.over.get(month, 0), beyond)
+
+    def call(self, many):
+        """Calls of an app; beyond the limit of the day they are billed where the plan says so."""
+        plan = self.rules["plans"][self.terms[0]]
+        if plan.get("calls"):
+            today = sum(made for at, made, _ in self.calls if date(at) == date(self.now))
+            limit = plan["calls"]["included"]
+            beyond = max(today + many - limit, 0) - max(today - limit, 0)
+            self.calls.append((self.now, many, beyond))
+
+    def usage(self, end, ends_today=False):
+        """Lines of what was used in the period and not billed before. A day belongs to the period in which it ends, a month's storage
+        to that in which the month ends. Where all ends today, today and this month are in it as well."""
+        lines, parts = [], self.period.parts if self.period else []
+        for index, (begun, name) in enumerate(parts):
+            is_last = index + 1 == len(parts)
+            first, after = date(begun), date(end if is_last else parts[index + 1][0])
+            plan = self.rules["plans"][name]
+            is_in = lambda day: first <= day < after or (ends_today and is_last and day == after)
+            calls, kept = 0, []
+            for call in self.calls:
+                # What a day has counted before the first period begins is nobody's.
+                before_all = self.period.index == 0 and call[0] < self.period.start
+                if is_in(date(call[0])) and not before_all:
+                    calls += call[2]
+                else:
+                    kept.append(call)
+            self.calls = kept
+            stored = 0
+            for month, most in self.over.items():
+                goes_on = ends_today and is_last and month == month_of(self.now) and last_day(month) >= after
+                if (first <= last_day(month) < after or goes_on) and month not in self.away:
+                    stored += most - self.billed.get(month, 0)
+                    self.billed[month] = most
+            lines += [("overage", packages(used, plan[what]["per"], plan[what]["price"]))
+                      for what, used in (("calls", calls), ("storage", stored)) if used and plan.get(what)]
+        return lines
+
+    # Money
+
+    def issue(self, lines, reason, span):
+        """An invoice of these lines, if they come to anything: with tax on their sum; what is due to the tenant is used first."""
+        base = sum(amount for _, amount in lines)
+        if base == 0:
+            return
+        invoice = Invoice(self.now, self.now + self.rules["dueDays"] * 86_400_000, reason, span)
+        tax = tax_of(base, self.who["billing"], self.rules["tax"])
+        invoice.lines = [list(line) for line in lines]
+        if tax:
+            invoice.lines.append(["tax", tax[0]])
+            invoice.tax = tax[1]
+        total = sum(amount for _, amount in invoice.lines)
+        # A negative sum becomes credit; a positive one takes it.
+        taken = min(total, self.credit)
+        if taken:
+            invoice.lines.append(["credit", -taken])
+        self.credit -= taken
+        invoice.used_credit = taken
+        invoice.total = invoice.left = total - taken
+        if invoice.total == 0:
+            invoice.status = "paid"
+        self.invoices.append(invoice)
+
+    def open(self):
+        """Invoices to be paid, oldest first."""
+        return [invoice for invoice in self.invoices if invoice.status == "open"]
+
+    def failed(self):
+        """Of them, those that are overdue."""
+        return [invoice for invoice in self.open() if invoice.failed is not None]
+
