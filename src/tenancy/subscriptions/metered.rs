@@ -19,11 +19,13 @@ pub struct Metered {
     months: BTreeMap<Month, u64>,
 }
 
-/// Up to when a period is billed: all days before `day`, and so much of it; of months those that end before it, and `rest`.
+/// Up to when a period is billed: all days before `day`, and so much of it; all months that end before `months`, and `rest`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Until {
     day: Day,
     counted: Over,
+    /// Months that end before it are billed.
+    months: Day,
     /// A month that is not over.
     pub(super) rest: Option<Month>,
 }
@@ -31,17 +33,17 @@ pub(super) struct Until {
 impl Until {
     /// Another period follows, to which the whole day belongs.
     pub(super) fn day(day: Day) -> Self {
-        Self { day, counted: Over::default(), rest: None }
+        Self { day, counted: Over::default(), months: day, rest: None }
     }
 
     /// Nothing follows: all that was used by `now` is billed, of a month that goes on as well where that is in the middle of the period.
     pub(super) fn end(period: Span, metered: &Metered, now: Millis) -> Self {
         let (today, last) = (now.day(), period.end.day());
         if today > last {
-            return Self { day: last.next(), counted: Over::default(), rest: None };
+            return Self { day: last.next(), counted: Over::default(), months: last, rest: None };
         }
         let rest = (now < period.end).then(|| today.month());
-        Self { day: today, counted: metered.day(today), rest }
+        Self { day: today, counted: metered.day(today), months: today, rest }
     }
 }
 
@@ -105,7 +107,7 @@ impl Metered {
             Over {
                 api_calls: sum.api_calls.saturating_sub(part.counted.api_calls),
                 bandwidth: sum.bandwidth.saturating_sub(part.counted.bandwidth),
-                storage: self.stored(part.from.day()..end, until.rest.filter(|_| is_last)),
+                storage: self.stored(part.from.day()..if is_last { until.months } else { end }, until.rest.filter(|_| is_last)),
             }
         };
         parts.iter().enumerate().map(of).collect()
