@@ -37,7 +37,7 @@
 //! What a tenant pays for, owes and has coming is in its record. [`tenancy::next_duty`] says of a record what is due next;
 //! [`tenancy::Biller`] does it when its time has come: a pure function makes of the record, its usage and the rules a change with the
 //! invoices and audit rows of it, which is one commit. Arithmetic is in [`billing`]. Time is that of the billing clock, which in
-//! tests can be moved ([`tenancy::MovedTime`]).
+//! tests can be moved ([`tenancy::ClockMover`]).
 //!
 //! # The life of an event
 //!
@@ -55,7 +55,7 @@
 //! 7. Money is integer minor units, rounded once per line; an issued invoice never changes; numbers have no gaps; one period has one
 //!    invoice, whoever is killed when.
 //! 8. No certificate is ordered without a proof of the domain, and none while DNS says that the order would fail.
-//! 8. An event is in the store exactly when what it tells of is, and none is sent to an address that was not checked.
+//! 9. An event is in the store exactly when what it tells of is, and none is sent to an address that was not checked.
 
 pub mod access;
 pub mod admin;
@@ -77,4 +77,5 @@ pub mod shutdown;
 pub mod store;
 pub mod tenancy;
 pub mod tls;
+pub mod trust;
 pub mod upstream;

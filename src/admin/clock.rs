@@ -31,7 +31,7 @@ pub struct Advance {
     responses((status = 200, description = "`{now, steps}`: billing time, and how many steps of billing were done"),
         (status = 403, body = ProblemView), (status = 422, body = ProblemView)))]
 pub async fn advance(State(app): State<App>, call: Call) -> Result<Response, Problem> {
-    let Some(moved) = &app.moved else {
+    let Some(mover) = &app.clock_mover else {
         let detail = "Billing time can be moved only with `[dev] test_clock = true`, which is no setting for production.";
         return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "No test clock", detail));
     };
@@ -40,9 +40,9 @@ pub async fn advance(State(app): State<App>, call: Call) -> Result<Response, Pro
         (Some(text), None) => {
             let wrong = || Problem::field("/advance", "invalid", "a duration such as \"30d\", \"12h\" or \"0s\", at most 366 days");
             let by = read_duration(text).ok_or_else(wrong)?;
-            moved.move_to(|now| now.plus(by)).await
+            mover.move_to(|now| now.plus(by)).await
         }
-        (None, Some(to)) => moved.move_to(|_| Millis(to)).await,
+        (None, Some(to)) => mover.move_to(|_| Millis(to)).await,
         _ => return Err(Problem::field("", "invalid", "send either `advance` or `to`")),
     };
     let (now, steps) = outcome.map_err(|error| problem(error, &body))?;

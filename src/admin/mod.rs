@@ -65,7 +65,7 @@ use crate::events::Events;
 use crate::metering::Journal;
 use crate::model::Tenant;
 use crate::observe::{Duties, Metrics};
-use crate::tenancy::{Biller, Hook, Keeper, MovedTime, Reporter, Tenants, UsageReader, Versioned};
+use crate::tenancy::{Biller, ClockMover, Hook, Keeper, Reporter, Tenants, UsageReader, Versioned};
 
 pub use self::verify::balance_json;
 
@@ -100,7 +100,7 @@ pub struct AdminState {
     /// Signs quotes.
     pub quotes: Arc<Signer>,
     /// Moves billing time, where it can be moved.
-    pub moved: Option<Arc<MovedTime>>,
+    pub clock_mover: Option<Arc<ClockMover>>,
 }
 
 /// The state as handlers get it.

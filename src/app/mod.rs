@@ -36,7 +36,7 @@ use crate::proxy::{Shared, spawn_worker};
 use crate::shutdown::Shutdown;
 use crate::store::{Embedded, Scan, Store, Table};
 use crate::tenancy::{
-    Accounts, Alerts, Biller, Directory, DirectorySettings, Hook, MovedTime, Plans, Proof, Reporter, Serve, Tenants, UsageReader, load,
+    Accounts, Alerts, Biller, ClockMover, Directory, DirectorySettings, Hook, Plans, Proof, Reporter, Serve, Tenants, UsageReader, load,
 };
 use crate::tls::server_config;
 use crate::upstream::{Resolver, TlsFiles};
@@ -114,7 +114,7 @@ impl Gateway {
         let alerts = Alerts { store: Arc::clone(&store), directory: Arc::clone(&tenants.directory), usage: Arc::clone(&usage) };
         let biller = Arc::new(Biller::new(Arc::clone(&tenants), Arc::clone(&usage)));
         let quotes = Arc::new(runtime.block_on(billing::quotes(&*store))?);
-        let moved = movable.map(|clock| Arc::new(MovedTime::new(clock, Arc::clone(&biller), Arc::clone(&journal))));
+        let clock_mover = movable.map(|clock| Arc::new(ClockMover::new(clock, Arc::clone(&biller), Arc::clone(&journal))));
         let jobs = Jobs {
             store,
             biller,
@@ -151,7 +151,7 @@ impl Gateway {
         let Listeners { workers, admin, .. } = listeners;
         let spawn = |(index, sockets)| spawn_worker(index, shared.clone(), sockets).context("a worker thread cannot be started");
         let workers = workers.into_iter().enumerate().map(spawn).collect::<anyhow::Result<Vec<_>>>()?;
-        let admin = admin::serve(admin, router(admin_state(&tenants, &jobs, usage, (quotes, moved, hook), &ready)), &config.limits)?;
+        let admin = admin::serve(admin, router(admin_state(&tenants, &jobs, usage, (quotes, clock_mover, hook), &ready)), &config.limits)?;
         // Before it is ready, so that whoever sees that can stop it in order; not earlier, so that a start can be cut off.
         let signals = Some((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?));
         ready.store(true, Ordering::Release);
@@ -286,7 +286,7 @@ fn admin_state(
     tenants: &Arc<Tenants>,
     jobs: &Jobs,
     usage: Arc<UsageReader>,
-    (quotes, moved, hook): (Arc<Signer>, Option<Arc<MovedTime>>, Option<Arc<Hook>>),
+    (quotes, clock_mover, hook): (Arc<Signer>, Option<Arc<ClockMover>>, Option<Arc<Hook>>),
     ready: &Arc<AtomicBool>,
 ) -> AdminState {
     let ready = Arc::clone(ready);
@@ -305,7 +305,7 @@ fn admin_state(
         biller: Arc::clone(&jobs.biller),
         hook,
         quotes,
-        moved,
+        clock_mover,
     }
 }
 

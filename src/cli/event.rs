@@ -1,13 +1,11 @@
 //! `gatehouse event`: what the operator's own systems were told, and how that went, as the running gateway tells of it.
 
-use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::api;
-use super::client::{moment, table as columns, text};
-use super::settings::{Output, Settings, WrongUsage};
+use super::client::{Asked, Client, moment, table as columns, text};
+use super::settings::{Settings, WrongUsage};
 use crate::model::EventId;
 
 /// What your own systems were told, how that went, and telling it again
@@ -18,12 +16,8 @@ use crate::model::EventId;
 pub(super) struct Event {
     #[command(subcommand)]
     verb: Verb,
-    /// The admin listener; without it the one of the configuration
-    #[arg(long, value_name = "URL", global = true)]
-    admin: Option<String>,
-    /// How it is shown
-    #[arg(short, long, value_enum, default_value_t = Output::Table, global = true)]
-    output: Output,
+    #[command(flatten)]
+    asked: Asked,
 }
 
 #[derive(Debug, Subcommand)]
@@ -67,29 +61,16 @@ enum Verb {
 impl Event {
     pub fn execute(self) -> anyhow::Result<()> {
         let (Verb::List { settings, .. } | Verb::Show { settings, .. } | Verb::Resend { settings, .. }) = &self.verb;
-        let config = settings.load()?;
-        let address = api::address(self.admin.as_deref(), &config)?;
         let (method, path, body) = self.verb.request()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let answer = runtime.block_on(api::send(address, method, &path, api::token(&config), body.as_ref()))?;
-        let answer = answer.with_context(|| format!("no gateway listens on {address}; name its admin listener with --admin"))?;
-        if !answer.status.is_success() {
-            bail!("{}: {}", answer.status, answer.body["detail"].as_str().unwrap_or("the admin API refuses"));
-        }
-        let has_more = answer.body["nextCursor"].is_string();
-        let told = match &self.verb {
-            Verb::List { .. } => answer.body["data"].clone(),
-            Verb::Show { .. } | Verb::Resend { .. } => answer.body,
+        let ask = |client: Client| async move {
+            let mut answer = client.send(method, &path, body.as_ref()).await?;
+            if answer["nextCursor"].is_string() {
+                super::remark("there are more; --limit shows up to 500");
+            }
+            Ok(if answer["data"].is_array() { answer["data"].take() } else { answer })
         };
-        let shown = match (self.output, &told) {
-            (Output::Json, _) => format!("{}\n", serde_json::to_string_pretty(&told)?),
-            (Output::Table, Value::Array(events)) => table(events),
-            (Output::Table, event) => sheet(event),
-        };
-        super::print(&shown)?;
-        if has_more {
-            super::remark("there are more; --limit shows up to 500");
-        }
+        let shown = |told: &Value| told.as_array().map_or_else(|| sheet(told), |events| table(events));
+        self.asked.show(settings, ask, shown)?;
         Ok(())
     }
 }

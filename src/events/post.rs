@@ -15,9 +15,8 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls::crypto::aws_lc_rs;
+use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -33,6 +32,7 @@ use super::signature::sign;
 use crate::clock::{Clock, SystemClock, instant};
 use crate::config::EventEndpoint;
 use crate::model::EventId;
+use crate::trust;
 
 /// For one of several addresses.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -65,16 +65,8 @@ struct Answer {
 impl Poster {
     /// For these endpoints. The system's roots are read where one of them is spoken to over TLS.
     pub fn new(guard: Guard, patience: Duration, endpoints: &[EventEndpoint]) -> Self {
-        let mut roots = RootCertStore::empty();
-        if endpoints.iter().any(|endpoint| endpoint.url.scheme() == "https") {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-        #[allow(clippy::expect_used, reason = "fails only for a provider without suites of these versions, and this one has them")]
-        let mut tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("aws-lc-rs speaks TLS 1.2 and 1.3")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let is_tls = endpoints.iter().any(|endpoint| endpoint.url.scheme() == "https");
+        let mut tls = trust::client_config(if is_tls { trust::system_roots() } else { RootCertStore::empty() });
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         Self { tls: TlsConnector::from(Arc::new(tls)), guard, patience }
     }

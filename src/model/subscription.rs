@@ -159,6 +159,13 @@ pub struct Part {
     pub counted: Over,
 }
 
+impl Part {
+    /// A part with this plan, in whose first day so much had been counted.
+    pub fn of(plan: &Plan, from: Millis, counted: Over) -> Self {
+        Self { from, plan: plan.name.clone(), plan_version: plan.version, counted }
+    }
+}
+
 /// What was used beyond limits that a plan bills.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

@@ -62,7 +62,7 @@ pub struct Tenant {
 }
 
 impl Tenant {
-    /// What it pays for now.
+    /// What it pays for at the moment.
     pub fn terms(&self) -> Terms {
         Terms {
             plan: self.plan.clone(),

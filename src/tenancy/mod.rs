@@ -53,6 +53,6 @@ pub use subscriptions::{
     collect_invoice, credit_invoice, exceeded, give_up_invoice, next_duty, pay_invoice, plan_change, upcoming_invoice, void_invoice,
 };
 pub use tenants::{Filter, Page, Tenants};
-pub use test_clock::{ClockError, MovedTime, stored_clock};
+pub use test_clock::{ClockError, ClockMover, stored_clock};
 pub use usage::{DayUsage, UsageReader};
 pub use window::DayWindow;

@@ -14,7 +14,7 @@ use crate::store::{Key, Store, Table, Tx};
 const FURTHEST_DAYS: i64 = 3653;
 
 /// Moves billing time.
-pub struct MovedTime {
+pub struct ClockMover {
     clock: Arc<TestClock>,
     biller: Arc<Biller>,
     journal: Arc<Journal>,
@@ -51,7 +51,7 @@ pub async fn stored_clock(store: &dyn Store) -> Result<Option<Millis>, TenancyEr
     store.get(&key).await?.map(|record| decode(&key, &record.value)).transpose()
 }
 
-impl MovedTime {
+impl ClockMover {
     /// Of this clock, by which `biller` and `journal` work.
     pub fn new(clock: Arc<TestClock>, biller: Arc<Biller>, journal: Arc<Journal>) -> Self {
         Self { clock, biller, journal, turn: tokio::sync::Mutex::default() }

@@ -44,23 +44,37 @@ impl UsageReader {
         Ok(usage)
     }
 
+    /// What a tenant stored beyond its limit in a month, of the same numbers as [`Self::month`].
+    pub async fn storage_over(&self, tenant: TenantId, month: Month, now: Millis) -> Result<u64, StoreError> {
+        let mut usage = Usage::default();
+        self.levels(tenant, month, now, &mut usage).await?;
+        Ok(usage.storage_over)
+    }
+
     /// What was reported: live where the month goes on, else as it was stored.
     async fn reported(&self, tenant: TenantId, month: Month, now: Millis, usage: &mut Usage) -> Result<(), StoreError> {
+        self.levels(tenant, month, now, usage).await?;
         let runtime = self.directory.by_id(tenant);
-        let live = runtime.as_ref().and_then(|runtime| Some((runtime, runtime.gauges_if_any()?)));
+        let live = runtime.as_ref().and_then(|runtime| runtime.gauges_if_any());
+        usage.active_users = match live.and_then(|gauges| gauges.active_users(month)) {
+            Some(live) => live,
+            None => count_active_users(&*self.store, month, tenant).await?,
+        };
+        Ok(())
+    }
+
+    async fn levels(&self, tenant: TenantId, month: Month, now: Millis, usage: &mut Usage) -> Result<(), StoreError> {
         let stored = levels_in(&*self.store, tenant, month).await?;
         if let Some(record) = &stored {
             (usage.levels, usage.peak, usage.storage_over) = (record.now, record.peak, record.storage_over);
         }
-        if let Some((runtime, gauges)) = &live
+        let runtime = self.directory.by_id(tenant);
+        if let Some(runtime) = &runtime
+            && let Some(gauges) = runtime.gauges_if_any()
             && let Some((peak, over)) = gauges.peak_in(month, runtime.at(now).included)
         {
             (usage.levels, usage.peak, usage.storage_over) = (gauges.levels(), peak, over);
         }
-        usage.active_users = match live.and_then(|(_, gauges)| gauges.active_users(month)) {
-            Some(live) => live,
-            None => count_active_users(&*self.store, month, tenant).await?,
-        };
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use code::{code_of, is_word, words};
 /// neighbours, which do not know each other.
 const LAYERS: [&[&str]; 11] = [
     &["model", "message"],
-    &["clock", "shutdown"],
+    &["clock", "shutdown", "trust"],
     &["config"],
     &["observe"],
     &["store"],

@@ -26,7 +26,7 @@ use crate::observe::{Duties, Metrics};
 use crate::store::Store;
 use crate::store::memory::Memory;
 use crate::tenancy::{
-    Accounts, Biller, Directory, DirectorySettings, Keeper, MovedTime, Own, Plans, Reporter, Tenants, UsageReader, load, stored_clock,
+    Accounts, Biller, ClockMover, Directory, DirectorySettings, Keeper, Own, Plans, Reporter, Tenants, UsageReader, load, stored_clock,
 };
 use crate::upstream::{Resolver, TlsFiles};
 
@@ -98,7 +98,7 @@ impl Admin {
         let keeper = Arc::new(Keeper::new(tenants.clone(), None, (None, None), own));
         let usage = Arc::new(UsageReader::new(store.clone(), journal.clone(), tenants.directory.clone()));
         let biller = Arc::new(Biller::new(tenants.clone(), usage.clone()));
-        let moved = Arc::new(MovedTime::new(clock.clone(), biller.clone(), journal.clone()));
+        let clock_mover = Arc::new(ClockMover::new(clock.clone(), biller.clone(), journal.clone()));
         let metrics = Arc::new(Metrics::default());
         let state = AdminState {
             events: Arc::new(Events::new(store.clone(), &config.events, Vec::new(), metrics.clone())),
@@ -113,7 +113,7 @@ impl Admin {
             biller: biller.clone(),
             hook: None,
             quotes: Arc::new(Signer::new(&[7; 32])),
-            moved: Some(moved),
+            clock_mover: Some(clock_mover),
             ready: Arc::new(|| true),
             keeper,
         };

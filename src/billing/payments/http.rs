@@ -1,6 +1,5 @@
 //! How Stripe is spoken to: forms over HTTPS, JSON back, never for ever, and never with the key in a log.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,14 +9,13 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::crypto::aws_lc_rs;
-use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::PaymentError;
 use super::stripe::VERSION;
 use crate::model::Origin;
+use crate::trust;
 
 /// For one answer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -56,14 +54,7 @@ impl Answer {
 impl Http {
     /// Of the API at `api`, with this key.
     pub fn new(api: &Origin, key: SecretString) -> Self {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        #[allow(clippy::expect_used, reason = "fails only for a provider without suites of these versions, and this one has them")]
-        let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("aws-lc-rs speaks TLS 1.2 and 1.3")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let tls = trust::client_config(trust::system_roots());
         // The configuration lets `http` be a loopback address only.
         let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
         let mut builder = Client::builder(TokioExecutor::new());

@@ -75,7 +75,7 @@ impl Metered {
                 let over = Over { api_calls: day.totals.calls_over, bandwidth: day.totals.egress_over, storage: 0 };
                 metered.days.insert(day.day, over);
             }
-            let stored = usage.month(tenant.id, month, now).await?.storage_over;
+            let stored = usage.storage_over(tenant.id, month, now).await?;
             metered.months.insert(month, stored.saturating_sub(early(tenant, month)));
             month = month.next();
         }

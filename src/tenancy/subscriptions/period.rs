@@ -32,7 +32,7 @@ pub(super) fn end_trial(work: &mut Work<'_>, at: Millis, metered: &Metered) -> R
             let reason = "the trial has ended, and there is no payment method";
             work.tenant.previous_status = Some(Status::Trial);
             work.move_to(Status::Suspended, "tenant.suspended", Some(reason.to_owned()));
-            Ok(())
+            return Ok(());
         }
         TrialEnd::Free if !has_method => {
             let before = json!({"plan": work.tenant.plan});
@@ -41,14 +41,11 @@ pub(super) fn end_trial(work: &mut Work<'_>, at: Millis, metered: &Metered) -> R
                 Terms { plan: FREE.to_owned(), plan_version: free.version, add_ons: Vec::new(), overrides: None, ..work.tenant.terms() };
             work.tenant.set_terms(terms);
             work.note("subscription.changed", Some(before), Some(json!({"plan": FREE, "reason": "trial_ended"})));
-            work.move_to(Status::Active, "tenant.activated", Some("the trial has ended".to_owned()));
-            begin(work, at, metered)
         }
-        TrialEnd::Invoice | TrialEnd::Suspend | TrialEnd::Free => {
-            work.move_to(Status::Active, "tenant.activated", Some("the trial has ended".to_owned()));
-            begin(work, at, metered)
-        }
+        TrialEnd::Invoice | TrialEnd::Suspend | TrialEnd::Free => {}
     }
+    work.move_to(Status::Active, "tenant.activated", Some("the trial has ended".to_owned()));
+    begin(work, at, metered)
 }
 
 /// A first period begins, where there is anything to bill; what is left of one before it is billed with it.
@@ -79,8 +76,7 @@ fn say_changed(work: &mut Work<'_>, terms: &Terms) {
 /// The first period of these terms. What the day has counted before is not billed.
 pub(in crate::tenancy) fn first(terms: &Terms, plan: &Plan, at: Millis, metered: &Metered) -> Running {
     let counted = if plan.bills_usage() { metered.day(at.day()) } else { Over::default() };
-    let part = Part { from: at, plan: plan.name.clone(), plan_version: plan.version, counted };
-    Running { anchor: at, index: 0, span: period(at, terms.billing_cycle, 0), parts: vec![part] }
+    Running { anchor: at, index: 0, span: period(at, terms.billing_cycle, 0), parts: vec![Part::of(plan, at, counted)] }
 }
 
 /// The period is over: the next one begins, with what was to change then, or the subscription ends.
@@ -222,11 +218,10 @@ fn late_usage(work: &mut Work<'_>, metered: &Metered) -> Vec<Line> {
 
 /// The parts of a period that begins with those that go over into it; another plan begins a part of its own.
 pub(super) fn go_on(mut carried: Vec<Part>, plan: &Plan, at: Millis, metered: &Metered) -> Vec<Part> {
-    let part = Part { from: at, plan: plan.name.clone(), plan_version: plan.version, counted: Over::default() };
     match carried.last() {
         Some(last) if (&last.plan, last.plan_version) == (&plan.name, plan.version) => {}
-        Some(_) => carried.push(Part { counted: metered.day(at.day()), ..part }),
-        None => carried.push(part),
+        Some(_) => carried.push(Part::of(plan, at, metered.day(at.day()))),
+        None => carried.push(Part::of(plan, at, Over::default())),
     }
     carried
 }
