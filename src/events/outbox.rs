@@ -90,6 +90,10 @@ impl Store for Outbox {
         self.inner.get(key).await
     }
 
+    async fn get_all(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
+        self.inner.get_all(keys).await
+    }
+
     async fn scan(&self, scan: Scan) -> Result<Vec<Record>, StoreError> {
         self.inner.scan(scan).await
     }

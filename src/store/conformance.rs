@@ -92,6 +92,7 @@ promises! {
         what_cannot_be_held_is_refused_and_nothing_happens;
     reading:
         scans_go_through_a_table_in_the_order_of_ids,
+        many_records_are_read_at_once_in_the_order_asked_for,
         pages_join_without_gap_or_overlap_in_both_directions,
         a_scan_with_a_prefix_stays_within_it,
         changes_tell_whole_commits_in_order,

@@ -201,6 +201,11 @@ impl Store for Embedded {
         self.read(move |entries| entries.record(&key)).await
     }
 
+    async fn get_all(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
+        let keys = keys.to_vec();
+        self.read(move |entries| keys.iter().map(|key| entries.record(key)).collect()).await
+    }
+
     async fn scan(&self, scan: Scan) -> Result<Vec<Record>, StoreError> {
         self.read(move |entries| read::scan(entries, &scan)).await
     }

@@ -294,6 +294,15 @@ pub trait Store: Send + Sync + 'static {
     /// One record.
     async fn get(&self, key: &Key) -> Result<Option<Record>, StoreError>;
 
+    /// Several records, each as it is or none: in the order of `keys`, and not as of one moment.
+    async fn get_all(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
+        let mut found = Vec::with_capacity(keys.len());
+        for key in keys {
+            found.push(self.get(key).await?);
+        }
+        Ok(found)
+    }
+
     /// A page of records.
     async fn scan(&self, scan: Scan) -> Result<Vec<Record>, StoreError>;
 

@@ -80,6 +80,12 @@ impl Tenants {
         self.store.get(&tenant_key(id)).await?.map(versioned).transpose()
     }
 
+    /// Several tenants by id, in their order.
+    pub(super) async fn by_ids(&self, ids: &[TenantId]) -> Result<Vec<Option<Versioned<Tenant>>>, TenancyError> {
+        let keys: Vec<Key> = ids.iter().copied().map(tenant_key).collect();
+        self.store.get_all(&keys).await?.into_iter().map(|record| record.map(versioned).transpose()).collect()
+    }
+
     /// A page of tenants, newest first. `cursor` is what the page before said.
     pub async fn list(&self, filter: &Filter, cursor: Option<TenantId>, limit: usize) -> Result<Page<Versioned<Tenant>>, TenancyError> {
         let mut walk = Walk::back_over(Table::Tenants, cursor.map(|id| id.to_string()), limit.saturating_add(1));

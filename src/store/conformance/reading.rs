@@ -19,6 +19,20 @@ pub async fn scans_go_through_a_table_in_the_order_of_ids(fresh: &(dyn Fn() -> F
     assert_eq!(ids(&store, all(Table::Domains)).await, Vec::<String>::new());
 }
 
+pub async fn many_records_are_read_at_once_in_the_order_asked_for(fresh: &(dyn Fn() -> Fresh + Sync)) {
+    let store = fresh();
+    for at in 0..20_u8 {
+        store.commit(put(format!("{at:02}"), vec![at; usize::from(at) * 1_000])).await.unwrap();
+    }
+    let keys: Vec<Key> = ["07", "none", "19", "00", "07"].map(key).to_vec();
+    let found = store.get_all(&keys).await.unwrap();
+    for (key, found) in keys.iter().zip(&found) {
+        assert_eq!(*found, store.get(key).await.unwrap());
+    }
+    assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, true, true, true]);
+    assert!(store.get_all(&[]).await.unwrap().is_empty());
+}
+
 pub async fn pages_join_without_gap_or_overlap_in_both_directions(fresh: &(dyn Fn() -> Fresh + Sync)) {
     let store = fresh();
     let puts = (0..50).map(|at| (key(format!("{at:02}")), vec![])).collect();

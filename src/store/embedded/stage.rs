@@ -1,7 +1,8 @@
 //! A group of commits before it is written: what it changes, over what is there. The writer reads through it, so that a
 //! commit sees the ones before it in its group.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::entries::Entries;
 use crate::store::StoreError;
@@ -12,6 +13,9 @@ pub(super) struct Stage<'a> {
     pub entries: &'a Entries,
     before: State,
     pending: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// What was read: a commit asks for most of its keys three times, for its precondition, its parts and the digest. Nobody else
+    /// writes meanwhile.
+    known: RefCell<HashMap<Vec<u8>, Option<sled::IVec>>>,
     bytes: usize,
     /// Changes that the log lets go, oldest first.
     let_go: Vec<Vec<u8>>,
@@ -30,7 +34,7 @@ pub(super) struct Group {
 impl<'a> Stage<'a> {
     /// Nothing yet, over `state`.
     pub(super) fn new(entries: &'a Entries, state: State) -> Self {
-        Self { entries, before: state, pending: BTreeMap::new(), bytes: 0, let_go: Vec::new(), state }
+        Self { entries, before: state, pending: BTreeMap::new(), known: RefCell::default(), bytes: 0, let_go: Vec::new(), state }
     }
 
     /// Bytes that it would write so far.
@@ -109,9 +113,15 @@ impl<'a> Stage<'a> {
     }
 
     fn current(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
-        match self.pending.get(key) {
-            Some(pending) => Ok(pending.as_deref().map(sled::IVec::from)),
-            None => self.entries.raw(key),
+        if let Some(pending) = self.pending.get(key) {
+            return Ok(pending.as_deref().map(sled::IVec::from));
         }
+        let mut known = self.known.borrow_mut();
+        if let Some(known) = known.get(key) {
+            return Ok(known.clone());
+        }
+        let found = self.entries.raw(key)?;
+        known.insert(key.to_vec(), found.clone());
+        Ok(found)
     }
 }

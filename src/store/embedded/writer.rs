@@ -28,7 +28,7 @@ use crate::store::{Committed, Snapshot, StoreError, Tx, UsageRow};
 
 /// A group ends once it would write this many bytes. sled's log grows by up to a dozen times as much, because every tenth
 /// change of a page of 16 entries writes the page.
-pub(super) const GROUP_BYTES: usize = 96 << 10;
+pub(super) const GROUP_BYTES: usize = 256 << 10;
 /// And with this many requests.
 const GROUP_JOBS: usize = 256;
 /// How often it is asked whether sled has failed while it flushes: where its own write fails, it does not wake who waits.

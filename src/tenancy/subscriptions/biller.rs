@@ -90,31 +90,50 @@ impl Biller {
         let (mut steps, mut failed) = (0, 0);
         loop {
             let room = AT_ONCE.saturating_sub(under_way.len());
-            for (_, tenant) in self.tenants.directory.accounts().take_due(now, room) {
-                under_way.spawn(Arc::clone(self).attend(tenant, now, patience.is_none()));
+            let due = self.tenants.directory.accounts().take_due(now, room);
+            let known = tokio::select! {
+                known = self.read(&due) => known,
+                // Each reads for itself.
+                () = &mut over => Vec::new(),
+            };
+            let mut known = known.into_iter();
+            for (_, tenant) in due {
+                under_way.spawn(Arc::clone(self).attend((tenant, known.next().flatten()), now, patience.is_none()));
             }
-            let ended = tokio::select! {
+            let first = tokio::select! {
                 ended = under_way.join_next() => ended,
                 () = &mut over => None,
             };
-            match ended {
-                Some(Ok(Some(count))) => steps += count,
-                Some(_) => failed += 1,
-                None => return (steps, failed),
+            let Some(first) = first else { return (steps, failed) };
+            // Commits are answered many at a time.
+            for ended in std::iter::once(first).chain(std::iter::from_fn(|| under_way.try_join_next())) {
+                match ended {
+                    Ok(Some(count)) => steps += count,
+                    _ => failed += 1,
+                }
             }
         }
     }
 
-    /// Does what is due for a tenant; none where that fails. Where somebody is at it already, it is looked at again later, unless this
-    /// one waits.
-    async fn attend(self: Arc<Self>, tenant: TenantId, now: Millis, waits: bool) -> Option<usize> {
+    /// Those who are due, read at once; what cannot be read is told where it is read again, each by itself.
+    async fn read(&self, due: &[(Millis, TenantId)]) -> Vec<Option<Versioned<Tenant>>> {
+        let ids: Vec<TenantId> = due.iter().map(|(_, tenant)| *tenant).collect();
+        if ids.is_empty() { Vec::new() } else { self.tenants.by_ids(&ids).await.unwrap_or_default() }
+    }
+
+    /// Does what is due for a tenant, which may be known; none where that fails. Where somebody is at it already, it is looked at
+    /// again later, unless this one waits.
+    async fn attend(self: Arc<Self>, (tenant, known): (TenantId, Option<Versioned<Tenant>>), now: Millis, waits: bool) -> Option<usize> {
         let accounts = self.tenants.directory.accounts();
         let turn = if waits { Some(self.turns.take(tenant).await) } else { self.turns.take_now(tenant) };
         if turn.is_none() {
             accounts.put_off(tenant, Millis(now.0.saturating_add(LATER_MILLIS)));
             return Some(0);
         }
-        let done = self.do_due(tenant, now).await;
+        // Who had the turn before may have changed it since it was read.
+        let shown = self.tenants.directory.by_id(tenant).map(|runtime| runtime.facts().version);
+        let known = known.filter(|known| shown == Some(known.version));
+        let done = self.do_due((tenant, known), now).await;
         done.inspect_err(|error| {
             tracing::error!(%tenant, %error, "what is due for a tenant cannot be done; it is tried again");
             accounts.put_off(tenant, Millis(now.0.saturating_add(BREATH_MILLIS)));
@@ -125,13 +144,13 @@ impl Biller {
     /// Does everything that is due for one tenant; how many steps that were.
     pub async fn catch_up(&self, tenant: TenantId, now: Millis) -> Result<usize, TenancyError> {
         let _turn = self.turns.take(tenant).await;
-        self.do_due(tenant, now).await
+        self.do_due((tenant, None), now).await
     }
 
-    async fn do_due(&self, tenant: TenantId, now: Millis) -> Result<usize, TenancyError> {
+    /// Starts from what is `known`; if that is not so any more, the commit says so, and it is read again.
+    async fn do_due(&self, (tenant, mut known): (TenantId, Option<Versioned<Tenant>>), now: Millis) -> Result<usize, TenancyError> {
         let mut conflicts = 0;
         let mut steps = 0;
-        let mut known = None;
         while steps < MOST_STEPS {
             let current = match known.take() {
                 Some(current) => Some(current),
