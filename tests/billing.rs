@@ -151,3 +151,40 @@ async fn an_invoice_is_a_page_a_pdf_and_an_explanation() {
     assert_eq!((&explained["agrees"], &explained["lines"][0]["because"]), (&json!(true), &json!("pro v1: 99.00 × 1 = 99.00")));
     gateway.admin(Method::GET, "/admin/invoices/inv_0", Value::Null).await.expect(404).code("not_found");
 }
+
+#[tokio::test]
+async fn the_currency_can_be_another_one_until_something_is_agreed_in_it() {
+    let origin = Upstream::replying("hello").start().await;
+    let mut gateway = TestGateway::to(&origin).start().await;
+    gateway.stop().await;
+    gateway.set("billing.currency", "JPY");
+    gateway.start_again().await;
+    assert_eq!(gateway.admin(Method::GET, "/admin/plans", Value::Null).await.json()["data"][1]["currency"], "JPY");
+    gateway.create(&tenant("acme").plan("pro")).await.expect(201);
+    gateway.stop().await;
+    gateway.set("billing.currency", "EUR");
+    let (code, told) = gateway.fails_to_start().await;
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("billing.currency is EUR") && told.contains("Set it back to JPY"), "{told}");
+    gateway.set("billing.currency", "JPY");
+    gateway.start_again().await;
+    assert_eq!(show(&gateway).await["plan"], "pro");
+}
+
+#[tokio::test]
+async fn a_plan_that_was_withdrawn_stays_so_through_a_kill() {
+    let origin = Upstream::replying("hello").start().await;
+    let mut gateway = TestGateway::to(&origin).start().await;
+    let mut team = gateway.admin(Method::GET, "/admin/plans/pro", Value::Null).await.expect(200).json()["versions"][0].clone();
+    team["name"] = json!("team");
+    gateway.admin(Method::POST, "/admin/plans", team).await.expect(201);
+    gateway.create(&tenant("acme").plan("team")).await.expect(201);
+    gateway.admin(Method::DELETE, "/admin/plans/team", Value::Null).await.expect(200);
+    gateway.signal("KILL");
+    gateway.ended().await;
+    gateway.start_again().await;
+    gateway.create(&tenant("globex").plan("team")).await.expect(422);
+    let version = gateway.admin(Method::GET, "/admin/plans/team", Value::Null).await.json()["versions"][0].clone();
+    assert_eq!((&version["isOffered"], &version["tenants"]), (&json!(false), &json!(1)));
+    gateway.get("acme", "/").await.expect(200);
+}

@@ -13,7 +13,7 @@ use super::idempotency::write_other;
 use super::plan_bodies::PlanBody;
 use super::plan_views::listed_json;
 use super::views::{ProblemView, page_json};
-use crate::tenancy::{Added, add_plan, did_you_mean};
+use crate::tenancy::{Added, add_plan, did_you_mean, withdraw_plan};
 
 /// The newest version of each plan that is offered, the cheapest first: prices (also in minor units), limits, rate, requests in flight
 /// and overage; and the add-ons.
@@ -38,10 +38,7 @@ pub async fn read(State(app): State<App>, Path(name): Path<String>) -> Result<Re
     let mut versions = app.tenants.plans.all(Some(&name));
     versions.reverse();
     if versions.is_empty() {
-        let all = app.tenants.plans.all(None);
-        let hint = did_you_mean(&name, all.iter().map(|listed| listed.plan.name.as_str()));
-        let shown: String = name.chars().take(80).collect();
-        return Err(Problem::not_found("Plan not found", format!("There is no plan `{shown}`{hint}.")));
+        return Err(no_plan(&app, &name));
     }
     let tenants = app.tenants.directory.on_plan(&name);
     let versions = versions.iter().map(|listed| {
@@ -72,6 +69,32 @@ pub async fn add(State(app): State<App>, call: Call) -> Result<Response, Problem
         Ok(answer(&listed, added))
     })
     .await
+}
+
+/// Offer a plan to nobody any more. Who has it keeps it; posted again, it is offered in its next version. One of the configuration is
+/// taken out there.
+#[utoipa::path(delete, path = "/admin/plans/{name}", tag = "plans", params(("name" = String, Path)),
+    responses((status = 200, description = "Its newest version, as in the list"), (status = 404, body = ProblemView),
+        (status = 409, body = ProblemView)))]
+pub async fn withdraw(State(app): State<App>, Path(name): Path<String>, call: Call) -> Result<Response, Problem> {
+    if app.config.plans.contains_key(&name) {
+        return Err(configured(&format!("The plan `{name}`"), "take it out there"));
+    }
+    let listed = withdraw_plan(&app.tenants, &name, &call.cause).await?.ok_or_else(|| no_plan(&app, &name))?;
+    Ok(axum::Json(listed_json(&listed, &app.config.billing.currency)).into_response())
+}
+
+fn no_plan(app: &App, name: &str) -> Problem {
+    let all = app.tenants.plans.all(None);
+    let hint = did_you_mean(name, all.iter().map(|listed| listed.plan.name.as_str()));
+    let shown: String = name.chars().take(80).collect();
+    Problem::not_found("Plan not found", format!("There is no plan `{shown}`{hint}."))
+}
+
+/// 409: it is the configuration that says it.
+pub fn configured(what: &str, way_out: &str) -> Problem {
+    let detail = format!("{what} stands in the configuration; {way_out}.");
+    Problem::new(StatusCode::CONFLICT, "configured", "Part of the configuration", detail)
 }
 
 /// 201 for what was not there.

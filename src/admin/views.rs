@@ -296,7 +296,7 @@ fn pending(subscription: &Subscription, currency: &str) -> Value {
     let end = subscription.period.as_ref().map(|period| period.span.end).filter(|_| !awaits);
     serde_json::json!({
         "plan": terms.plan, "planVersion": terms.plan_version, "billingCycle": terms.billing_cycle, "addOns": add_ons(&terms.add_ons, currency),
-        "effectiveAt": end, "awaitsPayment": awaits,
+        "overrides": terms.overrides, "effectiveAt": end, "awaitsPayment": awaits,
     })
 }
 

@@ -55,6 +55,14 @@ enum Verb {
         #[arg(long)]
         reason: Option<String>,
     },
+    /// Gives up on one that will not be paid
+    Uncollectible {
+        #[command(flatten)]
+        one: One,
+        /// Why
+        #[arg(long)]
+        reason: Option<String>,
+    },
     /// Issues a credit note on it
     Credit {
         #[command(flatten)]
@@ -101,6 +109,7 @@ impl Invoice {
             }
             Verb::Pay { one, reference } => self.act(one, "pay", &json!({"reference": reference}))?,
             Verb::Void { one, reason } => self.act(one, "void", &json!({"reason": reason}))?,
+            Verb::Uncollectible { one, reason } => self.act(one, "uncollectible", &json!({"reason": reason}))?,
             Verb::Credit { one, amount, refund, reason } => {
                 self.act(one, "credit", &json!({"amountMinor": amount, "refund": refund, "reason": reason}))?;
             }

@@ -352,6 +352,21 @@ impl OtherLimits {
             max_bandwidth: self.max_bandwidth.unwrap_or(limits.max_bandwidth),
         }
     }
+
+    /// These, but those of `other` that allow more, of a plan with `limits`.
+    pub fn raised_to(self, other: &Self, limits: &Limits) -> Self {
+        let most = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
+        let more = |this: Option<Option<u64>>, other: Option<Option<u64>>, plan: Option<u64>| {
+            if most(other.unwrap_or(plan)) > most(this.unwrap_or(plan)) { other } else { this }
+        };
+        Self {
+            max_users: more(self.max_users, other.max_users, limits.max_users),
+            max_projects: more(self.max_projects, other.max_projects, limits.max_projects),
+            max_storage: more(self.max_storage, other.max_storage, limits.max_storage),
+            max_api_calls: more(self.max_api_calls, other.max_api_calls, limits.max_api_calls),
+            max_bandwidth: more(self.max_bandwidth, other.max_bandwidth, limits.max_bandwidth),
+        }
+    }
 }
 
 impl Over {

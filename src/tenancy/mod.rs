@@ -44,7 +44,7 @@ pub use idempotency::{KeptAnswer, attach_answer, kept_answer, purge_answers};
 pub use keys::{NewKey, issue_key, revoke_key};
 pub use lifecycle::{Move, Order, move_tenant};
 pub use load::{LoadError, load};
-pub use plans::{Added, Listed, Plans, Source, add_add_on, add_plan};
+pub use plans::{Added, CatalogueError, Listed, Plans, Source, add_add_on, add_plan, withdraw_add_on, withdraw_plan};
 pub use provisioning::{NewTenant, TenantPatch, create_tenant, set_feature, update_tenant};
 pub use reporting::{Accepted, Claim, ReportError, Reporter};
 pub use runtime::{Octets, TenantRuntime};

@@ -45,8 +45,8 @@ class Account:
         self.period, self.pending, self.cancels = None, None, False
         self.credit, self.invoices, self.notes = 0, [], 0
         self.calls, self.level = [], 0
-        # Of storage, by month: the most beyond the limit, what of it was billed, and whether it ended while nothing was subscribed to.
-        self.over, self.billed, self.away = {}, {}, set()
+        # Of storage, by month: the most beyond the limit, and what of it was billed.
+        self.over, self.billed = {}, {}
 
     def items(self, terms):
         """What terms are made of: kind, name, price of one, how many."""
@@ -98,15 +98,16 @@ class Account:
             beyond = max(today + many - limit, 0) - max(today - limit, 0)
             self.calls.append((self.now, many, beyond))
 
-    def usage(self, end, ends_today=False):
+    def usage(self, end, ends=False):
         """Lines of what was used in the period and not billed before. A day belongs to the period in which it ends, a month's storage
-        to that in which the month ends. Where all ends today, today and this month are in it as well."""
+        to that in which the month ends. Where nothing follows, the day and the month in which it ends are in it as well."""
         lines, parts = [], self.period.parts if self.period else []
+        last_month = self.period and month_of(min(self.now, self.period.end - 1))
         for index, (begun, name) in enumerate(parts):
             is_last = index + 1 == len(parts)
             first, after = date(begun), date(end if is_last else parts[index + 1][0])
             plan = self.rules["plans"][name]
-            is_in = lambda day: first <= day < after or (ends_today and is_last and day == after)
+            is_in = lambda day: first <= day < after or (ends and is_last and day == after)
             calls, kept = 0, []
             for call in self.calls:
                 # What a day has counted before the first period begins is nobody's.
@@ -118,8 +119,8 @@ class Account:
             self.calls = kept
             stored = 0
             for month, most in self.over.items():
-                goes_on = ends_today and is_last and month == month_of(self.now) and last_day(month) >= after
-                if (first <= last_day(month) < after or goes_on) and month not in self.away:
+                goes_on = ends and is_last and begun < self.period.end and month == last_month and last_day(month) >= after
+                if first <= last_day(month) < after or goes_on:
                     stored += most - self.billed.get(month, 0)
                     self.billed[month] = most
             lines += [("overage", packages(used, plan[what]["per"], plan[what]["price"]))

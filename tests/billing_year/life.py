@@ -54,9 +54,6 @@ class Life(Account):
 
     def begin_month(self):
         """What is stored counts from the month's begin on."""
-        year, month = divmod(months_back(self.now), 12)
-        if self.status == "canceled":
-            self.away.add((year, month + 1))
         self.look()
         self.next_month = next_month_begins(self.now)
 
@@ -80,7 +77,7 @@ class Life(Account):
 
     def begin(self):
         """A first period from now on; what was used in one before it is billed with it."""
-        lines = self.usage(self.period.end) if self.period else []
+        lines = self.usage(self.period.end, ends=True) if self.period else []
         # What was to change when the period is over: it is.
         self.terms, self.pending = self.pending or self.terms, None
         self.period = None
@@ -91,7 +88,8 @@ class Life(Account):
 
     def renew(self):
         """The period is over: the next one begins, or the subscription ends."""
-        lines, ended = self.usage(self.period.end), self.period
+        follows = not self.cancels and self.costs(self.pending or self.terms)
+        lines, ended = self.usage(self.period.end, ends=not follows), self.period
         if self.cancels:
             self.cancels, self.pending, self.period = False, None, None
             self.issue(lines, "end", None)
@@ -155,9 +153,7 @@ class Life(Account):
         """The subscription ends now: what was used is billed; what was paid for serves a tenant that comes back in time."""
         lines = []
         if self.period:
-            is_over = self.period.end <= self.now
-            lines = self.usage(self.period.end if is_over else self.now, ends_today=not is_over)
-            self.period.parts = [(self.now, self.period.parts[-1][1])]
+            lines = self.usage(min(self.period.end, self.now), ends=True)
         self.pending, self.cancels, self.unpaid = None, False, False
         self.issue(lines, "end", None)
         self.status = "canceled"
@@ -175,6 +171,9 @@ class Life(Account):
             self.cancels = False
             return
         self.unpaid = False
+        if self.status == "canceled" and self.period:
+            # Nothing was used meanwhile.
+            self.period.parts = [(self.now, self.period.parts[-1][1])]
         if self.status == "trial":
             self.status, self.trial_end = "active", self.now
         elif self.trial_end is not None and self.trial_end > self.now and not self.period:
@@ -239,10 +238,3 @@ class Life(Account):
         """Calls; served only in some states."""
         if self.status in SERVED:
             self.call(many)
-
-
-def months_back(ms):
-    """The month before that of a moment, counted from the year 0."""
-    from rules import when
-    moment = when(months_later(ms, -1))
-    return moment.year * 12 + moment.month - 1

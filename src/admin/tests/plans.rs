@@ -189,3 +189,36 @@ async fn an_add_on_is_added_replaced_and_bought_at_the_price_of_then() {
     let wrong = json!({"name": "Seats", "priceMonthly": 1, "adds": {"maxUsers": "ten"}});
     admin.post("/admin/add-ons", wrong).await.expect(422).pointers(&["/name", "/priceYearly", "/adds/maxUsers"]);
 }
+
+#[tokio::test]
+async fn what_is_withdrawn_is_kept_by_those_who_have_it_and_sold_to_nobody() {
+    let mut config = config();
+    config.add_ons = Config::from_toml("[add_ons.domain]\nprice_monthly = 5\nprice_yearly = 50\n").unwrap().add_ons;
+    let admin = Admin::with(config).await;
+    admin.post("/admin/plans", team()).await.expect(201);
+    let seats = json!({"name": "seats", "priceMonthly": 12, "priceYearly": 120, "adds": {"maxUsers": 10}});
+    admin.post("/admin/add-ons", seats).await.expect(201);
+    admin.tenant("acme", "team").await;
+    let bought = json!({"plan": "team", "addOns": [{"name": "seats"}]});
+    admin.subscribe("acme", bought.clone()).await.expect(200);
+    let withdraw = async |path: &str| admin.call("DELETE", path, Value::Null, &[]).await;
+
+    assert_eq!(withdraw("/admin/plans/team").await.expect(200).json["isOffered"], false);
+    assert_eq!(withdraw("/admin/plans/team").await.expect(200).json["version"], 1, "it is already");
+    assert_eq!(withdraw("/admin/add-ons/seats").await.expect(200).json["priceMonthlyMinor"], 1200);
+    withdraw("/admin/add-ons/seats").await.expect(404);
+    assert!(withdraw("/admin/plans/taem").await.expect(404).json["detail"].as_str().unwrap().contains("did you mean `team`?"));
+    withdraw("/admin/plans/pro").await.expect(409).code("configured");
+    withdraw("/admin/add-ons/domain").await.expect(409).code("configured");
+    let actions: Vec<Value> =
+        admin.get("/admin/audit?limit=2").await.json["data"].as_array().unwrap().iter().map(|row| row["action"].clone()).collect();
+    assert_eq!(actions, ["add_on.withdrawn", "plan.withdrawn"]);
+
+    let two = json!({"plan": "team", "addOns": [{"name": "seats", "quantity": 2}]});
+    assert_eq!(admin.subscribe("acme", two).await.expect(200).json["limits"]["maxUsers"], 30);
+    admin.post("/admin/tenants", json!({"name": "Globex", "slug": "globex", "plan": "team"})).await.expect(422).pointers(&["/plan"]);
+    admin.tenant("initech", "pro").await;
+    admin.subscribe("initech", bought).await.expect(422).pointers(&["/plan", "/addOns/0/name"]);
+    let back = admin.post("/admin/plans", team()).await.expect(201).json;
+    assert_eq!((&back["version"], &back["isOffered"]), (&json!(2), &json!(true)));
+}

@@ -12,7 +12,7 @@ use crate::billing::items::{Item, is_billed, items, rank};
 use crate::billing::proration::{remaining, share, unused};
 use crate::model::invoice::InvoiceReason;
 use crate::model::subscription::{Awaiting, Part};
-use crate::model::{Gauge, Limits, Line, Millis, Money, Over, Running, Span, Status, Terms, Usage, hex};
+use crate::model::{Gauge, Limits, Line, Millis, Money, Over, Overrides, Running, Span, Status, Terms, Usage, hex};
 use crate::tenancy::TenancyError;
 
 /// When a change takes effect.
@@ -80,6 +80,10 @@ pub fn plan_change(work: &mut Work<'_>, terms: Terms, at: Millis, metered: &Mete
     match running {
         Some(period) if rank(&terms, &new) < rank(&before, &old) => {
             let planned = nothing(When::PeriodEnd(period.span.end));
+            let at_once = raised(&before, &terms, &old.limits);
+            if at_once != before {
+                adopt(work, at_once);
+            }
             work.note("subscription.changed", None, Some(json!({"pendingChange": facts(&terms), "effectiveAt": period.span.end})));
             work.tenant.subscription.pending = Some(terms);
             Ok(planned)
@@ -90,10 +94,7 @@ pub fn plan_change(work: &mut Work<'_>, terms: Terms, at: Millis, metered: &Mete
         }
         None => {
             let planned = nothing(When::Now);
-            work.note("subscription.changed", Some(facts(&before)), Some(facts(&terms)));
-            work.tenant.set_terms(terms.clone());
-            // What was to change at the end of a period that has passed is not wanted any more.
-            work.tenant.subscription.pending = None;
+            adopt(work, terms.clone());
             let is_free = !is_billed(&terms, &new);
             if work.tenant.status == Status::Trial && is_free {
                 work.tenant.trial_ends_at = Some(at);
@@ -164,10 +165,8 @@ fn change_now(work: &mut Work<'_>, planned: Planned, (period, at): (&Running, Mi
             work.tenant.subscription.awaiting = Some(awaiting);
         }
         None => {
-            work.note("subscription.changed", Some(facts(&before)), Some(facts(&planned.terms)));
-            work.tenant.set_terms(planned.terms.clone());
-            let subscription = &mut work.tenant.subscription;
-            (subscription.period, subscription.rated, subscription.pending) = (after.period, after.rated, None);
+            adopt(work, planned.terms.clone());
+            (work.tenant.subscription.period, work.tenant.subscription.rated) = (after.period, after.rated);
         }
     }
     Ok(planned)
@@ -191,8 +190,30 @@ fn refuse_where_impossible(work: &Work<'_>) -> Result<(), TenancyError> {
     }
 }
 
+/// The tenant comes to other terms. What was to change at the end of the period is not wanted any more.
+pub(super) fn adopt(work: &mut Work<'_>, terms: Terms) {
+    let (mut before, mut after) = (facts(&work.tenant.terms()), facts(&terms));
+    if let Some(undone) = work.tenant.subscription.pending.take() {
+        (before["pendingChange"], after["pendingChange"]) = (facts(&undone), serde_json::Value::Null);
+    }
+    work.note("subscription.changed", Some(before), Some(after));
+    work.tenant.set_terms(terms);
+}
+
+/// `before` with those limits that are raised in `terms`: they hold at once, though a lower price waits, and lower limits with it. Of
+/// another plan and of other add-ons they come with those.
+fn raised(before: &Terms, terms: &Terms, plan: &Limits) -> Terms {
+    let limits_of = |terms: &Terms| terms.overrides.unwrap_or_default().limits;
+    let limits = limits_of(before).raised_to(&limits_of(terms), plan);
+    let overrides = Some(Overrides { limits, ..before.overrides.unwrap_or_default() }).filter(|it| *it != Overrides::default());
+    match (Terms { overrides, ..before.clone() }, Terms { overrides, ..terms.clone() }) {
+        (at_once, wanted) if at_once == wanted => at_once,
+        _ => before.clone(),
+    }
+}
+
 /// What audit rows and events tell of terms.
-pub(super) fn facts(terms: &Terms) -> serde_json::Value {
+fn facts(terms: &Terms) -> serde_json::Value {
     let add_ons: Vec<_> = terms.add_ons.iter().map(|bought| json!({"name": bought.add_on.name, "quantity": bought.quantity})).collect();
     json!({
         "plan": terms.plan, "planVersion": terms.plan_version, "billingCycle": terms.billing_cycle, "addOns": add_ons,

@@ -7,7 +7,7 @@ use std::ops::Range;
 use crate::billing::items::of_plan;
 use crate::billing::rating::{Beyond, line};
 use crate::model::subscription::{Part, Rated};
-use crate::model::{Day, Line, Millis, Month, Over, Overage, Plan, Span, Tenant, Terms};
+use crate::model::{Day, Line, Millis, Month, Over, Overage, Plan, Running, Span, Tenant, Terms};
 use crate::store::StoreError;
 use crate::tenancy::Plans;
 use crate::tenancy::usage::UsageReader;
@@ -36,14 +36,19 @@ impl Until {
         Self { day, counted: Over::default(), months: day, rest: None }
     }
 
-    /// Nothing follows: all that was used by `now` is billed, of a month that goes on as well where that is in the middle of the period.
-    pub(super) fn end(period: Span, metered: &Metered, now: Millis) -> Self {
-        let (today, last) = (now.day(), period.end.day());
-        if today > last {
-            return Self { day: last.next(), counted: Over::default(), months: last, rest: None };
+    /// Nothing follows: all that was used by `now` is billed, of a day and a month that go on as well.
+    pub(super) fn end(period: &Running, metered: &Metered, now: Millis) -> Self {
+        let end = period.span.end;
+        let (today, last) = (now.day(), end.day());
+        let months = today.min(last);
+        let month = Millis(now.0.min(end.0 - 1)).day().month();
+        // Who comes back after it has used nothing of it since it left.
+        let is_used = period.parts.last().is_some_and(|part| part.from < end);
+        let rest = (is_used && month.end() > months).then_some(month);
+        match today > last {
+            true => Self { day: last.next(), counted: Over::default(), months, rest },
+            false => Self { day: today, counted: metered.day(today), months, rest },
         }
-        let rest = (now < period.end).then(|| today.month());
-        Self { day: today, counted: metered.day(today), months: today, rest }
     }
 }
 

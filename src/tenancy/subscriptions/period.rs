@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Desk;
-use super::change::facts;
+use super::change::adopt;
 use super::metered::{Metered, Until, cut, early, lines};
 use super::work::Work;
 use crate::billing::calendar::period;
@@ -53,8 +53,7 @@ pub(in crate::tenancy) fn begin(work: &mut Work<'_>, at: Millis, metered: &Meter
     let mut invoice = last_usage(work, metered);
     if let Some(terms) = work.tenant.subscription.pending.take() {
         // It was to change with the period that is over by now.
-        say_changed(work, &terms);
-        work.tenant.set_terms(terms);
+        adopt(work, terms);
     }
     let terms = work.tenant.terms();
     let plan = plan_of(work, &terms)?;
@@ -66,11 +65,6 @@ pub(in crate::tenancy) fn begin(work: &mut Work<'_>, at: Millis, metered: &Meter
     work.tenant.subscription.period = running;
     work.issue(invoice, InvoiceReason::Period, span, at)?;
     Ok(())
-}
-
-fn say_changed(work: &mut Work<'_>, terms: &Terms) {
-    let before = facts(&work.tenant.terms());
-    work.note("subscription.changed", Some(before), Some(facts(terms)));
 }
 
 /// The first period of these terms. What the day has counted before is not billed.
@@ -98,8 +92,7 @@ pub(super) fn renew(work: &mut Work<'_>, metered: &Metered) -> Result<(), Tenanc
     let terms = work.tenant.subscription.pending.take().or(waiting).unwrap_or_else(|| before.clone());
     let plan = plan_of(work, &terms)?;
     if terms != before {
-        say_changed(work, &terms);
-        work.tenant.set_terms(terms.clone());
+        adopt(work, terms.clone());
     }
     let (mut invoice, carried) = match is_billed(&terms, &plan) {
         true => usage_before(work, metered, at),
@@ -199,7 +192,7 @@ pub(super) fn usage_before(work: &mut Work<'_>, metered: &Metered, at: Millis) -
 fn last_usage(work: &mut Work<'_>, metered: &Metered) -> Vec<Line> {
     let mut found = late_usage(work, metered);
     if let Some(period) = &work.tenant.subscription.period {
-        let until = Until::end(period.span, metered, work.cause.now);
+        let until = Until::end(period, metered, work.cause.now);
         let used = metered.by_part(&period.parts, until);
         found.extend(lines(&period.parts, &used, None, period.span, work.desk.plans));
         if let Some(month) = until.rest {

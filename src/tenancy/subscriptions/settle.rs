@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::Desk;
+use super::change::adopt;
 use super::metered::Metered;
 use super::period::{begin, is_over};
 use super::work::{Work, invoice_facts};
@@ -155,11 +156,8 @@ pub(super) fn paid(
     work.restate(invoice, &after)?;
     work.note("invoice.paid", None, Some(invoice_facts(&after)));
     if let Some(awaiting) = work.tenant.subscription.awaiting.take_if(|awaiting| awaiting.invoice == after.id) {
-        let before = work.tenant.terms();
-        work.note("subscription.changed", Some(super::change::facts(&before)), Some(super::change::facts(&awaiting.terms)));
-        work.tenant.set_terms(awaiting.terms);
-        let subscription = &mut work.tenant.subscription;
-        (subscription.period, subscription.rated, subscription.pending) = (awaiting.period, awaiting.rated, None);
+        adopt(work, awaiting.terms);
+        (work.tenant.subscription.period, work.tenant.subscription.rated) = (awaiting.period, awaiting.rated);
     }
     reinstate(work, metered)
 }

@@ -192,6 +192,30 @@ async fn what_is_agreed_with_one_tenant_holds_for_its_plan_and_for_nobody_else()
 }
 
 #[tokio::test]
+async fn a_lower_price_that_is_agreed_waits_for_the_next_period_and_limits_that_it_raises_do_not() {
+    let admin = subscribed(catalogue(), "pro", "monthly").await;
+    admin.subscribe("acme", json!({"plan": "pro", "overrides": {"limits": {"maxUsers": 500}}})).await.expect(200);
+    let overrides = json!({"priceMonthlyMinor": 5_000, "limits": {"maxUsers": 60, "maxProjects": 1_000}});
+    let agreed = admin.subscribe("acme", json!({"plan": "pro", "overrides": overrides})).await.expect(200).json;
+    let limits = |tenant: &Value| (tenant["limits"]["maxUsers"].clone(), tenant["limits"]["maxProjects"].clone());
+    assert_eq!(limits(&agreed), (json!(500), json!(1_000)), "what was paid for stays");
+    assert_eq!(agreed["pendingChange"]["overrides"]["priceMonthlyMinor"], 5_000);
+    admin.move_to("2027-11-15T00:00:00Z").await;
+    assert_eq!(limits(&admin.show("acme").await), (json!(60), json!(1_000)));
+    assert_eq!(amounts(&admin.invoices("acme").await[1]), lines(&[("subscription", 5_000)]));
+}
+
+#[tokio::test]
+async fn the_audit_log_tells_which_pending_change_another_one_has_undone() {
+    let admin = subscribed(catalogue(), "pro", "monthly").await;
+    admin.subscribe("acme", json!({"plan": "starter"})).await.expect(200);
+    admin.subscribe("acme", json!({"plan": "enterprise"})).await.expect(200);
+    let row = admin.get("/admin/audit?action=subscription.changed&limit=1").await.expect(200).json["data"][0].take();
+    assert_eq!((&row["before"]["pendingChange"]["plan"], &row["after"]["pendingChange"]), (&json!("starter"), &Value::Null));
+    assert_eq!((&row["before"]["plan"], &row["after"]["plan"]), (&json!("pro"), &json!("enterprise")));
+}
+
+#[tokio::test]
 async fn by_second_a_change_is_charged_to_the_second() {
     let mut config = catalogue();
     config.billing.proration = Proration::Second;

@@ -122,6 +122,32 @@ async fn the_last_usage_is_billed_when_a_tenant_leaves() {
 }
 
 #[tokio::test]
+async fn the_storage_of_the_month_that_goes_on_is_billed_once_when_a_subscription_ends_with_its_period() {
+    let mut config = billed();
+    let pro = config.plans.get_mut("pro").unwrap();
+    pro.limits.max_storage = Some(1_000_000_000);
+    let price = OveragePrice { pricing: Pricing::Package(Money(10)), per: 1_000_000_000, hard_cap: None };
+    pro.overage = Overage::Billed { api_calls: None, bandwidth: None, storage: Some(price) };
+    let admin = subscribed(config).await;
+    let store = async |value: u64, key: &str| {
+        let body = json!({"meter": "storage", "value": value, "idempotencyKey": key});
+        admin.post("/admin/tenants/acme/usage", body).await.expect(200);
+    };
+    store(3_000_000_000, "october").await;
+    admin.post("/admin/tenants/acme/cancel", json!({"atPeriodEnd": true})).await.expect(200);
+    admin.move_to("2027-11-10T12:00:00Z").await;
+    store(5_000_000_000, "november").await;
+    admin.move_to("2027-11-15T12:00:00Z").await;
+    let last = admin.invoices("acme").await.remove(1);
+    assert_eq!((overages(&last), &last["reason"]), (vec![("storage".to_owned(), 60, 6_000_000_000)], &json!("end")));
+    // Back in the same month: only what is more than before.
+    admin.post("/admin/tenants/acme/activate", Value::Null).await.expect(200);
+    store(6_000_000_000, "again").await;
+    admin.move_to("2027-12-15T12:00:00Z").await;
+    assert_eq!(overages(&admin.invoices("acme").await[3]), [("storage".to_owned(), 10, 1_000_000_000)]);
+}
+
+#[tokio::test]
 async fn tax_follows_the_customers_country_and_the_next_invoice_is_previewed() {
     let mut config = billed();
     let rate = |country: &str, parts_per_million, inclusive, reverse_charge| TaxRate {
