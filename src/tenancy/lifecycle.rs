@@ -1,37 +1,12 @@
-//! The states of a tenant and the moves between them that somebody asks for. What the clock and payments do is in `subscriptions`.
-//!
-//! | move | from | to |
-//! | --- | --- | --- |
-//! | suspend | trial, active, past_due | suspended |
-//! | activate | trial | active: the trial ends and the first period begins now |
-//! | activate | suspended, canceled | what dates and invoices imply: trial while it lasts, past_due with an overdue invoice (and a fresh grace), else active; where the period is over, a new one begins |
-//! | activate | active or past_due, canceled to the period's end | as it is, and it goes on |
-//! | cancel | trial, active, past_due, suspended | canceled, now or at the period's end |
-//! | delete | all but deleted | deleted; slug and domains are kept for it for a while, then they become free |
-//! | restore | deleted, not yet released | where it was |
-//!
-//! A move to where the tenant is already changes nothing and is no error, except `restore`.
+//! What an operator asks of a tenant's state, and what goes with it: the subscription ends, or goes on. Where each move leads is in
+//! `states`.
 
 use serde_json::json;
 
-use super::subscriptions::{begin, end_now, go_on_from, implied_status, is_over};
+use super::states::{Move, target};
+use super::subscriptions::{begin, end_now, go_on_from, is_over};
 use super::{Cause, Change, Desk, FieldError, Metered, TenancyError, Versioned, Work};
-use crate::model::{CustomDomain, Millis, Status, Tenant};
-
-/// What can be done to a tenant's state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Move {
-    /// Refuse its requests until further notice.
-    Suspend,
-    /// Serve it again.
-    Activate,
-    /// End its subscription now.
-    Cancel,
-    /// Take it out of sight; its data stays.
-    Delete,
-    /// Undo a delete.
-    Restore,
-}
+use crate::model::{CustomDomain, Status, Tenant};
 
 /// A move as it was asked for.
 #[derive(Debug, Clone, Copy)]
@@ -61,21 +36,19 @@ pub fn move_tenant(current: &Versioned<Tenant>, order: &Order<'_>, desk: Desk<'_
     }
     let Some(to) = target(&current.value, order.wanted, cause.now)? else { return Ok(Change::nothing(current)) };
     let from = current.value.status;
-    work.tenant.previous_status = (!to.is_served()).then_some(from);
     work.tenant.deleted_at = (to == Status::Deleted).then_some(cause.now);
-    work.tenant.subscription.is_suspended_unpaid = false;
     if order.wanted == Move::Activate && from == Status::Trial {
         work.tenant.trial_ends_at = Some(cause.now);
-    }
-    if order.wanted == Move::Restore && !to.is_served() {
-        // What it was before it was suspended or canceled went with the delete; `activate` follows the dates.
-        work.tenant.previous_status = None;
     }
     if matches!(to, Status::Canceled | Status::Deleted) && from != Status::Canceled {
         refuse_while_paying(&work)?;
         end_now(&mut work, order.metered)?;
     }
-    work.move_to(to, action(order.wanted), order.reason.map(str::to_owned));
+    work.move_by(order.wanted, order.reason.map(str::to_owned))?;
+    if order.wanted == Move::Restore && !to.is_served() {
+        // What it was before it was suspended or canceled went with the delete; `activate` follows the dates.
+        work.tenant.previous_status = None;
+    }
     if to.is_served() {
         if matches!(from, Status::Canceled | Status::Deleted) {
             go_on_from(&mut work, order.metered);
@@ -136,45 +109,5 @@ fn refuse_while_paying(work: &Work<'_>) -> Result<(), TenancyError> {
             Err(TenancyError::Transition { from: work.tenant.status, verb: "canceled", hint: " while a change waits for its payment" })
         }
         None => Ok(()),
-    }
-}
-
-/// Where the move leads; `None` where the tenant is there already.
-fn target(tenant: &Tenant, wanted: Move, now: Millis) -> Result<Option<Status>, TenancyError> {
-    use Status::{Active, Canceled, Deleted, PastDue, Suspended, Trial};
-    let refuse = |verb, hint| Err(TenancyError::Transition { from: tenant.status, verb, hint });
-    match (wanted, tenant.status) {
-        (Move::Suspend, Trial | Active | PastDue) => Ok(Some(Suspended)),
-        (Move::Suspend, Suspended) => Ok(None),
-        (Move::Suspend, Canceled | Deleted) => refuse("suspended", ""),
-        (Move::Activate, Trial) => Ok(Some(Active)),
-        (Move::Activate, Active | PastDue) => Ok(None),
-        (Move::Activate, Suspended | Canceled) => Ok(Some(implied_status(tenant, now))),
-        (Move::Activate, Deleted) => refuse("activated", "; restore it first"),
-        (Move::Cancel, Trial | Active | PastDue | Suspended) => Ok(Some(Canceled)),
-        (Move::Cancel, Canceled) => Ok(None),
-        (Move::Cancel, Deleted) => refuse("canceled", ""),
-        (Move::Delete, Trial | Active | PastDue | Suspended | Canceled) => Ok(Some(Deleted)),
-        (Move::Delete, Deleted) => Ok(None),
-        (Move::Restore, Deleted) if tenant.is_released => {
-            refuse("restored", ": its slug and domains have become free for others meanwhile")
-        }
-        (Move::Restore, Deleted) => Ok(Some(match tenant.previous_status {
-            Some(Suspended) => Suspended,
-            Some(Canceled) => Canceled,
-            _ => implied_status(tenant, now),
-        })),
-        (Move::Restore, Suspended | Canceled) => refuse("restored", "; only deleted tenants are, activate this one"),
-        (Move::Restore, Trial | Active | PastDue) => refuse("restored", "; only deleted tenants are"),
-    }
-}
-
-const fn action(wanted: Move) -> &'static str {
-    match wanted {
-        Move::Suspend => "tenant.suspended",
-        Move::Activate => "tenant.activated",
-        Move::Cancel => "tenant.canceled",
-        Move::Delete => "tenant.deleted",
-        Move::Restore => "tenant.restored",
     }
 }

@@ -19,6 +19,7 @@ mod provisioning;
 mod reporting;
 mod rules;
 mod runtime;
+mod states;
 mod subscriptions;
 mod tenants;
 mod test_clock;
@@ -42,12 +43,13 @@ pub use forget::forget_old;
 pub use gauges::{At, GaugeFull, Gauges, HeldPlace, Shift};
 pub use idempotency::{KeptAnswer, attach_answer, kept_answer, purge_answers};
 pub use keys::{NewKey, issue_key, revoke_key};
-pub use lifecycle::{Move, Order, move_tenant};
+pub use lifecycle::{Order, move_tenant};
 pub use load::{LoadError, load};
 pub use plans::{Added, CatalogueError, Listed, Plans, Source, add_add_on, add_plan, withdraw_add_on, withdraw_plan};
 pub use provisioning::{NewTenant, TenantPatch, create_tenant, set_feature, update_tenant};
 pub use reporting::{Accepted, Claim, ReportError, Reporter};
 pub use runtime::{Octets, TenantRuntime};
+pub use states::Move;
 pub use subscriptions::{
     Account, Accounts, Biller, Bills, Credit, Desk, Hook, Message, Metered, Movement, PayerError, Planned, Received, Wanted, When, Work,
     collect_invoice, credit_invoice, exceeded, give_up_invoice, next_duty, pay_invoice, plan_change, upcoming_invoice, void_invoice,

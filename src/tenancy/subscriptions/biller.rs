@@ -14,6 +14,7 @@ use super::{Bills, Desk, Duty, next_duty, period, settle};
 use crate::billing::payments::Payments;
 use crate::model::{Invoice, InvoiceId, Millis, Slug, Tenant, TenantId, Terms};
 use crate::store::{Key, Precondition, Table};
+use crate::tenancy::states::Move;
 use crate::tenancy::usage::UsageReader;
 use crate::tenancy::{Cause, Change, TenancyError, Tenants, Versioned};
 
@@ -193,12 +194,11 @@ impl Biller {
             }
             Duty::Overdue(invoice) => self.work(current, &cause, |work| {
                 let at = work.issued_at(at);
-                settle::overdue(work, invoice, at);
-                Ok(())
+                settle::overdue(work, invoice, at)
             })?,
             Duty::Suspend => self.work(current, &cause, |work| {
                 work.due(at);
-                settle::suspend(work);
+                work.move_by(Move::StaysUnpaid, Some("an invoice is unpaid".to_owned()))?;
                 Ok(())
             })?,
             Duty::EndTrial => {

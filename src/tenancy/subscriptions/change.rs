@@ -14,6 +14,7 @@ use crate::model::invoice::InvoiceReason;
 use crate::model::subscription::{Awaiting, Part};
 use crate::model::{Gauge, Limits, Line, Millis, Money, Over, Overrides, Running, Span, Status, Terms, Usage, hex};
 use crate::tenancy::TenancyError;
+use crate::tenancy::states::Move;
 
 /// When a change takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +99,7 @@ pub fn plan_change(work: &mut Work<'_>, terms: Terms, at: Millis, metered: &Mete
             let is_free = !is_billed(&terms, &new);
             if work.tenant.status == Status::Trial && is_free {
                 work.tenant.trial_ends_at = Some(at);
-                work.move_to(Status::Active, "tenant.activated", Some("the plan has no price".to_owned()));
+                work.move_by(Move::TrialNotNeeded, Some("the plan has no price".to_owned()))?;
             } else if is_served {
                 return begin_now(work, planned, at, metered);
             }

@@ -44,7 +44,6 @@ pub use payer::{Message, PayerError, Received};
 pub use period::upcoming_invoice;
 
 pub(super) use period::{begin, end_now, first as first_period, go_on_from, is_over};
-pub(super) use settle::implied_status;
 pub(super) use work::INVOICES;
 pub use work::Work;
 

@@ -14,6 +14,7 @@ use crate::model::invoice::InvoiceReason;
 use crate::model::subscription::{Early, Part, Rated};
 use crate::model::{Invoice, InvoiceStatus, Line, Millis, Over, Plan, Running, Span, Status, Tenant, Terms};
 use crate::store::StoreError;
+use crate::tenancy::states::Move;
 use crate::tenancy::{Cause, TenancyError, Versioned};
 
 /// Plan to which tenants move whose trial ends without a payment method, where the configuration says so.
@@ -22,16 +23,14 @@ const FREE: &str = "free";
 /// The trial is over.
 pub(super) fn end_trial(work: &mut Work<'_>, at: Millis, metered: &Metered) -> Result<(), TenancyError> {
     if std::mem::take(&mut work.tenant.subscription.cancel_at_period_end) {
-        work.tenant.previous_status = Some(Status::Trial);
-        work.move_to(Status::Canceled, "tenant.canceled", Some("canceled to the end of the trial".to_owned()));
+        work.move_by(Move::CanceledToTheEnd, Some("canceled to the end of the trial".to_owned()))?;
         return Ok(());
     }
     let has_method = work.tenant.subscription.payer.as_ref().is_some_and(|payer| payer.method.is_some());
     match work.desk.config.billing.trial_end {
         TrialEnd::Suspend if !has_method => {
             let reason = "the trial has ended, and there is no payment method";
-            work.tenant.previous_status = Some(Status::Trial);
-            work.move_to(Status::Suspended, "tenant.suspended", Some(reason.to_owned()));
+            work.move_by(Move::TrialEndsUnpaid, Some(reason.to_owned()))?;
             return Ok(());
         }
         TrialEnd::Free if !has_method => {
@@ -44,7 +43,7 @@ pub(super) fn end_trial(work: &mut Work<'_>, at: Millis, metered: &Metered) -> R
         }
         TrialEnd::Invoice | TrialEnd::Suspend | TrialEnd::Free => {}
     }
-    work.move_to(Status::Active, "tenant.activated", Some("the trial has ended".to_owned()));
+    work.move_by(Move::TrialEnds, Some("the trial has ended".to_owned()))?;
     begin(work, at, metered)
 }
 
@@ -81,9 +80,8 @@ pub(super) fn renew(work: &mut Work<'_>, metered: &Metered) -> Result<(), Tenanc
         let invoice = last_usage(work, metered);
         let subscription = &mut work.tenant.subscription;
         (subscription.cancel_at_period_end, subscription.pending, subscription.period, subscription.rated) = (false, None, None, None);
-        work.tenant.previous_status = Some(work.tenant.status);
         work.issue(invoice, InvoiceReason::End, None, at)?;
-        work.move_to(Status::Canceled, "tenant.canceled", Some("canceled to the end of the period".to_owned()));
+        work.move_by(Move::CanceledToTheEnd, Some("canceled to the end of the period".to_owned()))?;
         return Ok(());
     }
     let before = work.tenant.terms();

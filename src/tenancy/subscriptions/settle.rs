@@ -9,6 +9,7 @@ use super::period::{begin, is_over};
 use super::work::{Work, invoice_facts};
 use crate::model::invoice::{Attempt, Payment};
 use crate::model::{Inputs, Invoice, InvoiceId, InvoiceStatus, Millis, Money, Status, Tenant};
+use crate::tenancy::states::Move;
 use crate::tenancy::{Cause, Change, TenancyError, Versioned};
 
 /// An invoice is paid, by what `payment` says.
@@ -83,28 +84,21 @@ pub fn give_up_invoice(
     work.tenant.subscription.awaiting.take_if(|awaiting| awaiting.invoice == after.id);
     work.restate(invoice, &after)?;
     work.note("invoice.uncollectible", None, Some(invoice_facts(&after)));
-    if was_failed && work.tenant.status == Status::PastDue && !work.tenant.subscription.open.iter().any(|owed| owed.failed_at.is_some()) {
-        work.tenant.previous_status = Some(Status::PastDue);
-        work.move_to(Status::Suspended, "tenant.suspended", Some(format!("invoice {} will not be paid", after.issued.number)));
+    if was_failed {
+        work.move_by(Move::GivenUp, Some(format!("invoice {} will not be paid", after.issued.number)))?;
     }
     work.tenant.subscription.is_suspended_unpaid = false;
     work.done()
 }
 
 /// An invoice was not paid in time: the tenant is past due.
-pub(super) fn overdue(work: &mut Work<'_>, invoice: InvoiceId, at: Millis) {
-    let Some(owed) = work.tenant.subscription.open.iter_mut().find(|owed| owed.invoice == invoice) else { return };
+pub(super) fn overdue(work: &mut Work<'_>, invoice: InvoiceId, at: Millis) -> Result<(), TenancyError> {
+    let Some(owed) = work.tenant.subscription.open.iter_mut().find(|owed| owed.invoice == invoice) else { return Ok(()) };
     owed.failed_at = Some(at);
     let facts = json!({"id": owed.invoice, "dueDate": owed.due_at, "dueMinor": owed.due});
     work.note("invoice.overdue", None, Some(facts));
-    fall_behind(work, "an invoice is overdue");
-}
-
-/// It was past due for too long.
-pub(super) fn suspend(work: &mut Work<'_>) {
-    work.tenant.previous_status = Some(Status::PastDue);
-    work.tenant.subscription.is_suspended_unpaid = true;
-    work.move_to(Status::Suspended, "tenant.suspended", Some("an invoice is unpaid".to_owned()));
+    work.move_by(Move::FallsBehind, Some("an invoice is overdue".to_owned()))?;
+    Ok(())
 }
 
 /// The provider has declined. It is tried again after the next of the waits, unless that makes no sense.
@@ -131,7 +125,7 @@ pub(super) fn declined(work: &mut Work<'_>, invoice: &Versioned<Invoice>, attemp
     }
     work.restate(invoice, &after)?;
     work.note("invoice.payment_failed", None, Some(facts));
-    fall_behind(work, "a payment was declined");
+    work.move_by(Move::FallsBehind, Some("a payment was declined".to_owned()))?;
     Ok(())
 }
 
@@ -162,27 +156,11 @@ pub(super) fn paid(
     reinstate(work, metered)
 }
 
-/// The state that dates and invoices imply for a tenant that is served.
-pub(in crate::tenancy) fn implied_status(tenant: &Tenant, now: Millis) -> Status {
-    match &tenant.subscription {
-        _ if tenant.trial_ends_at.is_some_and(|end| end > now) && tenant.subscription.period.is_none() => Status::Trial,
-        subscription if subscription.open.iter().any(|owed| owed.failed_at.is_some()) => Status::PastDue,
-        _ => Status::Active,
-    }
-}
-
 /// A tenant that owes nothing any more is active again; where its period is over meanwhile, a new one begins.
 pub(super) fn reinstate(work: &mut Work<'_>, metered: &Metered) -> Result<(), TenancyError> {
-    let comes_back =
-        work.tenant.status == Status::PastDue || (work.tenant.status == Status::Suspended && work.tenant.subscription.is_suspended_unpaid);
-    if !comes_back || implied_status(&work.tenant, work.cause.now) != Status::Active {
-        return Ok(());
-    }
-    work.tenant.subscription.is_suspended_unpaid = false;
-    work.tenant.previous_status = None;
     let was_suspended = work.tenant.status == Status::Suspended;
-    work.move_to(Status::Active, "tenant.activated", Some("all invoices are paid".to_owned()));
-    if was_suspended && is_over(work)? {
+    let comes_back = work.move_by(Move::Settled, Some("all invoices are paid".to_owned()))?;
+    if comes_back && was_suspended && is_over(work)? {
         begin(work, work.cause.now, metered)?;
     }
     Ok(())
@@ -211,12 +189,6 @@ pub(super) fn forget(tenant: &mut Tenant, invoice: InvoiceId) -> bool {
     let failed = open.iter().any(|owed| owed.invoice == invoice && owed.failed_at.is_some());
     open.retain(|owed| owed.invoice != invoice);
     failed
-}
-
-fn fall_behind(work: &mut Work<'_>, reason: &str) {
-    if work.tenant.status == Status::Active {
-        work.move_to(Status::PastDue, "tenant.past_due", Some(reason.to_owned()));
-    }
 }
 
 pub(super) fn expect(invoice: &Invoice, verb: &str, allowed: &[InvoiceStatus]) -> Result<(), TenancyError> {

@@ -12,6 +12,7 @@ use crate::model::subscription::Revenue;
 use crate::model::{Invoice, InvoiceId, InvoiceStatus, Issued, Line, Millis, Money, Owed, Party, Span, Standing, Status, Tenant};
 use crate::store::{Draw, Precondition, Tx};
 use crate::tenancy::change::encode;
+use crate::tenancy::states::{Move, target};
 use crate::tenancy::{Cause, Change, TenancyError, Versioned};
 
 /// Digits of the numbers of invoices and credit notes, at least.
@@ -47,13 +48,17 @@ impl<'a> Work<'a> {
         self.tx.audit.push(self.cause.audit(action, self.tenant.id, before, after));
     }
 
-    /// Moves the tenant to another state and says so.
-    pub fn move_to(&mut self, status: Status, action: &str, reason: Option<String>) {
+    /// Moves the tenant to where that leads and says so; false where it stays as it is.
+    pub fn move_by(&mut self, wanted: Move, reason: Option<String>) -> Result<bool, TenancyError> {
+        let Some(status) = target(&self.tenant, wanted, self.cause.now)? else { return Ok(false) };
         let before = json!({"status": self.tenant.status, "statusReason": self.tenant.status_reason});
+        self.tenant.previous_status = (!status.is_served()).then_some(self.tenant.status);
+        self.tenant.subscription.is_suspended_unpaid = wanted == Move::StaysUnpaid;
         self.tenant.status = status;
         self.tenant.status_reason = reason;
         let after = json!({"status": self.tenant.status, "statusReason": self.tenant.status_reason});
-        self.note(action, Some(before), Some(after));
+        self.note(wanted.action(), Some(before), Some(after));
+        Ok(true)
     }
 
     /// It was due at `at`.

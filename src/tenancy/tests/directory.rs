@@ -6,35 +6,11 @@ use std::sync::atomic::Ordering;
 use serde_json::json;
 
 use super::NOW;
-use super::support::{claim, directory};
+use super::support::{claim, directory, tenant};
 use crate::message::Name;
-use crate::model::{BillingCycle, Day, Host, Slug, Status, Tenant, TenantId, Totals};
+use crate::model::{Day, Host, Status, Tenant, TenantId, Totals};
 use crate::store::{UsageRow, Version};
 use crate::tenancy::{Directory, known_tenant_document, tenant_document};
-
-fn tenant(slug: &str) -> Tenant {
-    Tenant {
-        id: TenantId::new(NOW),
-        name: format!("The {slug}"),
-        slug: Slug::parse(slug).unwrap(),
-        status: Status::Active,
-        previous_status: None,
-        status_reason: None,
-        plan: "free".to_owned(),
-        billing_cycle: BillingCycle::Monthly,
-        subscription: Default::default(),
-        billing: Default::default(),
-        custom_domain: None,
-        config: Default::default(),
-        metadata: Default::default(),
-        upstream: Vec::new(),
-        created_at: NOW,
-        updated_at: NOW,
-        trial_ends_at: None,
-        deleted_at: None,
-        is_released: false,
-    }
-}
 
 fn at(directory: &Directory, host: &str) -> Option<TenantId> {
     directory.by_host(host).map(|tenant| tenant.id())

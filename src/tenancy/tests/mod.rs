@@ -4,6 +4,7 @@
 mod directory;
 mod late;
 mod ledger;
+mod states;
 pub mod support;
 
 /// 2026-09-21T14:13:20Z.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::NOW;
 use crate::clock::TestClock;
 use crate::config::Config;
-use crate::model::{CustomDomain, Host, Limits, Money, Origin, Overage, Plan, Rate, Tenant};
+use crate::model::{BillingCycle, CustomDomain, Host, Limits, Money, Origin, Overage, Plan, Rate, Slug, Status, Tenant, TenantId};
 use crate::tenancy::{Accounts, Directory, DirectorySettings, Plans};
 use crate::upstream::{Resolver, TlsFiles};
 
@@ -46,4 +46,29 @@ pub fn directory() -> (Directory, Arc<AtomicBool>) {
 pub fn claim(tenant: &Tenant, domain: &str, is_proved: bool) -> CustomDomain {
     let claim = CustomDomain::claim(Host::parse(domain).unwrap(), tenant.id, "n".to_owned(), NOW);
     CustomDomain { proved_at: is_proved.then_some(NOW), ..claim }
+}
+
+/// An active tenant on the free plan.
+pub fn tenant(slug: &str) -> Tenant {
+    Tenant {
+        id: TenantId::new(NOW),
+        name: format!("The {slug}"),
+        slug: Slug::parse(slug).unwrap(),
+        status: Status::Active,
+        previous_status: None,
+        status_reason: None,
+        plan: "free".to_owned(),
+        billing_cycle: BillingCycle::Monthly,
+        subscription: Default::default(),
+        billing: Default::default(),
+        custom_domain: None,
+        config: Default::default(),
+        metadata: Default::default(),
+        upstream: Vec::new(),
+        created_at: NOW,
+        updated_at: NOW,
+        trial_ends_at: None,
+        deleted_at: None,
+        is_released: false,
+    }
 }
