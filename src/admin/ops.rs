@@ -10,7 +10,7 @@ use super::App;
 use super::auth::Actor;
 use super::error::Problem;
 use super::views::ProblemView;
-use crate::billing::revenue::money;
+use crate::billing::revenue::{Flow, money};
 use crate::clock::{Clock, SystemClock};
 use crate::observe::{RevenueNumbers, Standing};
 
@@ -50,7 +50,7 @@ pub async fn metrics(State(app): State<App>) -> Response {
         let (files, acme, soonest_expiry) = certificates.census();
         app.metrics.certificates((files, acme, certificates.faults()), soonest_expiry);
     }
-    app.metrics.revenue(revenue(&app), app.tenants.directory.accounts().issued());
+    app.metrics.revenue(revenue(&app));
     app.metrics.duties(&app.duties, app.journal.room(app.clock.now().day()));
     let mut response = app.metrics.render().into_response();
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -59,17 +59,28 @@ pub async fn metrics(State(app): State<App>) -> Response {
 }
 
 /// Kept along with each change, so that a scrape costs the same however many tenants there are.
-fn revenue(app: &App) -> Vec<RevenueNumbers> {
-    let mut totals = app.tenants.directory.accounts().totals();
-    totals.entry(app.config.billing.currency.clone()).or_default();
-    let numbers = totals.into_iter().map(|(currency, totals)| RevenueNumbers {
+fn revenue(app: &App) -> RevenueNumbers {
+    let currency = app.config.billing.currency.clone();
+    let accounts = app.tenants.directory.accounts();
+    let (totals, moves) = (accounts.totals(), accounts.moves(app.clock.now().day().month()));
+    let moved = |name, flow: Flow| (name, flow.monthly().major(&currency), flow.customers);
+    RevenueNumbers {
         mrr: totals.paying().monthly().major(&currency),
+        arr: money(totals.yearly).major(&currency),
         open: money(totals.open).major(&currency),
         overdue: money(totals.overdue).major(&currency),
         customers: totals.customers,
+        moved: [
+            moved("new", moves.new),
+            moved("reactivation", moves.reactivation),
+            moved("expansion", moves.expansion),
+            moved("contraction", moves.contraction),
+            moved("churn", moves.churn),
+        ],
+        trials: [("running", totals.trials), ("converted", moves.converted), ("lost", moves.lost)],
+        issued: accounts.issued(),
         currency,
-    });
-    numbers.collect()
+    }
 }
 
 /// Every part with its details. Reasons name files of this machine, which are nothing for strangers.

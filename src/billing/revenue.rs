@@ -7,10 +7,12 @@
 //! - A tenant that pays and did not before is new, or reactivated where it had paid in an earlier month.
 //! - A trial is converted where something is paid after it, and lost where not. One that is suspended while it lasts is neither yet.
 
+use std::ops::{AddAssign, SubAssign};
+
 use crate::model::subscription::Revenue;
 use crate::model::{Money, Month};
 
-/// What tenants of one currency come to at the moment.
+/// What tenants come to at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Totals {
     /// What they pay in a year.
@@ -48,9 +50,29 @@ pub struct Moves {
     /// Pay no more.
     pub churn: Flow,
     /// Trials that became customers.
-    pub converted: u64,
+    pub converted: i64,
     /// Trials that did not.
-    pub lost: u64,
+    pub lost: i64,
+}
+
+/// One tenant's part in that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Moved {
+    /// What it paid in a year when the month began.
+    pub at_first: Money,
+    /// What it pays in a year at its end.
+    pub yearly: Money,
+    /// It had paid before the month.
+    pub had_paid: bool,
+    /// A trial ended in it: whether it is followed by a paid period.
+    pub trial: Option<bool>,
+}
+
+impl From<&Revenue> for Moved {
+    fn from(figures: &Revenue) -> Self {
+        let Revenue { at_first, yearly, had_paid, trial, .. } = figures;
+        Self { at_first: *at_first, yearly: *yearly, had_paid: *had_paid, trial: *trial }
+    }
 }
 
 /// A month from its beginning to its end, or to now.
@@ -66,9 +88,7 @@ pub struct Account {
 
 /// What a step of billing leaves of a tenant.
 #[derive(Debug, Clone, Copy)]
-pub struct Seen<'a> {
-    /// ISO 4217 code of its prices.
-    pub currency: &'a str,
+pub struct Seen {
     /// When.
     pub month: Month,
     /// What it pays in a year.
@@ -77,47 +97,23 @@ pub struct Seen<'a> {
     pub trial: Option<Option<bool>>,
 }
 
-/// A tenant's figures after a step.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Figures {
-    /// The end of what it paid in another currency, where the configuration has changed.
-    pub closed: Option<Revenue>,
-    /// What it pays now.
-    pub revenue: Revenue,
-}
-
 /// The figures after a step; none where it changes none.
-pub fn figures(known: Option<&Revenue>, seen: Seen<'_>) -> Option<Figures> {
+pub fn figures(known: Option<&Revenue>, seen: Seen) -> Option<Revenue> {
     let known = known.cloned().unwrap_or_default();
-    let is_other = known.currency != seen.currency;
-    if known.yearly == seen.yearly && seen.trial.is_none() && (!is_other || known.yearly.is_zero()) {
+    if known.yearly == seen.yearly && seen.trial.is_none() {
         return None;
     }
     // A month that was told does not change any more, also where a step comes late.
     let month = seen.month.to_string().max(known.month.clone());
     let goes_on = known.month == month;
-    let had_paid = if goes_on { known.had_paid } else { known.has_paid || !known.yearly.is_zero() };
-    let at_first = if goes_on { known.at_first } else { known.yearly };
-    let closes = is_other && !at_first.is_zero();
-    let closed = closes.then(|| Revenue {
-        month: month.clone(),
-        at_first,
-        yearly: Money(0),
-        had_paid,
-        has_paid: true,
-        trial: None,
-        ..known.clone()
-    });
-    let revenue = Revenue {
-        currency: seen.currency.to_owned(),
-        at_first: if is_other { Money(0) } else { at_first },
+    Some(Revenue {
+        at_first: if goes_on { known.at_first } else { known.yearly },
         yearly: seen.yearly,
-        had_paid: had_paid || closes,
+        had_paid: if goes_on { known.had_paid } else { known.has_paid || !known.yearly.is_zero() },
         has_paid: known.has_paid || !known.yearly.is_zero() || !seen.yearly.is_zero(),
         trial: seen.trial.unwrap_or(if goes_on { known.trial } else { None }),
         month,
-    };
-    Some(Figures { closed, revenue })
+    })
 }
 
 /// A twelfth of a year's amount, rounded once.
@@ -142,7 +138,7 @@ impl Totals {
     }
 }
 
-impl std::ops::AddAssign for Totals {
+impl AddAssign for Totals {
     fn add_assign(&mut self, other: Self) {
         self.yearly += other.yearly;
         self.customers += other.customers;
@@ -152,13 +148,51 @@ impl std::ops::AddAssign for Totals {
     }
 }
 
-impl std::ops::SubAssign for Totals {
+impl SubAssign for Totals {
     fn sub_assign(&mut self, other: Self) {
         self.yearly -= other.yearly;
         self.customers -= other.customers;
         self.trials -= other.trials;
         self.open -= other.open;
         self.overdue -= other.overdue;
+    }
+}
+
+impl AddAssign for Flow {
+    fn add_assign(&mut self, other: Self) {
+        self.yearly += other.yearly;
+        self.customers += other.customers;
+    }
+}
+
+impl SubAssign for Flow {
+    fn sub_assign(&mut self, other: Self) {
+        self.yearly -= other.yearly;
+        self.customers -= other.customers;
+    }
+}
+
+impl AddAssign for Moves {
+    fn add_assign(&mut self, other: Self) {
+        self.new += other.new;
+        self.reactivation += other.reactivation;
+        self.expansion += other.expansion;
+        self.contraction += other.contraction;
+        self.churn += other.churn;
+        self.converted += other.converted;
+        self.lost += other.lost;
+    }
+}
+
+impl SubAssign for Moves {
+    fn sub_assign(&mut self, other: Self) {
+        self.new -= other.new;
+        self.reactivation -= other.reactivation;
+        self.expansion -= other.expansion;
+        self.contraction -= other.contraction;
+        self.churn -= other.churn;
+        self.converted -= other.converted;
+        self.lost -= other.lost;
     }
 }
 
@@ -174,9 +208,9 @@ impl Flow {
         per_month(self.yearly)
     }
 
-    fn take(&mut self, yearly: i128) {
-        self.yearly += yearly;
-        self.customers += 1;
+    /// One tenant.
+    const fn one(yearly: i128) -> Self {
+        Self { yearly, customers: 1 }
     }
 
     const fn less(self, other: Self) -> Self {
@@ -185,23 +219,21 @@ impl Flow {
 }
 
 impl Moves {
-    /// Counts a tenant's figures of the month.
-    pub fn take(&mut self, figures: &Revenue) {
-        let (before, after) = (i128::from(figures.at_first.0), i128::from(figures.yearly.0));
+    /// How one tenant has moved in a month.
+    pub fn of(moved: Moved) -> Self {
+        let mut moves =
+            Self { converted: (moved.trial == Some(true)).into(), lost: (moved.trial == Some(false)).into(), ..Self::default() };
+        let (before, after) = (i128::from(moved.at_first.0), i128::from(moved.yearly.0));
         match (before, after) {
             (0, 0) => {}
-            (0, _) if figures.had_paid => self.reactivation.take(after),
-            (0, _) => self.new.take(after),
-            (_, 0) => self.churn.take(before),
-            _ if after > before => self.expansion.take(after - before),
-            _ if after < before => self.contraction.take(before - after),
+            (0, _) if moved.had_paid => moves.reactivation = Flow::one(after),
+            (0, _) => moves.new = Flow::one(after),
+            (_, 0) => moves.churn = Flow::one(before),
+            _ if after > before => moves.expansion = Flow::one(after - before),
+            _ if after < before => moves.contraction = Flow::one(before - after),
             _ => {}
         }
-        match figures.trial {
-            Some(true) => self.converted += 1,
-            Some(false) => self.lost += 1,
-            None => {}
-        }
+        moves
     }
 
     /// What has come, less what has gone.
@@ -254,20 +286,17 @@ mod tests {
 
     use super::*;
 
-    fn seen(month: &str, yearly: i64) -> Seen<'static> {
-        Seen { currency: "USD", month: month.parse().unwrap(), yearly: Money(yearly), trial: None }
+    fn seen(month: &str, yearly: i64) -> Seen {
+        Seen { month: month.parse().unwrap(), yearly: Money(yearly), trial: None }
     }
 
     /// The figures after each of these steps; one record a month is kept, as the store does.
-    fn after(steps: &[Seen<'_>]) -> Vec<Revenue> {
+    fn after(steps: &[Seen]) -> Vec<Revenue> {
         let mut records: Vec<Revenue> = Vec::new();
         let mut known = None;
         for step in steps {
-            let Some(Figures { closed, revenue }) = figures(known.as_ref(), *step) else { continue };
-            records.retain(|record| record.month != revenue.month || record.currency != revenue.currency);
-            records
-                .retain(|record| closed.as_ref().is_none_or(|closed| record.month != closed.month || record.currency != closed.currency));
-            records.extend(closed);
+            let Some(revenue) = figures(known.as_ref(), *step) else { continue };
+            records.retain(|record| record.month != revenue.month);
             known = Some(revenue.clone());
             records.push(revenue);
         }
@@ -276,7 +305,7 @@ mod tests {
 
     fn moves(records: &[Revenue], month: &str) -> Moves {
         let mut moves = Moves::default();
-        records.iter().filter(|record| record.month == month).for_each(|record| moves.take(record));
+        records.iter().filter(|record| record.month == month).for_each(|record| moves += Moves::of(record.into()));
         moves
     }
 
@@ -301,19 +330,6 @@ mod tests {
         let records = after(&[seen("2026-10", 1200), seen("2026-12", 2400), seen("2026-11", 0)]);
         assert_eq!(moves(&records, "2026-11"), Moves::default());
         assert_eq!(moves(&records, "2026-12").churn, Flow { yearly: 1200, customers: 1 });
-    }
-
-    #[test]
-    fn another_currency_ends_one_revenue_and_goes_on_in_the_other() {
-        let euros = Seen { currency: "EUR", ..seen("2026-11", 1100) };
-        let records = after(&[seen("2026-10", 1200), seen("2026-11", 2400), euros]);
-        let of = |currency: &str| records.iter().filter(|it| it.currency == currency).cloned().collect::<Vec<_>>();
-        assert_eq!(moves(&of("USD"), "2026-11").churn, Flow { yearly: 1200, customers: 1 });
-        assert_eq!(moves(&of("EUR"), "2026-11").reactivation, Flow { yearly: 1100, customers: 1 });
-        assert_eq!(
-            figures(Some(&Revenue { currency: "USD".to_owned(), ..Revenue::default() }), Seen { currency: "EUR", ..seen("2026-11", 0) }),
-            None
-        );
     }
 
     #[test]

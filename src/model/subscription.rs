@@ -282,8 +282,6 @@ pub struct Payer {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Revenue {
-    /// ISO 4217 code.
-    pub currency: String,
     /// The month of the last change, such as `2026-11`.
     pub month: String,
     /// What it paid in a year when that month began.

@@ -148,9 +148,9 @@ impl Metrics {
         self.numbers.soonest_expiry.set(u64::try_from(soonest_expiry.0).unwrap_or_default());
     }
 
-    /// Revenue by currency, and how many invoices were issued, set as a whole.
-    pub fn revenue(&self, by_currency: Vec<RevenueNumbers>, invoices: u64) {
-        self.numbers.revenue.set(by_currency, invoices);
+    /// Revenue, and how many invoices were issued, set as a whole.
+    pub fn revenue(&self, numbers: RevenueNumbers) {
+        self.numbers.revenue.set(numbers);
     }
 
     /// The endpoints that events are sent to; only the first call counts.

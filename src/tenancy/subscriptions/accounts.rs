@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::due::next_duty;
-use crate::billing::revenue::Totals;
+use crate::billing::revenue::{Moved, Moves, Totals};
 use crate::config::Config;
-use crate::model::{Millis, Money, Status, Tenant, TenantId};
+use crate::model::{Millis, Money, Month, Status, Tenant, TenantId};
 
 /// All subscriptions in short.
 pub struct Accounts {
@@ -17,15 +17,14 @@ pub struct Accounts {
     issued: AtomicU64,
 }
 
-/// The ISO 4217 code of a currency.
-type Code = [u8; 3];
-
 #[derive(Default)]
 struct State {
     agenda: BTreeSet<(Millis, TenantId)>,
     of: HashMap<TenantId, Account>,
     /// Sums over `of`, kept along so that nobody has to add up.
-    totals: BTreeMap<Code, Totals>,
+    totals: Totals,
+    /// How those moved who moved last in a month.
+    moves: BTreeMap<Month, Moves>,
 }
 
 /// One subscription in short.
@@ -41,8 +40,8 @@ pub struct Account {
     pub overdue: Money,
     /// It is in its trial.
     pub is_trial: bool,
-    /// In which currency.
-    currency: Code,
+    /// When its revenue has moved last, and how.
+    moved: Option<(Month, Moved)>,
 }
 
 impl Accounts {
@@ -62,7 +61,7 @@ impl Accounts {
             open: subscription.open.iter().map(|owed| owed.due).sum(),
             overdue: subscription.open.iter().filter(is_failed).map(|owed| owed.due).sum(),
             is_trial: tenant.status == Status::Trial,
-            currency: code(revenue.map_or(&self.config.billing.currency, |revenue| &revenue.currency)),
+            moved: revenue.and_then(|revenue| Some((revenue.month.parse().ok()?, revenue.into()))),
         };
         self.state().set(tenant.id, account);
     }
@@ -97,11 +96,14 @@ impl Accounts {
         }
     }
 
-    /// What all subscriptions come to, by currency.
-    pub fn totals(&self) -> BTreeMap<String, Totals> {
-        let state = self.state();
-        let any = state.totals.iter().filter(|(_, totals)| **totals != Totals::default());
-        any.map(|(code, totals)| (String::from_utf8_lossy(code).into_owned(), *totals)).collect()
+    /// What all subscriptions come to.
+    pub fn totals(&self) -> Totals {
+        self.state().totals
+    }
+
+    /// How revenue has moved in the current month. (Of an earlier one, those are missing who have moved since.)
+    pub fn moves(&self, current: Month) -> Moves {
+        self.state().moves.get(&current).copied().unwrap_or_default()
     }
 
     /// So many invoices were issued.
@@ -127,11 +129,13 @@ impl State {
             true => self.of.remove(&tenant),
             false => self.of.insert(tenant, account),
         };
-        if let Some(before) = before {
-            *self.totals.entry(before.currency).or_default() -= before.totals();
+        self.totals -= before.unwrap_or_default().totals();
+        self.totals += account.totals();
+        if let Some((month, moved)) = before.and_then(|before| before.moved) {
+            *self.moves.entry(month).or_default() -= Moves::of(moved);
         }
-        if !account.is_empty() {
-            *self.totals.entry(account.currency).or_default() += account.totals();
+        if let Some((month, moved)) = account.moved {
+            *self.moves.entry(month).or_default() += Moves::of(moved);
         }
         if let Some(due) = before.and_then(|before| before.due) {
             self.agenda.remove(&(due, tenant));
@@ -144,7 +148,7 @@ impl State {
 
 impl Account {
     fn is_empty(&self) -> bool {
-        self.due.is_none() && self.totals() == Totals::default()
+        *self == Self::default()
     }
 
     fn totals(&self) -> Totals {
@@ -156,9 +160,4 @@ impl Account {
             overdue: self.overdue.0.into(),
         }
     }
-}
-
-/// Configured codes have three letters; anything else that a store may hold is cut or filled up.
-fn code(text: &str) -> Code {
-    std::array::from_fn(|place| text.as_bytes().get(place).copied().unwrap_or(b'?'))
 }

@@ -91,8 +91,3 @@ pub(super) fn tenant_invoice_key(tenant: TenantId, id: InvoiceId) -> Key {
 pub(super) fn movement_key(month: &str, tenant: TenantId) -> Key {
     Key::new(Table::Movements, format!("{month}/{tenant}"))
 }
-
-/// The end of what a tenant paid in another currency.
-pub(super) fn closed_movement_key(month: &str, tenant: TenantId, currency: &str) -> Key {
-    Key::new(Table::Movements, format!("{month}/{tenant}/{currency}"))
-}

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::Desk;
-use super::records::{closed_movement_key, invoice_key, movement_key, tenant_invoice_key};
+use super::records::{invoice_key, movement_key, tenant_invoice_key};
 use crate::billing::invoicing::{Reckoned, reckon};
 use crate::billing::items::price_of_year;
-use crate::billing::revenue::{Figures, Seen, figures};
+use crate::billing::revenue::{Seen, figures};
 use crate::model::invoice::{InvoiceReason, Payment};
 use crate::model::subscription::Revenue;
 use crate::model::{Invoice, InvoiceId, InvoiceStatus, Issued, Line, Millis, Money, Owed, Party, Span, Standing, Status, Tenant};
@@ -202,11 +202,7 @@ impl<'a> Work<'a> {
         let month = self.as_of.day().month();
         let known = self.tenant.subscription.revenue.as_ref();
         let trial = self.outcome(known, &month.to_string(), yearly);
-        let seen = Seen { currency: &self.desk.config.billing.currency, month, yearly, trial };
-        let Some(Figures { closed, revenue }) = figures(known, seen) else { return Ok(()) };
-        if let Some(closed) = closed {
-            self.tx.puts.push((closed_movement_key(&closed.month, self.tenant.id, &closed.currency), encode(&closed)?));
-        }
+        let Some(revenue) = figures(known, Seen { month, yearly, trial }) else { return Ok(()) };
         self.tx.puts.push((movement_key(&revenue.month, self.tenant.id), encode(&revenue)?));
         self.tenant.subscription.revenue = Some(revenue);
         Ok(())

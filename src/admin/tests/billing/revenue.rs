@@ -145,6 +145,12 @@ async fn scrapes_see_revenue_debts_and_invoices() {
         "gatehouse_revenue_open{currency=\"USD\"} 499.0",
         "gatehouse_revenue_overdue{currency=\"USD\"} 499.0",
         "gatehouse_paying_customers{currency=\"USD\"} 2.0",
+        "gatehouse_revenue_arr{currency=\"USD\"} 7176.0",
+        "gatehouse_revenue_moved{currency=\"USD\",movement=\"new\"} 598.0",
+        "gatehouse_customers_moved{currency=\"USD\",movement=\"new\"} 2.0",
+        "gatehouse_customers_moved{currency=\"USD\",movement=\"churn\"} 0.0",
+        "gatehouse_trials{state=\"converted\"} 2.0",
+        "gatehouse_trials{state=\"running\"} 0.0",
         "gatehouse_invoices_issued_total 2",
     ] {
         assert!(text.lines().any(|shown| shown == line), "{line} in {text}");
