@@ -10,8 +10,7 @@ use super::call::Call;
 use super::error::Problem;
 use super::idempotency::write_other;
 use super::plan_bodies::AddOnBody;
-use super::plan_views::add_on_json;
-use super::plans::{configured, status_of};
+use super::plan_views::{add_on_json, status_of};
 use super::views::{ProblemView, page_json};
 use crate::tenancy::{Source, add_add_on, did_you_mean, withdraw_add_on};
 
@@ -29,7 +28,7 @@ pub async fn list(State(app): State<App>) -> Result<Response, Problem> {
 pub async fn add(State(app): State<App>, call: Call) -> Result<Response, Problem> {
     let add_on = call.json::<AddOnBody>()?.read(&app.config.billing.currency)?;
     if app.config.add_ons.contains_key(&add_on.name) {
-        return Err(configured(&format!("The add-on `{}`", add_on.name), "change it there, or take another name"));
+        return Err(Problem::configured(&format!("The add-on `{}`", add_on.name), "change it there, or take another name"));
     }
     write_other(&app, &call, |slip| async {
         let body = add_on_json(&add_on, Source::Api, &app.config.billing.currency);
@@ -47,7 +46,7 @@ pub async fn add(State(app): State<App>, call: Call) -> Result<Response, Problem
         (status = 409, body = ProblemView)))]
 pub async fn withdraw(State(app): State<App>, Path(name): Path<String>, call: Call) -> Result<Response, Problem> {
     if app.config.add_ons.contains_key(&name) {
-        return Err(configured(&format!("The add-on `{name}`"), "take it out there"));
+        return Err(Problem::configured(&format!("The add-on `{name}`"), "take it out there"));
     }
     let add_on = withdraw_add_on(&app.tenants, &name, &call.cause).await?.ok_or_else(|| {
         let known = app.tenants.plans.add_ons();

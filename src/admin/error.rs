@@ -55,6 +55,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not_found", title, detail)
     }
 
+    /// It is the configuration that says it.
+    pub fn configured(what: &str, way_out: &str) -> Self {
+        let detail = format!("{what} stands in the configuration; {way_out}.");
+        Self::new(StatusCode::CONFLICT, "configured", "Part of the configuration", detail)
+    }
+
     /// Adds a header field.
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));

@@ -1,11 +1,12 @@
 //! How plans and add-ons look in JSON: prices also in minor units, `null` is unlimited.
 
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::views::{json_of, limits};
 use crate::model::plan::OveragePrice;
 use crate::model::{AddOn, Overage, Plan, Tier};
-use crate::tenancy::{Listed, Source};
+use crate::tenancy::{Added, Listed, Source};
 
 /// A version of a plan as JSON writes it.
 pub fn listed_json(listed: &Listed, currency: &str) -> Value {
@@ -68,5 +69,13 @@ fn overage_json(overage: &Overage, currency: &str) -> Value {
             "bandwidth": bandwidth.as_ref().map(price),
             "storage": storage.as_ref().map(price),
         }),
+    }
+}
+
+/// 201 for what was not there.
+pub const fn status_of(added: Added) -> StatusCode {
+    match added {
+        Added::New => StatusCode::CREATED,
+        Added::Instead | Added::Known => StatusCode::OK,
     }
 }

@@ -2,7 +2,6 @@
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::App;
@@ -11,9 +10,9 @@ use super::call::Call;
 use super::error::Problem;
 use super::idempotency::write_other;
 use super::plan_bodies::PlanBody;
-use super::plan_views::listed_json;
+use super::plan_views::{listed_json, status_of};
 use super::views::{ProblemView, page_json};
-use crate::tenancy::{Added, add_plan, did_you_mean, withdraw_plan};
+use crate::tenancy::{add_plan, did_you_mean, withdraw_plan};
 
 /// The newest version of each plan that is offered, the cheapest first: prices (also in minor units), limits, rate, requests in flight
 /// and overage; and the add-ons.
@@ -78,7 +77,7 @@ pub async fn add(State(app): State<App>, call: Call) -> Result<Response, Problem
         (status = 409, body = ProblemView)))]
 pub async fn withdraw(State(app): State<App>, Path(name): Path<String>, call: Call) -> Result<Response, Problem> {
     if app.config.plans.contains_key(&name) {
-        return Err(configured(&format!("The plan `{name}`"), "take it out there"));
+        return Err(Problem::configured(&format!("The plan `{name}`"), "take it out there"));
     }
     let listed = withdraw_plan(&app.tenants, &name, &call.cause).await?.ok_or_else(|| no_plan(&app, &name))?;
     Ok(axum::Json(listed_json(&listed, &app.config.billing.currency)).into_response())
@@ -89,18 +88,4 @@ fn no_plan(app: &App, name: &str) -> Problem {
     let hint = did_you_mean(name, all.iter().map(|listed| listed.plan.name.as_str()));
     let shown: String = name.chars().take(80).collect();
     Problem::not_found("Plan not found", format!("There is no plan `{shown}`{hint}."))
-}
-
-/// 409: it is the configuration that says it.
-pub fn configured(what: &str, way_out: &str) -> Problem {
-    let detail = format!("{what} stands in the configuration; {way_out}.");
-    Problem::new(StatusCode::CONFLICT, "configured", "Part of the configuration", detail)
-}
-
-/// 201 for what was not there.
-pub const fn status_of(added: Added) -> StatusCode {
-    match added {
-        Added::New => StatusCode::CREATED,
-        Added::Instead | Added::Known => StatusCode::OK,
-    }
 }

@@ -13,10 +13,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::PaymentError;
-use super::stripe::VERSION;
 use crate::model::Origin;
 use crate::trust;
 
+/// The version of the API.
+const VERSION: &str = "2025-09-30.clover";
 /// For one answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// No answer is larger.

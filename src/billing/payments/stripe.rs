@@ -10,9 +10,6 @@ use super::declines::is_hard;
 use super::http::{Answer, Http};
 use super::{Charge, Charged, Customer, PaymentError, PaymentMethod, Payments, Refund, Refunded};
 
-/// The version of the API.
-pub const VERSION: &str = "2025-09-30.clover";
-
 /// What a payment is for, in its metadata.
 pub(super) const METADATA_INVOICE: &str = "gatehouse_invoice";
 /// Which attempt made it.
