@@ -221,9 +221,13 @@ impl Reader<'_> {
         };
         match (read, minor) {
             (None, None) => self.errors.push(FieldError::new(at, "required", "a price is missing, as a decimal or in minor units")),
-            (_, Some(minor)) if minor < 0 => self.refuse(format!("{at}Minor"), "a price is not negative"),
             (Some(read), Some(minor)) if read.0 != minor => {
                 self.refuse(format!("{at}Minor"), format!("it says another amount than the decimal does ({}); leave one out", read.0));
+            }
+            (_, Some(minor)) => {
+                if let Err(error) = Money::price(minor) {
+                    self.refuse(format!("{at}Minor"), error.to_string());
+                }
             }
             _ => {}
         }

@@ -59,6 +59,8 @@ pub struct TenantView {
     pub credit: f64,
     /// The same in minor units.
     pub credit_minor: i64,
+    /// Of all its amounts, ISO 4217.
+    pub currency: String,
     /// What it owes.
     pub amount_due: f64,
     /// The same in minor units.
@@ -244,6 +246,7 @@ impl AdminState {
             pending_change: pending(subscription, currency),
             credit: subscription.credit.major(currency),
             credit_minor: subscription.credit.0,
+            currency: currency.to_owned(),
             amount_due: owed.major(currency),
             amount_due_minor: owed.0,
             billing: tenant.billing.clone(),

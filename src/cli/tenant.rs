@@ -180,7 +180,7 @@ fn list(told: &Value) -> String {
             plan,
             text(&it["billingCycle"]),
             day(&it["currentPeriodEnd"]),
-            text(&it["amountDue"]),
+            money(&it["amountDueMinor"], &it["currency"]),
             text(&it["id"]),
         ]
     });
@@ -205,8 +205,8 @@ fn shown(it: &Value) -> String {
         ("period ends", day(&it["currentPeriodEnd"])),
         ("changes to", change),
         ("canceled", ends),
-        ("owes", text(&it["amountDue"])),
-        ("credit", text(&it["credit"])),
+        ("owes", money(&it["amountDueMinor"], &it["currency"])),
+        ("credit", money(&it["creditMinor"], &it["currency"])),
         ("domain", text(&it["customDomain"])),
         ("created", day(&it["createdAt"])),
         ("deleted", day(&it["deletedAt"])),

@@ -175,6 +175,13 @@ pub enum CreditOutcome {
     Refunded,
 }
 
+impl CreditOutcome {
+    /// Money goes back, or has gone.
+    pub const fn is_refund(self) -> bool {
+        matches!(self, Self::Refunding | Self::Refunded)
+    }
+}
+
 /// A line of an invoice.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -339,6 +346,15 @@ impl Issued {
             _ => None,
         });
         taxes.sum()
+    }
+
+    /// What was paid with what was due to the tenant; negative where the invoice left it something.
+    pub fn balance_used(&self) -> Money {
+        let used = self.lines.iter().filter_map(|line| match &line.inputs {
+            Inputs::Balance { before, after } => Some(*before - *after),
+            _ => None,
+        });
+        used.sum()
     }
 
     /// The sum of the lines before tax and credit.

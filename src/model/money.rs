@@ -22,9 +22,31 @@ pub enum MoneyError {
         /// ISO 4217 code.
         currency: String,
     },
+    /// Less than nothing.
+    #[error("a price is not negative")]
+    Negative,
+    /// So much that sums of it could not be told any more.
+    #[error("a price is at most {} minor units", Money::MOST_PRICE.0)]
+    TooMuch,
 }
 
 impl Money {
+    /// The highest price: so many times as an add-on can be bought, it is still an amount.
+    pub const MOST_PRICE: Self = Self(1_000_000_000_000);
+
+    /// A price in minor units.
+    ///
+    /// # Errors
+    ///
+    /// It is negative, or above [`Self::MOST_PRICE`].
+    pub const fn price(minor: i64) -> Result<Self, MoneyError> {
+        match minor {
+            ..0 => Err(MoneyError::Negative),
+            minor if minor > Self::MOST_PRICE.0 => Err(MoneyError::TooMuch),
+            minor => Ok(Self(minor)),
+        }
+    }
+
     /// True for nothing.
     pub const fn is_zero(&self) -> bool {
         self.0 == 0
@@ -67,7 +89,7 @@ impl Money {
         if digits == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") }
     }
 
-    /// Reads a plain decimal such as `99`, `99.5` or `99.00`.
+    /// Reads a price: a plain decimal such as `99`, `99.5` or `99.00`.
     pub fn parse(text: &str, currency: &str) -> Result<Self, MoneyError> {
         let wrong = || MoneyError::NotANumber(text.to_owned());
         let digits = minor_digits(currency);
@@ -84,7 +106,8 @@ impl Money {
         let scale = 10_i64.pow(digits);
         let missing = digits - fraction.len() as u32;
         let part = if fraction.is_empty() { 0 } else { fraction.parse::<i64>().map_err(|_| wrong())? * 10_i64.pow(missing) };
-        whole.checked_mul(scale).and_then(|minor| minor.checked_add(part)).map(Self).ok_or_else(wrong)
+        let minor = whole.checked_mul(scale).and_then(|minor| minor.checked_add(part));
+        Self::price(minor.ok_or(MoneyError::TooMuch)?)
     }
 
     /// The amount as a decimal number, for JSON; exact for every amount below 2^53 minor units.
@@ -183,5 +206,7 @@ mod tests {
         for wrong in ["", "-1", "1.005", "1e3", "1,5", ".5", "99999999999999999999"] {
             assert!(Money::parse(wrong, "USD").is_err(), "{wrong}");
         }
+        assert_eq!(Money::parse("10000000000", "USD"), Ok(Money::MOST_PRICE));
+        assert_eq!(Money::parse("10000000000.01", "USD"), Err(MoneyError::TooMuch));
     }
 }

@@ -33,17 +33,21 @@ pub fn credit_invoice(
     expect(&invoice.value, "credited", &[InvoiceStatus::Open, InvoiceStatus::Paid])?;
     let mut work = Work::on(current, desk, cause);
     let mut after = invoice.value.clone();
-    let left = left(&after);
+    let left = left(&after, credit.refund);
     let amount = credit.amount.unwrap_or(left);
     let currency = &after.issued.currency;
-    if amount.0 <= 0 || amount > left {
-        let detail = format!("an amount is more than 0 and at most what is left of the invoice, {}", left.shown(currency));
-        return Err(TenancyError::Invalid(vec![FieldError::new("/amount", "invalid", detail)]));
-    }
     let is_open = after.standing.status == InvoiceStatus::Open;
     if is_open && credit.refund {
         let detail = "an open invoice has not been paid, so there is nothing to give back; leave `refund` out";
         return Err(TenancyError::Invalid(vec![FieldError::new("/refund", "invalid", detail)]));
+    }
+    if left.0 <= 0 {
+        let what = if credit.refund { "nothing is left of it that was paid and could be given back" } else { "nothing is left of it" };
+        return Err(TenancyError::Invoice(format!("invoice {} cannot be credited: {what}", after.issued.number)));
+    }
+    if amount.0 <= 0 || amount > left {
+        let detail = format!("an amount is more than 0 and at most what is left of the invoice, {}", left.shown(currency));
+        return Err(TenancyError::Invalid(vec![FieldError::new("/amountMinor", "invalid", detail)]));
     }
     if is_open && work.tenant.subscription.open.iter().any(|owed| owed.invoice == after.id && (owed.is_trying || owed.payment.is_some())) {
         return Err(TenancyError::Invoice("its payment is under way; wait for the outcome".to_owned()));
@@ -55,7 +59,7 @@ pub fn credit_invoice(
         id: CreditNoteId::new(cause.now),
         number: format!("{}{mark}", desk.config.billing.credit_note_prefix),
         amount,
-        tax: after.issued.tax().scaled(i128::from(amount.0), i128::from(after.issued.total.0.max(1))),
+        tax: tax_of(&after, amount),
         reason: credit.reason.clone(),
         time: cause.now,
         outcome: match (is_open, credit.refund, by_provider) {
@@ -85,12 +89,32 @@ pub fn credit_invoice(
     work.done()
 }
 
-/// What of an invoice has not been credited.
-fn left(invoice: &Invoice) -> Money {
-    match invoice.standing.status {
-        InvoiceStatus::Open => invoice.standing.due,
-        _ => invoice.issued.total - invoice.standing.credit_notes.iter().map(|note| note.amount).sum(),
+/// What of an invoice can be credited: of an open one what is to be paid, of a paid one what has not been credited, whether money or
+/// the balance has paid it. Only money can be given back.
+fn left(invoice: &Invoice, refund: bool) -> Money {
+    let standing = &invoice.standing;
+    let left = worth(invoice) - credited(invoice, |_| true);
+    match standing.status {
+        InvoiceStatus::Open => standing.due,
+        _ if refund => left.min(standing.paid - credited(invoice, CreditOutcome::is_refund)),
+        _ => left,
     }
+}
+
+/// What was paid for an invoice or is to be, also with the balance.
+fn worth(invoice: &Invoice) -> Money {
+    invoice.issued.total + invoice.issued.balance_used()
+}
+
+fn credited(invoice: &Invoice, counts: impl Fn(CreditOutcome) -> bool) -> Money {
+    invoice.standing.credit_notes.iter().filter(|note| counts(note.outcome)).map(|note| note.amount).sum()
+}
+
+/// The tax in a credit note: those of an invoice never have more than the invoice, and all of it once all is credited.
+fn tax_of(invoice: &Invoice, amount: Money) -> Money {
+    let so_far = (credited(invoice, |_| true) + amount).0;
+    let tax = invoice.issued.tax().scaled(i128::from(so_far), i128::from(worth(invoice).0.max(1)));
+    tax - invoice.standing.credit_notes.iter().map(|note| note.tax).sum()
 }
 
 /// Less is to be paid; with nothing left it is paid.

@@ -8,7 +8,7 @@ use super::metered::Metered;
 use super::period::{begin, is_over};
 use super::work::{Work, invoice_facts};
 use crate::model::invoice::{Attempt, Payment};
-use crate::model::{Inputs, Invoice, InvoiceId, InvoiceStatus, Millis, Money, Status, Tenant};
+use crate::model::{Invoice, InvoiceId, InvoiceStatus, Millis, Money, Status, Tenant};
 use crate::tenancy::states::Move;
 use crate::tenancy::{Cause, Change, TenancyError, Versioned};
 
@@ -173,11 +173,7 @@ fn voided(work: &mut Work<'_>, invoice: &Versioned<Invoice>, reason: Option<Stri
     standing.due = Money(0);
     forget(&mut work.tenant, after.id);
     work.tenant.subscription.awaiting.take_if(|awaiting| awaiting.invoice == after.id);
-    let credit = after.issued.lines.iter().filter_map(|line| match &line.inputs {
-        Inputs::Balance { before, after } => Some(*before - *after),
-        _ => None,
-    });
-    work.tenant.subscription.credit = work.tenant.subscription.credit + credit.sum();
+    work.tenant.subscription.credit = work.tenant.subscription.credit + after.issued.balance_used();
     work.restate(invoice, &after)?;
     work.note("invoice.voided", None, Some(invoice_facts(&after)));
     Ok(())

@@ -2,7 +2,7 @@
 
 use super::Desk;
 use crate::model::subscription::Bought;
-use crate::model::{BillingCycle, Overrides, Tenant, Terms};
+use crate::model::{BillingCycle, Money, Overrides, Tenant, Terms};
 use crate::tenancy::{FieldError, did_you_mean, rules};
 
 /// Of one add-on.
@@ -55,8 +55,11 @@ impl Wanted {
         }
         // What was agreed was agreed for a plan.
         let overrides = self.overrides.unwrap_or(if stays { tenant.subscription.overrides } else { None });
-        if overrides.is_some_and(|it| [it.price_monthly, it.price_yearly].into_iter().flatten().any(|price| price.0 < 0)) {
-            errors.push(FieldError::new("/overrides", "invalid", "a price is not negative"));
+        let prices = overrides.map_or([None, None], |it| [it.price_monthly, it.price_yearly]);
+        for (price, pointer) in prices.into_iter().zip(["/overrides/priceMonthlyMinor", "/overrides/priceYearlyMinor"]) {
+            if let Some(Err(error)) = price.map(|price| Money::price(price.0)) {
+                errors.push(FieldError::new(pointer, "invalid", error.to_string()));
+            }
         }
         if !errors.is_empty() {
             return Err(errors);

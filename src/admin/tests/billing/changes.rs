@@ -181,6 +181,9 @@ async fn what_is_agreed_with_one_tenant_holds_for_its_plan_and_for_nobody_else()
     let admin = subscribed(catalogue(), "pro", "monthly").await;
     admin.tenant("globex", "pro").await;
     let overrides = json!({"priceMonthlyMinor": 15_000, "limits": {"maxUsers": 500, "maxStorage": null}});
+    let wrong = json!({"priceMonthlyMinor": -1, "priceYearlyMinor": 1_000_000_000_001_i64});
+    let pointers = ["/overrides/priceMonthlyMinor", "/overrides/priceYearlyMinor"];
+    admin.subscribe("acme", json!({"plan": "pro", "overrides": wrong})).await.expect(422).pointers(&pointers);
     let agreed = admin.subscribe("acme", json!({"plan": "pro", "overrides": overrides})).await.expect(200).json;
     assert_eq!((&agreed["limits"]["maxUsers"], &agreed["limits"]["maxStorage"]), (&json!(500), &Value::Null));
     assert_eq!(admin.show("globex").await["limits"]["maxUsers"], 50);

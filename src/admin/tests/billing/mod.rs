@@ -2,6 +2,7 @@
 
 mod changes;
 mod crashes;
+mod credits;
 mod life;
 mod properties;
 mod provider;
