@@ -55,7 +55,15 @@ async fn find_note(app: &App, id: &str, note: &str) -> Result<(Invoice, CreditNo
 }
 
 fn page(html: String) -> Response {
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))], html).into_response()
+    let fields = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+        ),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    ];
+    (fields, html).into_response()
 }
 
 /// Numbers are letters, digits and `- _ / .`; a name of a file has no slash.
@@ -66,6 +74,10 @@ fn file(pdf: Result<Vec<u8>, document::FontError>, number: &str) -> Result<Respo
     })?;
     let disposition = format!("inline; filename=\"{}.pdf\"", number.replace('/', "-"));
     let disposition = HeaderValue::from_str(&disposition).unwrap_or(HeaderValue::from_static("inline"));
-    let fields = [(header::CONTENT_TYPE, HeaderValue::from_static("application/pdf")), (header::CONTENT_DISPOSITION, disposition)];
+    let fields = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/pdf")),
+        (header::CONTENT_DISPOSITION, disposition),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    ];
     Ok((fields, pdf).into_response())
 }

@@ -46,7 +46,7 @@ pub struct Subscription {
 
 /// An add-on.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AddOnBody {
     /// Its name in the catalogue.
     name: String,
@@ -56,7 +56,7 @@ pub struct AddOnBody {
 
 /// What is agreed with one tenant.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OverridesBody {
     /// Price of a month, in minor units.
     price_monthly_minor: Option<i64>,

@@ -6,7 +6,6 @@ use aws_lc_rs::rand;
 use bytes::Bytes;
 use http::StatusCode;
 use serde_json::json;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::billing::payments::{Http, Manual, Payments, Stripe};
@@ -16,9 +15,6 @@ use crate::config::{Config, Provider};
 use crate::proxy::{Notice, Notices};
 use crate::store::{Key, Precondition, Store, StoreError, Table, Tx};
 use crate::tenancy::{Biller, Hook, stored_clock};
-
-/// Messages of the provider that may wait.
-const AT_ONCE: usize = 64;
 
 /// Billing time: the machine's, or (`dev.test_clock`) one that can be moved, from where it was left.
 pub(super) async fn clock(config: &Config, store: &dyn Store) -> anyhow::Result<(SharedClock, Option<Arc<TestClock>>)> {
@@ -65,7 +61,7 @@ pub(super) fn hook(config: &Config, biller: &Arc<Biller>, clock: &SharedClock) -
 /// Brings messages from the data plane to the hook, and its answers back.
 pub(super) fn notices(hook: Option<&Arc<Hook>>, jobs: &mut JoinSet<()>) -> Option<Notices> {
     let hook = Arc::clone(hook?);
-    let (notices, mut waiting) = mpsc::channel::<Notice>(AT_ONCE);
+    let (notices, mut waiting) = Notices::new();
     jobs.spawn(async move {
         let mut under_way = JoinSet::new();
         while let Some(Notice { signature, body, answer }) = waiting.recv().await {

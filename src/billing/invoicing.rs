@@ -31,8 +31,9 @@ pub fn whole(item: &Item, cycle: BillingCycle, period: Span) -> Line {
     }
 }
 
-/// Adds tax and what is due to the tenant. A negative sum becomes due to it, so that nothing is ever to be paid to anybody.
-pub fn reckon(mut lines: Vec<Line>, credit: Money, customer: &Party, rates: &[TaxRate]) -> Reckoned {
+/// Adds tax and what is due to the tenant. A negative sum becomes due to it, so that nothing is ever to be paid to anybody. What is to
+/// be paid is a multiple of `unit`: what that makes it more is due to the tenant.
+pub fn reckon(mut lines: Vec<Line>, (credit, unit): (Money, i64), customer: &Party, rates: &[TaxRate]) -> Reckoned {
     let base: Money = lines.iter().map(|line| line.amount).sum();
     let tax = tax::line(base, customer, rates).filter(|_| !base.is_zero());
     let note = tax.as_ref().and_then(tax::note);
@@ -40,9 +41,15 @@ pub fn reckon(mut lines: Vec<Line>, credit: Money, customer: &Party, rates: &[Ta
     let sum: Money = lines.iter().map(|line| line.amount).sum();
     // Taken off as far as there is something to pay; what is below zero is put to it.
     let taken = sum.min(credit).max(sum.min(Money(0)));
+    let beyond = (sum - taken).0 % unit;
+    let taken = if beyond > 0 { taken - Money(unit - beyond) } else { taken };
     let after = credit - taken;
     if !taken.is_zero() {
-        let description = if taken.0 > 0 { "Credit applied" } else { "Added to your credit" };
+        let description = match taken.0 {
+            1.. => "Credit applied",
+            _ if sum.0 > 0 => "Rounded up to what can be charged, for your credit",
+            _ => "Added to your credit",
+        };
         lines.push(Line {
             kind: LineKind::Credit,
             description: description.to_owned(),
@@ -69,16 +76,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_cent_is_lost_or_made(amounts in proptest::collection::vec(-100_000_i64..100_000, 0..9), credit in 0_i64..300_000, kind in 0..4) {
+        fn no_cent_is_lost_or_made(amounts in proptest::collection::vec(-100_000_i64..100_000, 0..9), credit in 0_i64..300_000, kind in 0..4, unit in proptest::sample::select(vec![1, 10, 100])) {
             let rates = [TaxRate { country: "DE".to_owned(), parts_per_million: 190_000, inclusive: kind % 2 == 0, reverse_charge: kind > 1 }];
             let customer = Party { country: Some("DE".to_owned()), vat_id: Some("DE1".to_owned()), ..Party::default() };
             let before = Money(credit);
-            let reckoned = reckon(amounts.iter().map(|amount| line(*amount)).collect(), before, &customer, &rates);
-            prop_assert!(reckoned.total.0 >= 0 && reckoned.credit.0 >= 0);
+            let reckoned = reckon(amounts.iter().map(|amount| line(*amount)).collect(), (before, unit), &customer, &rates);
+            prop_assert!(reckoned.total.0 >= 0 && reckoned.credit.0 >= 0 && reckoned.total.0 % unit == 0);
             prop_assert_eq!(reckoned.lines.iter().map(|line| line.amount).sum::<Money>(), reckoned.total);
             let charged: Money = reckoned.lines.iter().filter(|line| line.kind != LineKind::Credit).map(|line| line.amount).sum();
             prop_assert_eq!(charged, reckoned.total + before - reckoned.credit);
-            prop_assert!(reckoned.total.is_zero() || reckoned.credit.is_zero(), "credit is used before anything is to be paid");
+            prop_assert!(reckoned.total.is_zero() || reckoned.credit.0 < unit, "credit is used before anything is to be paid");
         }
     }
 }

@@ -99,9 +99,10 @@ pub struct Overrides {
     pub limits: OtherLimits,
 }
 
-/// Limits that differ from the plan's: `None` is the plan's, `Some(None)` is unlimited.
+/// Limits that differ from the plan's: `None` is the plan's, `Some(None)` is unlimited. A name that is none is refused: it would be an
+/// agreement that does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct OtherLimits {
     /// Users of the app.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]

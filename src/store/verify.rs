@@ -1,5 +1,6 @@
-//! The check of a whole database at its start: every entry is read exactly once, by two threads that walk from its ends
-//! towards each other. How much lies between two keys cannot be known before, so they agree on the way where they meet.
+//! The check of a whole database at its start: every entry is read by two threads that walk from its ends towards each other. How
+//! much lies between two keys cannot be known before, so they agree on the way where they meet. A page that was lost can cut sled's
+//! way forwards and leave the way back whole, so what was walked backwards is walked forwards as well.
 
 use std::collections::VecDeque;
 use std::panic::resume_unwind;
@@ -10,6 +11,9 @@ use super::codec::{STATE_KEY, State, fingerprint, space, unseal};
 use super::embedded::LongWalk;
 use super::place::Place;
 use super::{SCHEMA, StoreError};
+
+/// What is said of a database that is not whole.
+const MISSING: &str = "entries are missing, or older than the commits that it has";
 
 /// Entries between two looks at where the other thread is.
 const STRETCH: usize = 256;
@@ -24,7 +28,7 @@ pub(super) fn verify(place: &Place, sled: &sled::Db, sealed: State) -> Result<(S
         return Err(place.schema(state.schema, SCHEMA));
     }
     if state.digest != digest {
-        return Err(damaged("entries are missing, or older than the commits that it has"));
+        return Err(damaged(MISSING));
     }
     if state.group < sealed.group {
         return Err(damaged("it has lost commits that were acknowledged"));
@@ -51,6 +55,8 @@ struct Found {
 struct Meeting {
     front: Option<sled::IVec>,
     back: Option<sled::IVec>,
+    /// One of them has come to the other end; the other finds nothing.
+    is_through: bool,
     /// One of them failed; the other need not go on.
     failed: bool,
 }
@@ -67,6 +73,10 @@ fn read_all(place: &Place, sled: &sled::Db) -> Result<Found, StoreError> {
         (front, back.unwrap_or_else(|_| Ok(Found::default())))
     });
     let (mut found, back) = (front?, back?);
+    let meeting = meeting.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let (Some(last), Some(next)) = (meeting.front, meeting.back) {
+        lead_to_each_other(place, sled, &[&last, &next])?;
+    }
     found.digest = found.digest.wrapping_add(back.digest);
     found.state = found.state.or(back.state);
     found.entries += back.entries;
@@ -90,8 +100,15 @@ fn walk(place: &Place, sled: &sled::Db, meeting: &Mutex<Meeting>, backwards: boo
             meeting.failed = true;
             place.of_sled("reading the database", &error)
         })?;
-        let mine = meeting.claim(&stretch, backwards);
+        let above = meeting.back.clone();
+        let mine = meeting.claim(&stretch, backwards).ok_or_else(|| place.damaged(&place.data(), MISSING));
+        meeting.failed |= mine.is_err();
         drop(meeting);
+        let mine = mine?;
+        if backwards {
+            let way: Vec<&sled::IVec> = stretch.iter().take(mine).rev().map(|(key, _)| key).chain(&above).collect();
+            lead_to_each_other(place, sled, &way)?;
+        }
         for (key, value) in stretch.iter().take(mine) {
             long.went_on(sled, key);
             found.take(key, value).map_err(|error| place.damaged(&place.data(), error))?;
@@ -103,16 +120,35 @@ fn walk(place: &Place, sled: &sled::Db, meeting: &Mutex<Meeting>, backwards: boo
 }
 
 impl Meeting {
-    /// Takes what the other one has not; how many from the beginning of `stretch` that is.
-    fn claim(&mut self, stretch: &[Entry], backwards: bool) -> usize {
+    /// Takes what the other one has not; how many from the beginning of `stretch` that is. `None` where one has come to the other end
+    /// and has not met what the other has found.
+    fn claim(&mut self, stretch: &[Entry], backwards: bool) -> Option<usize> {
         let (own, others) = if backwards { (&mut self.back, &self.front) } else { (&mut self.front, &self.back) };
         let free = |(key, _): &Entry| others.as_ref().is_none_or(|other| if backwards { key > other } else { key < other });
         let mine = stretch.partition_point(free);
+        let ends_here = stretch.len() < STRETCH && mine == stretch.len();
+        if (ends_here && others.is_some()) || (self.is_through && mine > 0) {
+            return None;
+        }
+        self.is_through |= ends_here;
         if let Some((last, _)) = mine.checked_sub(1).and_then(|last| stretch.get(last)) {
             *own = Some(last.clone());
         }
-        mine
+        Some(mine)
     }
+}
+
+/// Whether sled finds each of these keys after the one before it, and nothing in between.
+fn lead_to_each_other(place: &Place, sled: &sled::Db, keys: &[&sled::IVec]) -> Result<(), StoreError> {
+    let Some(first) = keys.first() else { return Ok(()) };
+    let mut way = sled.range::<&[u8], _>(first.as_ref()..);
+    for key in keys {
+        let found = way.next().transpose().map_err(|error| place.of_sled("reading the database", &error))?;
+        if found.is_none_or(|(found, _)| found != **key) {
+            return Err(place.damaged(&place.data(), MISSING));
+        }
+    }
+    Ok(())
 }
 
 impl Found {

@@ -40,11 +40,20 @@ pub fn move_tenant(current: &Versioned<Tenant>, order: &Order<'_>, desk: Desk<'_
     if order.wanted == Move::Activate && from == Status::Trial {
         work.tenant.trial_ends_at = Some(cause.now);
     }
-    if matches!(to, Status::Canceled | Status::Deleted) && from != Status::Canceled {
+    if matches!(order.wanted, Move::Cancel | Move::Delete) && from != Status::Canceled {
         refuse_while_paying(&work)?;
+        let subscription = &work.tenant.subscription;
+        let scheduled = (subscription.pending.clone(), subscription.cancel_at_period_end);
         end_now(&mut work, order.metered)?;
+        if to == Status::Deleted {
+            // It may be restored.
+            (work.tenant.subscription.pending, work.tenant.subscription.cancel_at_period_end) = scheduled;
+        }
     }
     work.move_by(order.wanted, order.reason.map(str::to_owned))?;
+    if to == Status::Canceled {
+        (work.tenant.subscription.pending, work.tenant.subscription.cancel_at_period_end) = (None, false);
+    }
     if order.wanted == Move::Restore && !to.is_served() {
         // What it was before it was suspended or canceled went with the delete; `activate` follows the dates.
         work.tenant.previous_status = None;

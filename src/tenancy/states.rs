@@ -9,7 +9,7 @@
 //! | activate | suspended, canceled | what dates and invoices imply: trial while it lasts, past_due with an overdue invoice (and a fresh grace), else active; where the period is over, a new one begins |
 //! | cancel | trial, active, past_due, suspended | canceled, now or at the period's end |
 //! | delete | all but deleted | deleted; slug and domains are kept for it for a while, then they become free |
-//! | restore | deleted, not yet released | where it was |
+//! | restore | deleted, not yet released | where it was; canceled, where it was to end meanwhile |
 //! | **by the clock** | | |
 //! | trial ends | trial | active, and the first period begins; suspended or active on the free plan, where the configuration says so of a tenant without payment method |
 //! | canceled to the end | trial, active, past_due, suspended | canceled |
@@ -18,7 +18,7 @@
 //! | **by payments and changes** | | |
 //! | falls behind | active | past_due: a charge was declined |
 //! | settled | past_due, suspended unpaid | active, once nothing is overdue or declined any more |
-//! | given up | past_due | suspended, where nothing else is overdue or declined |
+//! | given up | past_due | suspended, where nothing else is overdue or declined; paid all the same, it is settled |
 //! | trial not needed | trial | active: another plan, without a price |
 //!
 //! A move to where the tenant is already changes nothing and is no error, except `restore`.
@@ -86,6 +86,23 @@ impl Move {
             Move::FallsBehind => "tenant.past_due",
         }
     }
+
+    /// Whether the tenant is suspended for its debts after it, so that paying them brings it back; `before` is what was before.
+    pub const fn is_for_debts(self, before: bool) -> bool {
+        match self {
+            Move::StaysUnpaid | Move::GivenUp => true,
+            Move::Delete | Move::Restore => before,
+            Move::Suspend
+            | Move::Activate
+            | Move::Cancel
+            | Move::TrialEnds
+            | Move::TrialEndsUnpaid
+            | Move::TrialNotNeeded
+            | Move::CanceledToTheEnd
+            | Move::FallsBehind
+            | Move::Settled => false,
+        }
+    }
 }
 
 /// Where a move leads; `None` where the tenant stays as it is.
@@ -116,6 +133,7 @@ pub fn target(tenant: &Tenant, wanted: Move, now: Millis) -> Result<Option<Statu
         (Move::Restore, Deleted) => Ok(Some(match tenant.previous_status {
             Some(Suspended) => Suspended,
             Some(Canceled) => Canceled,
+            _ if was_to_end(tenant, now) => Canceled,
             _ => implied(),
         })),
         (Move::Restore, Suspended | Canceled) => refuse("restored", "; only deleted tenants are, activate this one"),
@@ -138,6 +156,12 @@ pub fn target(tenant: &Tenant, wanted: Move, now: Millis) -> Result<Option<Statu
         (Move::Settled, Suspended) => Ok(Some(Active).filter(|_| tenant.subscription.is_suspended_unpaid && implied() == Active)),
         (Move::Settled, Trial | Active | Canceled | Deleted) => Ok(None),
     }
+}
+
+/// Whether it was canceled to the end of a period or trial that is over.
+fn was_to_end(tenant: &Tenant, now: Millis) -> bool {
+    let end = tenant.subscription.period.as_ref().map(|period| period.span.end).or(tenant.trial_ends_at);
+    tenant.subscription.cancel_at_period_end && end.is_some_and(|end| end <= now)
 }
 
 /// The state that dates and invoices imply for a tenant that is served.

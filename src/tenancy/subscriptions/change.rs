@@ -97,14 +97,24 @@ pub fn plan_change(work: &mut Work<'_>, terms: Terms, at: Millis, metered: &Mete
             let planned = nothing(When::Now);
             adopt(work, terms.clone());
             let is_free = !is_billed(&terms, &new);
+            if is_free {
+                no_trial(work, at);
+            }
             if work.tenant.status == Status::Trial && is_free {
-                work.tenant.trial_ends_at = Some(at);
                 work.move_by(Move::TrialNotNeeded, Some("the plan has no price".to_owned()))?;
             } else if is_served {
                 return begin_now(work, planned, at, metered);
             }
             Ok(planned)
         }
+    }
+}
+
+/// There is nothing to try any more, nor an end to which it could be canceled.
+fn no_trial(work: &mut Work<'_>, at: Millis) {
+    work.tenant.trial_ends_at = work.tenant.trial_ends_at.map(|end| end.min(at));
+    if std::mem::take(&mut work.tenant.subscription.cancel_at_period_end) {
+        work.note("tenant.cancel_withdrawn", None, Some(json!({"cancelAtPeriodEnd": false})));
     }
 }
 
@@ -176,7 +186,7 @@ fn change_now(work: &mut Work<'_>, planned: Planned, (period, at): (&Running, Mi
 fn reckoned(work: &Work<'_>, planned: Planned, lines: Vec<Line>) -> Planned {
     let credit = work.tenant.subscription.credit;
     let rates = &work.desk.config.billing.tax;
-    let reckoned = reckon(lines, credit, &work.customer(), rates);
+    let reckoned = reckon(lines, (credit, work.desk.unit), &work.customer(), rates);
     let sum = reckoned.total + credit - reckoned.credit;
     Planned { sum, reckoned, ..planned }
 }

@@ -10,7 +10,7 @@ use super::{Biller, settle};
 use crate::billing::payments::{Charge, Charged, PaymentError, Refund};
 use crate::model::invoice::{Attempt, CreditOutcome, Payment};
 use crate::model::subscription::{Method, Payer, Refunding};
-use crate::model::{Invoice, InvoiceId, InvoiceStatus, Millis, Owed, Tenant, TenantId};
+use crate::model::{Invoice, InvoiceId, InvoiceStatus, Millis, Money, Owed, Tenant, TenantId};
 use crate::store::{Key, Precondition, Table, Tx};
 use crate::tenancy::{Cause, TenancyError, Versioned};
 
@@ -41,7 +41,7 @@ impl Biller {
         let Some((_, found)) = self.invoice(invoice).await? else { return self.stop(current, invoice, now).await };
         let charge = |attempt| charge(current.value.id, &found.value, &owed, (&payer, &method), attempt);
         let said = match &owed.payment {
-            Some(payment) => self.payments().payment(payment).await,
+            Some(payment) => self.payments().payment(payment, amount_of(&found.value)).await,
             None if owed.is_trying => self.repeat(&charge(owed.attempts)).await,
             None => {
                 let attempt = self.begin(current, &owed, &method, now).await?;
@@ -190,6 +190,7 @@ fn follow(
     }
     // A message may be about an earlier attempt; and of one whose payment is not known yet, whoever asks for it hears the same.
     let awaited = owed(&work.tenant, id).and_then(|owed| owed.payment.clone());
+    let waits = work.tenant.subscription.awaiting.as_ref().is_some_and(|awaiting| awaiting.invoice == id);
     let is_awaited = matches!(said, Ok(Charged::Declined { payment, .. }) if awaited.is_some() && *payment == awaited);
     if outcome.is_told && !is_awaited && !matches!(said, Ok(Charged::Succeeded { .. })) {
         return Ok(());
@@ -214,13 +215,17 @@ fn follow(
             if known {
                 return Ok(());
             }
-            settle::declined(work, invoice, attempt(payment.clone(), Some(code.clone()), Some(message.clone()), *is_hard))
+            settle::declined(work, invoice, attempt(payment.clone(), Some(code.clone()), Some(message.clone()), *is_hard), metered)
         }
         Ok(Charged::Processing { payment }) => {
             if let Some(owed) = owed_mut(&mut work.tenant, id) {
                 (owed.payment, owed.try_at) = (Some(payment.clone()), Some(Millis(now.0 + LOOK_MILLIS)));
             }
             Ok(())
+        }
+        Err(error @ (PaymentError::Refused(_) | PaymentError::NotSupported(_))) if waits && awaited.is_none() => {
+            // Nobody can pay for the change, so it is not made.
+            settle::declined(work, invoice, attempt(None, Some("refused".to_owned()), Some(error.to_string()), true), metered)
         }
         Err(error) => {
             tracing::warn!(invoice = %id, %error, "a payment is not decided; it is asked for again");
@@ -256,6 +261,12 @@ fn charge(tenant: TenantId, invoice: &Invoice, owed: &Owed, (payer, method): (&P
         amount: owed.due,
         currency: invoice.issued.currency.clone(),
     }
+}
+
+/// What a payment of an invoice is of; unknown where nothing is owed any more.
+pub(super) fn amount_of(invoice: &Invoice) -> Option<(Money, &str)> {
+    let is_open = invoice.standing.status == InvoiceStatus::Open;
+    is_open.then_some((invoice.standing.due, invoice.issued.currency.as_str()))
 }
 
 fn owed(tenant: &Tenant, invoice: InvoiceId) -> Option<&Owed> {

@@ -36,7 +36,9 @@ fn duties(tenant: &Tenant, config: &Config) -> [Option<(Millis, Duty)>; 7] {
     let is_debtor = tenant.status != Status::Deleted;
     let collect = subscription.open.iter().filter(|_| is_debtor).filter_map(|owed| Some((owed.try_at?, Duty::Collect(owed.invoice)))).min();
     let refund = subscription.refunds.iter().map(|one| (one.try_at, Duty::Refund)).min();
-    let late = subscription.open.iter().filter(|owed| is_debtor && owed.failed_at.is_none());
+    // A change that is paid first is not owed before it is made.
+    let waits = subscription.awaiting.as_ref().map(|awaiting| awaiting.invoice);
+    let late = subscription.open.iter().filter(|owed| is_debtor && owed.failed_at.is_none() && Some(owed.invoice) != waits);
     let overdue = late.map(|owed| (owed.due_at, Duty::Overdue(owed.invoice))).min();
     let failed = subscription.open.iter().filter(|_| tenant.status == Status::PastDue).filter_map(|owed| owed.failed_at).min();
     let suspend = failed.map(|failed| (failed.plus_days(i64::from(config.billing.grace_days)), Duty::Suspend));

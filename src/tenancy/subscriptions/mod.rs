@@ -59,4 +59,6 @@ pub struct Desk<'a> {
     pub plans: &'a Plans,
     /// Whether the payment provider collects invoices by itself.
     pub collects: bool,
+    /// What it can charge is a multiple of so many minor units.
+    pub unit: i64,
 }

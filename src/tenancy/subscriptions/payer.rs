@@ -4,7 +4,7 @@ use aws_lc_rs::digest;
 use serde_json::json;
 
 use super::Biller;
-use super::collect::{Outcome, system};
+use super::collect::{Outcome, amount_of, system};
 use crate::billing::payments::{Customer, PaymentError};
 use crate::model::subscription::{Method, Payer};
 use crate::model::{InvoiceId, Millis, Tenant, hex};
@@ -108,8 +108,14 @@ impl Biller {
             None => message.invoice.filter(|_| message.is_payment),
         };
         let Some(id) = id else { return Ok(Received::Unknown) };
-        let Some((tenant, _)) = self.invoice(id).await? else { return Ok(Received::Unknown) };
-        let said = self.payments().payment(&message.object).await?;
+        let Some((tenant, invoice)) = self.invoice(id).await? else { return Ok(Received::Unknown) };
+        let said = match self.payments().payment(&message.object, amount_of(&invoice.value)).await {
+            Err(error @ PaymentError::Refused(_)) => {
+                tracing::warn!(invoice = %id, %error, "a message names a payment that is none of the invoice");
+                return Ok(Received::Unknown);
+            }
+            said => said?,
+        };
         let tx = Tx {
             preconditions: vec![Precondition::Absent(seen.clone())],
             puts: vec![(seen, json!({"time": now}).to_string().into_bytes())],

@@ -87,7 +87,6 @@ pub fn give_up_invoice(
     if was_failed {
         work.move_by(Move::GivenUp, Some(format!("invoice {} will not be paid", after.issued.number)))?;
     }
-    work.tenant.subscription.is_suspended_unpaid = false;
     work.done()
 }
 
@@ -102,7 +101,7 @@ pub(super) fn overdue(work: &mut Work<'_>, invoice: InvoiceId, at: Millis) -> Re
 }
 
 /// The provider has declined. It is tried again after the next of the waits, unless that makes no sense.
-pub(super) fn declined(work: &mut Work<'_>, invoice: &Versioned<Invoice>, attempt: Attempt) -> Result<(), TenancyError> {
+pub(super) fn declined(work: &mut Work<'_>, invoice: &Versioned<Invoice>, attempt: Attempt, metered: &Metered) -> Result<(), TenancyError> {
     let now = work.cause.now;
     let mut after = invoice.value.clone();
     after.standing.attempts.push(attempt.clone());
@@ -114,7 +113,8 @@ pub(super) fn declined(work: &mut Work<'_>, invoice: &Versioned<Invoice>, attemp
         // The change is not made, so it is not owed either.
         work.note("invoice.payment_failed", None, Some(facts));
         let reason = attempt.message.unwrap_or_else(|| "the payment was declined".to_owned());
-        return voided(work, &Versioned { value: after, version: invoice.version }, Some(format!("the payment was declined: {reason}")));
+        voided(work, &Versioned { value: after, version: invoice.version }, Some(format!("the payment was declined: {reason}")))?;
+        return reinstate(work, metered);
     }
     if let Some(owed) = work.tenant.subscription.open.iter_mut().find(|owed| owed.invoice == after.id) {
         let wait = waits.get(after.standing.attempts.len().saturating_sub(1)).filter(|_| !attempt.is_hard);
@@ -150,8 +150,14 @@ pub(super) fn paid(
     work.restate(invoice, &after)?;
     work.note("invoice.paid", None, Some(invoice_facts(&after)));
     if let Some(awaiting) = work.tenant.subscription.awaiting.take_if(|awaiting| awaiting.invoice == after.id) {
-        adopt(work, awaiting.terms);
-        (work.tenant.subscription.period, work.tenant.subscription.rated) = (awaiting.period, awaiting.rated);
+        if matches!(work.tenant.status, Status::Canceled | Status::Deleted) {
+            // The subscription has ended before the money came: the change is not made, so it is due to the tenant.
+            work.tenant.subscription.credit = work.tenant.subscription.credit + after.standing.paid;
+            work.note("subscription.change_lapsed", None, Some(json!({"id": after.id, "creditMinor": after.standing.paid})));
+        } else {
+            adopt(work, awaiting.terms);
+            (work.tenant.subscription.period, work.tenant.subscription.rated) = (awaiting.period, awaiting.rated);
+        }
     }
     reinstate(work, metered)
 }
@@ -173,7 +179,8 @@ fn voided(work: &mut Work<'_>, invoice: &Versioned<Invoice>, reason: Option<Stri
     standing.due = Money(0);
     forget(&mut work.tenant, after.id);
     work.tenant.subscription.awaiting.take_if(|awaiting| awaiting.invoice == after.id);
-    work.tenant.subscription.credit = work.tenant.subscription.credit + after.issued.balance_used();
+    // What it was rounded up by may be used up by now.
+    work.tenant.subscription.credit = (work.tenant.subscription.credit + after.issued.balance_used()).max(Money(0));
     work.restate(invoice, &after)?;
     work.note("invoice.voided", None, Some(invoice_facts(&after)));
     Ok(())

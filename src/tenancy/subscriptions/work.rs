@@ -53,7 +53,7 @@ impl<'a> Work<'a> {
         let Some(status) = target(&self.tenant, wanted, self.cause.now)? else { return Ok(false) };
         let before = json!({"status": self.tenant.status, "statusReason": self.tenant.status_reason});
         self.tenant.previous_status = (!status.is_served()).then_some(self.tenant.status);
-        self.tenant.subscription.is_suspended_unpaid = wanted == Move::StaysUnpaid;
+        self.tenant.subscription.is_suspended_unpaid = wanted.is_for_debts(self.tenant.subscription.is_suspended_unpaid);
         self.tenant.status = status;
         self.tenant.status_reason = reason;
         let after = json!({"status": self.tenant.status, "statusReason": self.tenant.status_reason});
@@ -86,7 +86,8 @@ impl<'a> Work<'a> {
         let at = self.issued_at(at);
         let billing = &self.desk.config.billing;
         let customer = self.customer();
-        let Reckoned { lines, total, credit, note } = reckon(lines, self.tenant.subscription.credit, &customer, &billing.tax);
+        let Reckoned { lines, total, credit, note } =
+            reckon(lines, (self.tenant.subscription.credit, self.desk.unit), &customer, &billing.tax);
         let (draw, mark) = Draw::written(INVOICES, DIGITS);
         let due_at = at.plus_days(i64::from(billing.due_days));
         let invoice = Invoice {

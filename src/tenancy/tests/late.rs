@@ -42,7 +42,7 @@ fn directory() -> (Directory, TenantId) {
     };
     let cause = Cause { actor: "system".to_owned(), request_id: None, now: NOW };
     let plans = Plans::fixed(&config.plans, &config.add_ons);
-    let desk = Desk { config: &config, plans: &plans, collects: false };
+    let desk = Desk { config: &config, plans: &plans, collects: false, unit: 1 };
     let tenant = create_tenant(&new, desk, &cause).unwrap().tenant;
     directory.publish(&tenant, Version(1));
     (directory, tenant.id)

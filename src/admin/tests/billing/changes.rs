@@ -184,6 +184,15 @@ async fn what_is_agreed_with_one_tenant_holds_for_its_plan_and_for_nobody_else()
     let wrong = json!({"priceMonthlyMinor": -1, "priceYearlyMinor": 1_000_000_000_001_i64});
     let pointers = ["/overrides/priceMonthlyMinor", "/overrides/priceYearlyMinor"];
     admin.subscribe("acme", json!({"plan": "pro", "overrides": wrong})).await.expect(422).pointers(&pointers);
+    for (wrong, pointer) in [
+        (json!({"overrides": {"priceMonthly": 50}}), "/overrides/priceMonthly"),
+        (json!({"overrides": {"limits": {"maxUser": 1}}}), "/overrides/limits/maxUser"),
+        (json!({"addOns": [{"name": "seats", "count": 2}]}), "/addOns/0/count"),
+    ] {
+        let mut body = wrong;
+        body["plan"] = json!("pro");
+        admin.subscribe("acme", body).await.expect(422).pointers(&[pointer]);
+    }
     let agreed = admin.subscribe("acme", json!({"plan": "pro", "overrides": overrides})).await.expect(200).json;
     assert_eq!((&agreed["limits"]["maxUsers"], &agreed["limits"]["maxStorage"]), (&json!(500), &Value::Null));
     assert_eq!(admin.show("globex").await["limits"]["maxUsers"], 50);

@@ -6,5 +6,6 @@ mod credits;
 mod life;
 mod properties;
 mod provider;
+mod returning;
 mod revenue;
 mod usage;

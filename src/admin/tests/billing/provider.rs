@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::admin::tests::support::{Admin, config};
 use crate::billing::payments::{Charge, Charged, Customer, PaymentError, PaymentMethod, Payments, Refund, Refunded};
+use crate::model::Money;
 use crate::tenancy::{Message, Received};
 
 /// What the next charges come to; then they succeed.
@@ -19,6 +20,8 @@ pub struct Bank {
     /// Charges by their key.
     charged: Mutex<BTreeMap<String, (Charge, Charged)>>,
     refunds: Mutex<Vec<Refund>>,
+    /// What amounts are multiples of, beyond 1.
+    unit: i64,
 }
 
 #[derive(Clone)]
@@ -28,6 +31,7 @@ pub enum Answer {
     /// It charges, but nobody hears of it.
     ChargesUnheard,
     IsDown,
+    Refuses(&'static str),
 }
 
 impl Bank {
@@ -61,6 +65,10 @@ impl Payments for Bank {
         true
     }
 
+    fn unit(&self, _: &str) -> i64 {
+        self.unit.max(1)
+    }
+
     async fn save_customer(&self, customer: &Customer, _: &str) -> Result<String, PaymentError> {
         Ok(format!("cus_{}", customer.tenant))
     }
@@ -80,6 +88,7 @@ impl Payments for Bank {
             None | Some(Answer::ChargesUnheard) => Charged::Succeeded { payment },
             Some(Answer::TakesTime) => Charged::Processing { payment },
             Some(Answer::IsDown) => return Err(PaymentError::Unavailable("down".to_owned())),
+            Some(Answer::Refuses(why)) => return Err(PaymentError::Refused(why.to_owned())),
             Some(Answer::Declines(code, is_hard)) => {
                 Charged::Declined { payment: Some(payment), code: code.to_owned(), message: code.replace('_', " "), is_hard }
             }
@@ -95,7 +104,7 @@ impl Payments for Bank {
         Ok(self.charged.lock().unwrap().get(&charge.key).map(|(_, outcome)| outcome.clone()))
     }
 
-    async fn payment(&self, id: &str) -> Result<Charged, PaymentError> {
+    async fn payment(&self, id: &str, _: Option<(Money, &str)>) -> Result<Charged, PaymentError> {
         let charged = self.charged.lock().unwrap();
         let of = |outcome: &Charged| match outcome {
             Charged::Succeeded { payment } | Charged::Processing { payment } => payment == id,
@@ -261,4 +270,73 @@ async fn a_refund_goes_back_through_the_provider_once() {
     assert_eq!(invoice["creditNotes"][0]["outcome"], "refunded");
     let refunds: Vec<(String, i64)> = bank.refunds.lock().unwrap().iter().map(|it| (it.payment.clone(), it.amount.0)).collect();
     assert_eq!(refunds, [(invoice["payment"]["reference"].as_str().unwrap().to_owned(), 900)]);
+}
+
+#[tokio::test]
+async fn a_change_that_is_not_paid_makes_nobody_past_due_and_is_gone_when_it_is_declined() {
+    let (admin, bank) = with_card(&[]).await;
+    bank.will(&[Answer::TakesTime]);
+    let waits = admin.subscribe("acme", json!({"plan": "enterprise"})).await.expect(200).json;
+    assert_eq!(waits["pendingChange"]["awaitsPayment"], true);
+    // Past the date on its invoice, and past the grace.
+    admin.move_to("2027-11-14T00:00:00Z").await;
+    assert_eq!(stands(&admin).await, like("active", "open", 0));
+    bank.decides(|payment| Charged::Declined {
+        payment: Some(payment.to_owned()),
+        code: "insufficient_funds".to_owned(),
+        message: "no money".to_owned(),
+        is_hard: false,
+    });
+    admin.advance("2h").await;
+    assert_eq!(stands(&admin).await, like("active", "void", 1));
+    assert_eq!((&admin.show("acme").await["plan"], &admin.show("acme").await["pendingChange"]), (&json!("pro"), &Value::Null));
+}
+
+#[tokio::test]
+async fn a_change_whose_charge_the_provider_refuses_is_not_made_and_says_why() {
+    let (admin, bank) = with_card(&[]).await;
+    bank.will(&[Answer::Refuses("amount_too_small")]);
+    let refused = admin.subscribe("acme", json!({"plan": "enterprise"})).await.expect(402).json;
+    assert!(refused["detail"].as_str().unwrap().contains("amount_too_small"), "{refused}");
+    assert_eq!(stands(&admin).await, like("active", "void", 1));
+    admin.subscribe("acme", json!({"plan": "enterprise"})).await.expect(200);
+    assert_eq!(stands(&admin).await, like("active", "paid", 1));
+}
+
+#[tokio::test]
+async fn money_for_a_change_that_comes_after_the_subscription_has_ended_is_due_to_the_tenant() {
+    let (admin, bank) = with_card(&[]).await;
+    admin.post("/admin/tenants/acme/cancel", json!({"atPeriodEnd": true})).await.expect(200);
+    admin.move_to("2027-11-01T00:00:00Z").await;
+    bank.will(&[Answer::TakesTime]);
+    admin.subscribe("acme", json!({"plan": "enterprise"})).await.expect(200);
+    admin.move_to("2027-11-15T00:00:00Z").await;
+    assert_eq!(stands(&admin).await.0, "canceled");
+    bank.decides(|payment| Charged::Succeeded { payment: payment.to_owned() });
+    admin.advance("2h").await;
+    let tenant = admin.show("acme").await;
+    let paid = admin.invoices("acme").await[1]["amountMinor"].clone();
+    assert_eq!((&tenant["plan"], &tenant["creditMinor"], &tenant["status"]), (&json!("pro"), &paid, &json!("canceled")));
+}
+
+#[tokio::test]
+async fn what_is_collected_is_rounded_up_to_what_can_be_charged_and_the_rest_is_credit() {
+    let mut config = config();
+    config.billing.currency = "KWD".to_owned();
+    let bank = Arc::new(Bank { unit: 10, ..Bank::default() });
+    let admin = Admin::paid_by(config, bank.clone()).await;
+    admin.move_to("2027-10-01T00:00:00Z").await;
+    admin.tenant("acme", "pro").await;
+    admin.call("PUT", "/admin/tenants/acme/payment-method", json!({"paymentMethod": "pm_card_visa"}), &[]).await.expect(200);
+    admin.move_to("2027-10-21T00:00:00Z").await;
+    let preview =
+        admin.call("PUT", "/admin/tenants/acme/subscription?dryRun=true", json!({"plan": "enterprise"}), &[]).await.expect(200).json;
+    admin.subscribe("acme", json!({"plan": "enterprise", "quote": preview["quote"]})).await.expect(200);
+    // 25 of 31 days of 49,900 less those of 9,900: 40,242 less 7,984.
+    let upgrade = admin.invoices("acme").await.remove(1);
+    assert_eq!((&upgrade["amountMinor"], &upgrade["status"], &preview["totalMinor"]), (&json!(32_260), &json!("paid"), &json!(32_260)));
+    assert_eq!(admin.show("acme").await["creditMinor"], 2);
+    let explained = admin.get(&format!("/admin/invoices/{}/explain", upgrade["id"].as_str().unwrap())).await.expect(200).json;
+    assert_eq!(explained["agrees"], true);
+    assert!(bank.taken().iter().all(|amount| amount % 10 == 0));
 }

@@ -66,7 +66,7 @@ fn a_flipped_bit_anywhere_in_the_data_is_refused_or_harmless() {
     let original = Original::of(150);
     let used = used(&original.directory.path().join("original/sled/db"));
     let mut refused = 0;
-    for round in 0..30 {
+    for round in 0..60 {
         let (at, bit) = (fastrand::u64(0..used), fastrand::u8(0..8));
         let path = original.damaged(|path| flip(&path.join("sled/db"), at, bit));
         refused += u32::from(original.refused(&path, &format!("round {round}: bit {bit} of byte {at}")));
