@@ -2,8 +2,32 @@
 
 use super::items::Item;
 use super::tax;
-use crate::config::TaxRate;
-use crate::model::{BillingCycle, Inputs, Line, LineKind, Money, Party, Span};
+use crate::model::invoice::TaxRule;
+use crate::model::{BillingCycle, Inputs, Line, LineKind, Money, Span};
+
+/// By what an invoice is taxed.
+#[derive(Debug, Clone)]
+pub struct Taxes<'a> {
+    /// What is charged.
+    pub now: TaxRule,
+    /// What is taken off of a period that was charged before: it is given back with the tax that it was charged with.
+    pub before: Option<&'a TaxRule>,
+    /// Of the customer.
+    pub vat_id: Option<&'a str>,
+}
+
+impl Taxes<'_> {
+    /// The tax on the sum of the lines; where the rule was another one, on what is taken off and on all else apart.
+    fn of(&self, lines: &[Line]) -> Vec<Line> {
+        let sum = |takes_off: fn(&Line) -> bool| lines.iter().filter(|line| takes_off(line)).map(|line| line.amount).sum::<Money>();
+        let taxed: Vec<(Money, &TaxRule)> = match self.before.filter(|before| **before != self.now) {
+            Some(before) => vec![(sum(|line| line.amount.0 < 0), before), (sum(|line| line.amount.0 >= 0), &self.now)],
+            None => vec![(sum(|_| true), &self.now)],
+        };
+        let some = taxed.into_iter().filter(|(base, _)| !base.is_zero());
+        some.filter_map(|(base, rule)| tax::line(base, rule, self.vat_id)).collect()
+    }
+}
 
 /// The sum of an invoice.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,11 +57,10 @@ pub fn whole(item: &Item, cycle: BillingCycle, period: Span) -> Line {
 
 /// Adds tax and what is due to the tenant. A negative sum becomes due to it, so that nothing is ever to be paid to anybody. What is to
 /// be paid is a multiple of `unit`: what that makes it more is due to the tenant.
-pub fn reckon(mut lines: Vec<Line>, (credit, unit): (Money, i64), customer: &Party, rates: &[TaxRate]) -> Reckoned {
-    let base: Money = lines.iter().map(|line| line.amount).sum();
-    let tax = tax::line(base, customer, rates).filter(|_| !base.is_zero());
-    let note = tax.as_ref().and_then(tax::note);
-    lines.extend(tax);
+pub fn reckon(mut lines: Vec<Line>, (credit, unit): (Money, i64), taxes: &Taxes<'_>) -> Reckoned {
+    let taxed = taxes.of(&lines);
+    let note = taxed.iter().find_map(tax::note);
+    lines.extend(taxed);
     let sum: Money = lines.iter().map(|line| line.amount).sum();
     // Taken off as far as there is something to pay; what is below zero is put to it.
     let taken = sum.min(credit).max(sum.min(Money(0)));
@@ -68,6 +91,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::config::TaxRate;
+    use crate::model::Party;
 
     fn line(amount: i64) -> Line {
         let item = Item { of: "x".to_owned(), title: "X".to_owned(), price: Money(amount), quantity: 1, is_plan: true };
@@ -80,7 +105,9 @@ mod tests {
             let rates = [TaxRate { country: "DE".to_owned(), parts_per_million: 190_000, inclusive: kind % 2 == 0, reverse_charge: kind > 1 }];
             let customer = Party { country: Some("DE".to_owned()), vat_id: Some("DE1".to_owned()), ..Party::default() };
             let before = Money(credit);
-            let reckoned = reckon(amounts.iter().map(|amount| line(*amount)).collect(), (before, unit), &customer, &rates);
+            let earlier = TaxRule { parts_per_million: 70_000, ..tax::rule(&customer, &rates) };
+            let taxes = Taxes { now: tax::rule(&customer, &rates), before: (unit > 1).then_some(&earlier), vat_id: None };
+            let reckoned = reckon(amounts.iter().map(|amount| line(*amount)).collect(), (before, unit), &taxes);
             prop_assert!(reckoned.total.0 >= 0 && reckoned.credit.0 >= 0 && reckoned.total.0 % unit == 0);
             prop_assert_eq!(reckoned.lines.iter().map(|line| line.amount).sum::<Money>(), reckoned.total);
             let charged: Money = reckoned.lines.iter().filter(|line| line.kind != LineKind::Credit).map(|line| line.amount).sum();

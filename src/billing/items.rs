@@ -54,9 +54,17 @@ pub fn price_of_year(terms: &Terms, plan: &Plan) -> Money {
     })
 }
 
-/// The price per month by which changes are told apart: that of monthly terms, whatever the cycle, so that a yearly rebate makes
-/// no upgrade a downgrade.
-pub fn rank(terms: &Terms, plan: &Plan) -> Money {
+/// Whether a change is to a lower price: that of their cycle, or of a month where the cycle changes as well, so that a yearly rebate
+/// makes no upgrade a downgrade.
+pub fn costs_less((terms, plan): (&Terms, &Plan), (before, old): (&Terms, &Plan)) -> bool {
+    match terms.billing_cycle == before.billing_cycle {
+        true => price_of_period(terms, plan) < price_of_period(before, old),
+        false => price_of_month(terms, plan) < price_of_month(before, old),
+    }
+}
+
+/// What a month would cost, whatever the cycle.
+fn price_of_month(terms: &Terms, plan: &Plan) -> Money {
     let add_ons = terms.add_ons.iter().map(|bought| bought.add_on.price_monthly.times(bought.quantity));
     plan_price(terms, plan, BillingCycle::Monthly) + add_ons.sum()
 }

@@ -1,18 +1,30 @@
 //! Tax: by the customer's country, on the sum of an invoice's lines, rounded once.
 
 use crate::config::TaxRate;
-use crate::model::invoice::TaxTreatment;
+use crate::model::invoice::{TaxRule, TaxTreatment};
 use crate::model::{Inputs, Line, LineKind, Money, Party};
 
-/// The line of the tax on `base`; none where the country has no rate here.
-pub fn line(base: Money, customer: &Party, rates: &[TaxRate]) -> Option<Line> {
-    let country = customer.country.as_deref()?;
-    let rate = rates.iter().find(|rate| rate.country == country)?;
-    let treatment = treatment(customer, rate);
-    let contained = contained(base, rate.parts_per_million);
-    let (tax, amount) = match (treatment, rate.inclusive) {
+/// By what rule a customer is taxed now.
+pub fn rule(customer: &Party, rates: &[TaxRate]) -> TaxRule {
+    let rate = customer.country.as_deref().and_then(|country| rates.iter().find(|rate| rate.country == country));
+    match rate {
+        Some(rate) => TaxRule {
+            country: Some(rate.country.clone()),
+            parts_per_million: rate.parts_per_million,
+            inclusive: rate.inclusive,
+            treatment: treatment(customer, rate),
+        },
+        None => TaxRule { country: None, parts_per_million: 0, inclusive: false, treatment: TaxTreatment::Exempt },
+    }
+}
+
+/// The line of the tax on `base`; none where there is no rate.
+pub fn line(base: Money, rule: &TaxRule, vat_id: Option<&str>) -> Option<Line> {
+    let country = rule.country.as_deref()?;
+    let contained = contained(base, rule.parts_per_million);
+    let (tax, amount) = match (rule.treatment, rule.inclusive) {
         (TaxTreatment::Exclusive, _) => {
-            let added = base.scaled(i128::from(rate.parts_per_million), 1_000_000);
+            let added = base.scaled(i128::from(rule.parts_per_million), 1_000_000);
             (added, added)
         }
         (TaxTreatment::Inclusive, _) => (contained, Money(0)),
@@ -21,17 +33,17 @@ pub fn line(base: Money, customer: &Party, rates: &[TaxRate]) -> Option<Line> {
     };
     Some(Line {
         kind: LineKind::Tax,
-        description: description(country, rate, treatment),
+        description: description(country, rule),
         quantity: 1,
         unit_price: amount,
         amount,
         period: None,
         inputs: Inputs::Tax {
             base,
-            parts_per_million: rate.parts_per_million,
+            parts_per_million: rule.parts_per_million,
             country: country.to_owned(),
-            treatment,
-            vat_id: customer.vat_id.clone(),
+            treatment: rule.treatment,
+            vat_id: vat_id.map(str::to_owned),
             tax,
         },
     })
@@ -67,9 +79,9 @@ fn treatment(customer: &Party, rate: &TaxRate) -> TaxTreatment {
     }
 }
 
-fn description(country: &str, rate: &TaxRate, treatment: TaxTreatment) -> String {
-    let percent = percent(rate.parts_per_million);
-    match treatment {
+fn description(country: &str, rule: &TaxRule) -> String {
+    let percent = percent(rule.parts_per_million);
+    match rule.treatment {
         TaxTreatment::Exclusive => format!("Tax {country} {percent}"),
         TaxTreatment::Inclusive => format!("Tax {country} {percent}, included"),
         TaxTreatment::ReverseCharge => format!("Tax {country} {percent}, reverse charge"),
@@ -101,7 +113,7 @@ mod tests {
         ];
         for (country, vat_id, tax_exempt, base, amount, tax) in cases {
             let customer = Party { country: Some(country.to_owned()), vat_id: vat_id.map(str::to_owned), tax_exempt, ..Party::default() };
-            let found = line(Money(base), &customer, &rates);
+            let found = line(Money(base), &rule(&customer, &rates), customer.vat_id.as_deref());
             let of = found.as_ref().map(|line| match line.inputs {
                 Inputs::Tax { tax, .. } => (line.amount.0, tax.0),
                 _ => (0, 0),
@@ -109,9 +121,9 @@ mod tests {
             assert_eq!(of, Some((amount, tax)), "{customer:?}");
             assert_eq!(found.as_ref().and_then(note).is_some(), vat_id.is_some() && country != "DE");
         }
-        assert_eq!(line(Money(1), &Party::default(), &rates), None, "no country, no tax");
+        assert_eq!(line(Money(1), &rule(&Party::default(), &rates), None), None, "no country, no tax");
         let other = Party { country: Some("US".to_owned()), ..Party::default() };
-        assert_eq!(line(Money(1), &other, &rates), None, "no rate, no tax");
+        assert_eq!(line(Money(1), &rule(&other, &rates), None), None, "no rate, no tax");
         assert_eq!([percent(190_000), percent(77_000), percent(1)], ["19 %", "7.7 %", "0.0001 %"]);
     }
 }

@@ -308,6 +308,21 @@ pub enum TimeUnit {
     Seconds,
 }
 
+/// By what rule something is taxed; in a tenant's record that of its period.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaxRule {
+    /// ISO 3166 code; none where there is no rate, and no tax.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+    /// The rate.
+    pub parts_per_million: u32,
+    /// Prices contain it.
+    pub inclusive: bool,
+    /// How it is reckoned.
+    pub treatment: TaxTreatment,
+}
+
 /// How a tax is reckoned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

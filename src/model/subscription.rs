@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::invoice::TaxRule;
 use super::{AddOn, BillingCycle, CreditNoteId, InvoiceId, Limits, Millis, Money, Plan};
 
 /// What a tenant has agreed to, and where it stands.
@@ -143,6 +144,9 @@ pub struct Running {
     pub span: Span,
     /// The plans that it had in it, in order; never empty.
     pub parts: Vec<Part>,
+    /// By what it was taxed when it was charged; that of the day where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taxed: Option<TaxRule>,
 }
 
 /// A part of a period with one plan, to its end or to the next part.

@@ -54,6 +54,10 @@ class Account:
         prices = [("subscription", plan, self.rules["plans"][plan][cycle], 1)]
         return prices + [("addon", name, self.rules["addOns"][name][cycle], many) for name, many in add_ons]
 
+    def price(self, terms):
+        """What a period costs."""
+        return sum(price * many for _, _, price, many in self.items(terms))
+
     def price_per_month(self, terms):
         """By which an upgrade is told from a downgrade."""
         plan, _, add_ons = terms

@@ -114,7 +114,8 @@ class Life(Account):
         if terms == self.terms:
             self.pending = None
         elif self.period and self.period.end > self.now:
-            if self.price_per_month(terms) < self.price_per_month(self.terms):
+            price = self.price if terms[1] == self.terms[1] else self.price_per_month
+            if price(terms) < price(self.terms):
                 self.pending = terms
             else:
                 self.change(terms)

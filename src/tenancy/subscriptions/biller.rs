@@ -13,7 +13,7 @@ use super::work::Work;
 use super::{Bills, Desk, Duty, next_duty, period, settle};
 use crate::billing::payments::Payments;
 use crate::model::{Invoice, InvoiceId, Millis, Slug, Tenant, TenantId, Terms};
-use crate::store::{Key, Precondition, Table};
+use crate::store::{Key, Precondition, StoreError, Table};
 use crate::tenancy::states::Move;
 use crate::tenancy::usage::UsageReader;
 use crate::tenancy::{Cause, Change, TenancyError, Tenants, Versioned};
@@ -192,10 +192,13 @@ impl Biller {
                 }
                 return Ok(None);
             }
-            Duty::Overdue(invoice) => self.work(current, &cause, |work| {
-                let at = work.issued_at(at);
-                settle::overdue(work, invoice, at)
-            })?,
+            Duty::Overdue(invoice) => {
+                let invoice = self.bills.get(invoice).await?.ok_or_else(|| lost(invoice))?;
+                self.work(current, &cause, |work| {
+                    let at = work.issued_at(at);
+                    settle::overdue(work, &invoice.value, at)
+                })?
+            }
             Duty::Suspend => self.work(current, &cause, |work| {
                 work.due(at);
                 work.move_by(Move::StaysUnpaid, Some("an invoice is unpaid".to_owned()))?;
@@ -260,4 +263,8 @@ impl Biller {
         let tenant = self.tenants.by_id(invoice.value.issued.tenant_id).await?;
         Ok(tenant.map(|tenant| (tenant, invoice)))
     }
+}
+
+fn lost(invoice: InvoiceId) -> TenancyError {
+    TenancyError::Store(StoreError::Damaged(format!("the store has no invoice {invoice}; restore it from a backup")))
 }

@@ -8,7 +8,7 @@ use super::metered::Metered;
 use super::period::{begin, first, go_on, plan_of, usage_before};
 use super::work::Work;
 use crate::billing::invoicing::{Reckoned, reckon, whole};
-use crate::billing::items::{Item, is_billed, items, rank};
+use crate::billing::items::{Item, costs_less, is_billed, items};
 use crate::billing::proration::{remaining, share, unused};
 use crate::model::invoice::InvoiceReason;
 use crate::model::subscription::{Awaiting, Part};
@@ -79,7 +79,7 @@ pub fn plan_change(work: &mut Work<'_>, terms: Terms, at: Millis, metered: &Mete
     let running = work.tenant.subscription.period.clone().filter(|period| period.span.end > at);
     let is_served = matches!(work.tenant.status, Status::Active | Status::PastDue);
     match running {
-        Some(period) if rank(&terms, &new) < rank(&before, &old) => {
+        Some(period) if costs_less((&terms, &new), (&before, &old)) => {
             let planned = nothing(When::PeriodEnd(period.span.end));
             let at_once = raised(&before, &terms, &old.limits);
             if at_once != before {
@@ -165,6 +165,9 @@ fn change_now(work: &mut Work<'_>, planned: Planned, (period, at): (&Running, Mi
         }
         period.span
     };
+    if let Some(running) = after.period.as_mut().filter(|_| re_anchors || old_plan.name != new_plan.name) {
+        running.taxed = Some(work.tax_rule());
+    }
     lines.retain(|line| !line.amount.is_zero());
     let planned = reckoned(work, planned, lines.clone());
     // Who collects, collects first; a change that costs nothing needs no payment.
@@ -185,8 +188,8 @@ fn change_now(work: &mut Work<'_>, planned: Planned, (period, at): (&Running, Mi
 
 fn reckoned(work: &Work<'_>, planned: Planned, lines: Vec<Line>) -> Planned {
     let credit = work.tenant.subscription.credit;
-    let rates = &work.desk.config.billing.tax;
-    let reckoned = reckon(lines, (credit, work.desk.unit), &work.customer(), rates);
+    let customer = work.customer();
+    let reckoned = reckon(lines, (credit, work.desk.unit), &work.taxes(&customer, InvoiceReason::Change));
     let sum = reckoned.total + credit - reckoned.credit;
     Planned { sum, reckoned, ..planned }
 }

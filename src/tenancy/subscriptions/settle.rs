@@ -22,7 +22,13 @@ pub fn pay_invoice(
 ) -> Result<Change, TenancyError> {
     let mut work = Work::on(current, desk, cause);
     if invoice.value.standing.status == InvoiceStatus::Paid {
-        return work.done();
+        let before = invoice.value.standing.payment.as_ref();
+        if payment.reference.is_none() || before.is_some_and(|before| before.reference == payment.reference) {
+            return work.done();
+        }
+        let by = before.map_or("", |before| before.reference.as_deref().unwrap_or(before.provider.as_str()));
+        let number = &invoice.value.issued.number;
+        return Err(TenancyError::Invoice(format!("invoice {number} is paid already (`{by}`); what came twice is given back outside")));
     }
     expect(&invoice.value, "paid", &[InvoiceStatus::Open, InvoiceStatus::Uncollectible])?;
     not_under_way(&work, invoice.value.id)?;
@@ -91,10 +97,11 @@ pub fn give_up_invoice(
 }
 
 /// An invoice was not paid in time: the tenant is past due.
-pub(super) fn overdue(work: &mut Work<'_>, invoice: InvoiceId, at: Millis) -> Result<(), TenancyError> {
-    let Some(owed) = work.tenant.subscription.open.iter_mut().find(|owed| owed.invoice == invoice) else { return Ok(()) };
+pub(super) fn overdue(work: &mut Work<'_>, invoice: &Invoice, at: Millis) -> Result<(), TenancyError> {
+    let Some(owed) = work.tenant.subscription.open.iter_mut().find(|owed| owed.invoice == invoice.id) else { return Ok(()) };
     owed.failed_at = Some(at);
-    let facts = json!({"id": owed.invoice, "dueDate": owed.due_at, "dueMinor": owed.due});
+    let mut facts = invoice_facts(invoice);
+    facts["dueMinor"] = json!(owed.due);
     work.note("invoice.overdue", None, Some(facts));
     work.move_by(Move::FallsBehind, Some("an invoice is overdue".to_owned()))?;
     Ok(())

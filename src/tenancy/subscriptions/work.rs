@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 
 use super::Desk;
 use super::records::{invoice_key, movement_key, tenant_invoice_key};
-use crate::billing::invoicing::{Reckoned, reckon};
+use crate::billing::invoicing::{Reckoned, Taxes, reckon};
 use crate::billing::items::price_of_year;
 use crate::billing::revenue::{Seen, figures};
-use crate::model::invoice::{InvoiceReason, Payment};
+use crate::billing::tax;
+use crate::model::invoice::{InvoiceReason, Payment, TaxRule};
 use crate::model::subscription::Revenue;
 use crate::model::{Invoice, InvoiceId, InvoiceStatus, Issued, Line, Millis, Money, Owed, Party, Span, Standing, Status, Tenant};
 use crate::store::{Draw, Precondition, Tx};
@@ -79,6 +80,9 @@ impl<'a> Work<'a> {
         period: Option<Span>,
         at: Millis,
     ) -> Result<Option<InvoiceId>, TenancyError> {
+        let rule = self.tax_rule();
+        let charged = self.tenant.subscription.period.as_mut().filter(|_| reason == InvoiceReason::Period);
+        charged.into_iter().for_each(|running| running.taxed = Some(rule.clone()));
         let sum: Money = lines.iter().map(|line| line.amount).sum();
         if sum.is_zero() {
             return Ok(None);
@@ -87,7 +91,7 @@ impl<'a> Work<'a> {
         let billing = &self.desk.config.billing;
         let customer = self.customer();
         let Reckoned { lines, total, credit, note } =
-            reckon(lines, (self.tenant.subscription.credit, self.desk.unit), &customer, &billing.tax);
+            reckon(lines, (self.tenant.subscription.credit, self.desk.unit), &self.taxes(&customer, reason));
         let (draw, mark) = Draw::written(INVOICES, DIGITS);
         let due_at = at.plus_days(i64::from(billing.due_days));
         let invoice = Invoice {
@@ -134,6 +138,17 @@ impl<'a> Work<'a> {
         let id = invoice.id;
         self.issued.push(invoice);
         Ok(Some(id))
+    }
+
+    /// By what the tenant is taxed now.
+    pub(super) fn tax_rule(&self) -> TaxRule {
+        tax::rule(&self.tenant.billing, &self.desk.config.billing.tax)
+    }
+
+    /// By what an invoice to this customer is taxed.
+    pub(super) fn taxes<'b>(&'b self, customer: &'b Party, reason: InvoiceReason) -> Taxes<'b> {
+        let running = self.tenant.subscription.period.as_ref().filter(|_| reason == InvoiceReason::Change);
+        Taxes { now: self.tax_rule(), before: running.and_then(|running| running.taxed.as_ref()), vat_id: customer.vat_id.as_deref() }
     }
 
     /// What was issued, as it would be.

@@ -218,6 +218,18 @@ async fn a_lower_price_that_is_agreed_waits_for_the_next_period_and_limits_that_
 }
 
 #[tokio::test]
+async fn what_is_paid_by_the_year_is_compared_by_the_year() {
+    let admin = subscribed(catalogue(), "pro", "yearly").await;
+    let agree = async |month: i64, year: i64| {
+        let overrides = json!({"priceMonthlyMinor": month, "priceYearlyMinor": year});
+        admin.subscribe("acme", json!({"plan": "pro", "billingCycle": "yearly", "overrides": overrides})).await.expect(200).json
+    };
+    assert_eq!(agree(50_000, 50_000).await["pendingChange"]["overrides"]["priceYearlyMinor"], 50_000, "less, though a month would be more");
+    assert_eq!(agree(100, 150_000).await["pendingChange"], Value::Null, "more, though a month would be less");
+    assert_eq!(admin.invoices("acme").await.len(), 2);
+}
+
+#[tokio::test]
 async fn the_audit_log_tells_which_pending_change_another_one_has_undone() {
     let admin = subscribed(catalogue(), "pro", "monthly").await;
     admin.subscribe("acme", json!({"plan": "starter"})).await.expect(200);

@@ -78,3 +78,13 @@ async fn an_invoice_that_the_balance_has_paid_can_be_credited_and_not_refunded()
     let note = &credited["creditNotes"][0];
     assert_eq!((&note["amountMinor"], &note["taxMinor"], balance(&admin).await), (&json!(11_781), &json!(1881), 11_781));
 }
+
+#[tokio::test]
+async fn a_payment_is_recorded_once_and_another_one_is_refused() {
+    let (admin, id) = paid().await;
+    let pay = async |body: Value| admin.post(&format!("/admin/invoices/{id}/pay"), body).await;
+    assert_eq!(pay(Value::Null).await.expect(200).json["status"], "paid");
+    let refused = pay(json!({"reference": "transfer 2"})).await.expect(409).json;
+    assert!(refused["detail"].as_str().unwrap().contains("is paid already"), "{refused}");
+    assert_eq!(admin.get(&format!("/admin/invoices/{id}")).await.json["payment"]["reference"], Value::Null);
+}

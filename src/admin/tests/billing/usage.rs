@@ -181,3 +181,35 @@ async fn tax_follows_the_customers_country_and_the_next_invoice_is_previewed() {
     }
     assert_eq!(admin.invoices("acme").await.len(), 1, "drafts are not kept");
 }
+
+#[tokio::test]
+async fn what_is_taken_off_of_a_period_is_taxed_as_it_was_charged() {
+    let mut config = config();
+    config.billing.due_days = 3_000;
+    config.billing.tax = vec![TaxRate { country: "DE".to_owned(), parts_per_million: 190_000, inclusive: false, reverse_charge: false }];
+    let admin = Admin::with(config).await;
+    admin.move_to("2027-10-01T12:00:00Z").await;
+    let billing = async |body: Value| admin.call("PATCH", "/admin/tenants/acme", json!({"billing": body}), &[]).await.expect(200);
+    // Of each tax line: what it is reckoned of, and what it adds.
+    let taxes = async || {
+        let invoice = admin.invoices("acme").await.pop().unwrap();
+        let explained = admin.get(&format!("/admin/invoices/{}/explain", invoice["id"].as_str().unwrap())).await.expect(200).json;
+        assert_eq!(explained["agrees"], true);
+        let lines = invoice["items"].as_array().unwrap().iter().filter(|line| line["kind"] == "tax");
+        lines.map(|line| (line["inputs"]["baseMinor"].as_i64().unwrap(), line["amountMinor"].as_i64().unwrap())).collect::<Vec<_>>()
+    };
+    admin.tenant("acme", "pro").await;
+    admin.move_to("2027-10-15T12:00:00Z").await;
+    assert_eq!(taxes().await, []);
+    // 15 days of 31 are left: 47.90 are taken off, which had no tax; the year has one.
+    admin.move_to("2027-10-31T12:00:00Z").await;
+    billing(json!({"country": "DE"})).await;
+    admin.subscribe("acme", json!({"plan": "pro", "billingCycle": "yearly"})).await.expect(200);
+    assert_eq!(taxes().await, [(99_000, 18_810)]);
+    // Without a tax from now on: what is taken off of the year is given back with its own.
+    admin.move_to("2027-11-30T12:00:00Z").await;
+    billing(json!({"country": "DE", "taxExempt": true})).await;
+    admin.subscribe("acme", json!({"plan": "pro", "billingCycle": "monthly"})).await.expect(200);
+    // 336 days of 366 of 990.00.
+    assert_eq!(taxes().await, [(-90_885, -17_268), (9_900, 0)]);
+}
