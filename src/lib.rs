@@ -36,8 +36,8 @@
 //!
 //! What a tenant pays for, owes and has coming is in its record. [`tenancy::next_duty`] says of a record what is due next;
 //! [`tenancy::Biller`] does it when its time has come: a pure function makes of the record, its usage and the rules a change with the
-//! invoices and audit rows of it, which is one commit. Arithmetic is in [`billing`]. Time is that of the billing clock, which in
-//! tests can be moved ([`tenancy::ClockMover`]).
+//! invoices and audit rows of it, which is one commit. Where each [`tenancy::Move`] leads from each state is one table. Arithmetic is
+//! in [`billing`]. Time is that of the billing clock, which in tests can be moved ([`tenancy::ClockMover`]).
 //!
 //! # The life of an event
 //!

@@ -55,12 +55,11 @@ async fn find_note(app: &App, id: &str, note: &str) -> Result<(Invoice, CreditNo
 }
 
 fn page(html: String) -> Response {
+    // The page cannot say itself who may frame it.
+    let policy = HeaderValue::from_str(&format!("{}; frame-ancestors 'none'", document::html_policy()));
     let fields = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
-        ),
+        (header::CONTENT_SECURITY_POLICY, policy.unwrap_or(HeaderValue::from_static("default-src 'none'"))),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     ];
     (fields, html).into_response()

@@ -42,13 +42,7 @@ pub fn move_tenant(current: &Versioned<Tenant>, order: &Order<'_>, desk: Desk<'_
     }
     if matches!(order.wanted, Move::Cancel | Move::Delete) && from != Status::Canceled {
         refuse_while_paying(&work)?;
-        let subscription = &work.tenant.subscription;
-        let scheduled = (subscription.pending.clone(), subscription.cancel_at_period_end);
         end_now(&mut work, order.metered)?;
-        if to == Status::Deleted {
-            // It may be restored.
-            (work.tenant.subscription.pending, work.tenant.subscription.cancel_at_period_end) = scheduled;
-        }
     }
     work.move_by(order.wanted, order.reason.map(str::to_owned))?;
     if to == Status::Canceled {

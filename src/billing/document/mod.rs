@@ -21,6 +21,11 @@ pub fn html(invoice: &Invoice) -> String {
     html::page(&invoice::sheet(invoice))
 }
 
+/// The `Content-Security-Policy` of these pages.
+pub fn html_policy() -> &'static str {
+    html::policy()
+}
+
 /// The invoice as PDF.
 pub fn pdf(invoice: &Invoice) -> Result<Vec<u8>, FontError> {
     pdf::file(&invoice::sheet(invoice))

@@ -139,12 +139,11 @@ pub fn upcoming_invoice(
 }
 
 /// The subscription ends in the middle of a period: what was used of it is billed, what was paid for it stays paid, and serves a
-/// tenant that comes back before it is over.
+/// tenant that comes back before it is over. What was to happen then stays: it may be restored.
 pub(in crate::tenancy) fn end_now(work: &mut Work<'_>, metered: &Metered) -> Result<(), TenancyError> {
     let now = work.cause.now;
     let invoice = last_usage(work, metered);
-    let subscription = &mut work.tenant.subscription;
-    (subscription.rated, subscription.pending, subscription.cancel_at_period_end) = (None, None, false);
+    work.tenant.subscription.rated = None;
     go_on_from(work, metered);
     work.issue(invoice, InvoiceReason::End, None, now)?;
     Ok(())

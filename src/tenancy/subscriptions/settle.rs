@@ -28,7 +28,9 @@ pub fn pay_invoice(
         }
         let by = before.map_or("", |before| before.reference.as_deref().unwrap_or(before.provider.as_str()));
         let number = &invoice.value.issued.number;
-        return Err(TenancyError::Invoice(format!("invoice {number} is paid already (`{by}`); what came twice is given back outside")));
+        return Err(TenancyError::Invoice(format!(
+            "invoice {number} is paid already (`{by}`); what came twice is to be given back by hand"
+        )));
     }
     expect(&invoice.value, "paid", &[InvoiceStatus::Open, InvoiceStatus::Uncollectible])?;
     not_under_way(&work, invoice.value.id)?;

@@ -20,6 +20,11 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
     format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'")
 });
 
+/// What a browser lets the page do; it says so itself, for one that is kept as a file.
+pub fn policy() -> &'static str {
+    POLICY.as_str()
+}
+
 /// The page.
 pub fn page(sheet: &Sheet) -> String {
     let mut page = String::with_capacity(STYLE.len() + 4096 + sheet.table.rows.len() * 512);
@@ -30,7 +35,7 @@ pub fn page(sheet: &Sheet) -> String {
 
 fn write(page: &mut String, sheet: &Sheet) -> std::fmt::Result {
     let title = sheet.title();
-    let (title, policy) = (Escaped(&title), POLICY.as_str());
+    let (title, policy) = (Escaped(&title), policy());
     write!(
         page,
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
