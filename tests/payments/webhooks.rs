@@ -152,22 +152,27 @@ async fn a_payment_of_another_amount_or_currency_pays_no_invoice_whatever_it_nam
 async fn senders_that_do_not_get_on_with_it_take_a_bounded_number_of_places() {
     let (app, stripe) = (Upstream::replying("the app").start().await, FakeStripe::start().await);
     let gateway = gateway(&app, &stripe.url()).plaintext().start().await;
-    let head = format!("POST {PATH} HTTP/1.1\r\nHost: {BASE}\r\nStripe-Signature: t=1,v1=00\r\nContent-Length: 1000\r\n\r\n");
+    let head = format!(
+        "POST {PATH} HTTP/1.1\r\nHost: {BASE}\r\nStripe-Signature: t=1,v1=00\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n"
+    );
+    let mut answer = [0; 12];
     let mut slow = Vec::new();
     for _ in 0..64 {
         let mut stream = TcpStream::connect(gateway.http).await.unwrap();
         stream.write_all(head.as_bytes()).await.unwrap();
+        // It is asked for the body that it never sends: it has its place.
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 100");
         slow.push(stream);
     }
     let url = gateway.url_of(BASE, PATH);
     let body = event("evt_1", "payment_intent.succeeded", &json!({"id": "pi_1", "object": "payment_intent"}));
-    eventually("no place is left", async || (post(&gateway, &url, &body, &signature(&body)).await.status == 503).then_some(())).await;
+    post(&gateway, &url, &body, &signature(&body)).await.expect(503);
     drop(slow);
     eventually("there are places again", async || (post(&gateway, &url, &body, &signature(&body)).await.status == 404).then_some(())).await;
     // Nobody has to read what has no signature.
     let mut stream = TcpStream::connect(gateway.http).await.unwrap();
     stream.write_all(head.replace("Stripe-Signature", "X-Other").as_bytes()).await.unwrap();
-    let mut answer = [0; 12];
     stream.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 400");
 }
