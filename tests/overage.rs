@@ -94,25 +94,33 @@ async fn a_change_of_plan_keeps_what_was_recorded_and_counts_on_under_the_new_li
 }
 
 #[tokio::test]
-async fn stored_octets_are_billed_by_the_plan_that_held_when_they_were_reported() {
+async fn of_what_is_stored_the_most_beyond_the_limit_of_its_time_counts_and_another_plan_counts_at_once() {
     let origin = Upstream::replying("hello").start().await;
     let plans = "[plans.roomy]\nprice_monthly = 20\nprice_yearly = 200\nmax_storage = \"unlimited\"";
     let acme = tenant("acme").most("max_storage", 2000).overage("{ storage = { price = 1, per = 10 } }");
-    let gateway = TestGateway::to(&origin).toml(plans).tenant(acme).start().await;
-    let stores = async |value: u64| {
-        let body = json!({"meter": "storage", "value": value});
-        gateway.admin(Method::POST, "/admin/tenants/acme/usage", body).await.expect(200);
+    let mut gateway = TestGateway::to(&origin).toml(plans).tenant(acme).start().await;
+    let overage = async |gateway: &TestGateway| {
         let usage = gateway.usage("acme").await;
         (usage["overage"]["storage"].as_u64().unwrap(), usage["peakStorage"].as_u64().unwrap())
     };
-    let change = async |plan: &str| {
-        gateway.admin(Method::PUT, "/admin/tenants/acme/subscription", json!({"plan": plan})).await.expect(200);
-        gateway.usage("acme").await["overage"]["storage"].clone()
+    let stores = async |gateway: &TestGateway, value: u64| {
+        let body = json!({"meter": "storage", "value": value});
+        gateway.admin(Method::POST, "/admin/tenants/acme/usage", body).await.expect(200);
+        overage(gateway).await
     };
-    assert_eq!(stores(2_500).await, (500, 2_500));
-    assert_eq!(change("roomy").await, 500, "what was recorded stays");
-    assert_eq!(stores(5_000).await, (500, 5_000));
-    assert_eq!(change("of-acme").await, 500, "and nothing is billed afterwards");
-    assert_eq!(stores(3_000).await, (1_000, 5_000));
-    assert_eq!(stores(10).await, (1_000, 5_000), "the most of the month");
+    let change = async |gateway: &TestGateway, plan: &str| {
+        gateway.admin(Method::PUT, "/admin/tenants/acme/subscription", json!({"plan": plan})).await.expect(200);
+        overage(gateway).await.0
+    };
+    assert_eq!(stores(&gateway, 2_500).await, (500, 2_500));
+    assert_eq!(change(&gateway, "roomy").await, 500, "what was recorded stays");
+    assert_eq!(stores(&gateway, 5_000).await, (500, 5_000));
+    assert_eq!(stores(&gateway, 2_700).await, (500, 5_000));
+    assert_eq!(change(&gateway, "of-acme").await, 700, "what is stored by then is too much for it");
+    gateway.signal("KILL");
+    gateway.ended().await;
+    gateway.start_again().await;
+    assert_eq!(overage(&gateway).await, (700, 5_000), "also for a gateway that had no time to write it down");
+    assert_eq!(stores(&gateway, 3_000).await, (1_000, 5_000));
+    assert_eq!(stores(&gateway, 10).await, (1_000, 5_000), "the most of the month");
 }

@@ -54,10 +54,12 @@ pub async fn fold_last(jobs: &Jobs) -> anyhow::Result<()> {
 }
 
 async fn fold_all(jobs: &Jobs, pending: &mut Pending) -> Result<(), StoreError> {
+    let replanned = jobs.directory.take_replanned();
+    jobs.directory.tell_stored(&replanned, &jobs.journal, jobs.clock.now());
+    pending.replanned.extend(replanned);
     pending.rows.extend(fold_counters(jobs).await?);
     fold_reports(&jobs.journal, &*jobs.store).await?;
     pending.reported.extend(jobs.journal.take_reported());
-    pending.replanned.extend(jobs.directory.take_replanned());
     tell(jobs, pending).await
 }
 

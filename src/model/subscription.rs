@@ -159,13 +159,13 @@ pub struct Part {
     pub plan: String,
     /// Its version.
     pub plan_version: u32,
-    /// What the day had counted beyond limits by then; it belongs to the part before.
+    /// What the day had counted beyond limits by then, and of storage the month; it belongs to the parts before.
     #[serde(default, skip_serializing_if = "Over::is_none")]
     pub counted: Over,
 }
 
 impl Part {
-    /// A part with this plan, in whose first day so much had been counted.
+    /// A part with this plan, before which so much of its first day and month had been counted.
     pub fn of(plan: &Plan, from: Millis, counted: Over) -> Self {
         Self { from, plan: plan.name.clone(), plan_version: plan.version, counted }
     }

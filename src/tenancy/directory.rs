@@ -120,10 +120,11 @@ impl Directory {
             Some(runtime) if runtime.facts().version > version => return Ok(()),
             Some(runtime) => {
                 let before = runtime.facts_owned();
-                if !Arc::ptr_eq(&before.plan, &facts.plan) && before.plan.limits != facts.plan.limits {
+                let has_moved = before.plan.limits != facts.plan.limits || before.plan.overage != facts.plan.overage;
+                if !Arc::ptr_eq(&before.plan, &facts.plan) && has_moved {
                     self.replanned.lock().unwrap_or_else(PoisonError::into_inner).push(tenant.id);
                 }
-                runtime.update(facts);
+                runtime.update(facts, self.catalogue.settings().clock.now());
                 (runtime, Some(before))
             }
             None => (Arc::new(TenantRuntime::new(facts, self.catalogue.settings().clock.now().day(), rows)), None),
@@ -239,10 +240,17 @@ impl Directory {
         }
     }
 
-    /// A month has begun: what is stored counts from then on.
+    /// A month has begun: what is stored counts for it, reported or not.
     pub fn begin_month(&self, journal: &Journal, now: Millis) {
         for entry in &self.tenants {
-            entry.begin_month(journal, now);
+            entry.tell_stored(journal, now);
+        }
+    }
+
+    /// These tenants have another plan: what they store counts by it.
+    pub fn tell_stored(&self, tenants: &[TenantId], journal: &Journal, now: Millis) {
+        for tenant in tenants.iter().filter_map(|tenant| self.by_id(*tenant)) {
+            tenant.tell_stored(journal, now);
         }
     }
 

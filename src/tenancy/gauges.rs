@@ -151,7 +151,7 @@ impl Gauges {
     /// A user was active. As for [`report`](Self::report).
     pub fn report_user(&self, journal: &Journal, user: UserHash, at: At, key: Option<ReportKey>) -> Result<(), SlotUnavailable> {
         let mut state = self.state();
-        state.reach(at);
+        state.reach(self.tenant, journal, at);
         let is_new = !state.users.contains(&user);
         if !is_new && key.is_none() {
             return Ok(());
@@ -168,18 +168,21 @@ impl Gauges {
         Ok(())
     }
 
-    /// A month has begun: what is stored by then beyond what the plan of then includes is reported, so that it is billed whatever comes
-    /// after. In a month that has its reports nothing happens.
-    pub fn begin_month(&self, journal: &Journal, at: At) {
+    /// The plan includes another amount from now on: what is stored counts by it at once.
+    pub fn look(&self, at: At) {
         let mut state = self.state();
-        state.reach(at);
-        if state.storage_over == 0 || std::mem::replace(&mut state.is_told, true) {
-            return;
+        // A month that nobody has seen begin counts by the plan of whoever sees it first.
+        if at.now.day().month() <= state.month {
+            state.look(at.included);
         }
-        let what = What::Level(Gauge::Storage, state.levels.storage, state.storage_over);
-        if journal.report(&state.report(self.tenant, what, at, None)).is_err() {
-            state.late.add(Gauge::Storage);
-        }
+    }
+
+    /// What is stored beyond what the plan includes, though nobody reports it (a month has begun, the plan is another one), is in the
+    /// journal from now on, so that it is billed whatever comes after. What the journal knows is not told again.
+    pub fn tell_stored(&self, journal: &Journal, at: At) {
+        let mut state = self.state();
+        state.reach(self.tenant, journal, at);
+        state.tell(self.tenant, journal, at);
     }
 
     /// Reports what the journal had no room for; true where nothing is left of it.
@@ -230,7 +233,7 @@ impl State {
         at: At,
         key: Option<ReportKey>,
     ) -> Result<u64, SlotUnavailable> {
-        self.reach(at);
+        self.reach(tenant, journal, at);
         let level = to.from(self.levels.get(gauge));
         let over = if gauge == Gauge::Storage { beyond(level, at.included) } else { 0 };
         let over = over.max(self.storage_over);
@@ -248,13 +251,32 @@ impl State {
     }
 
     /// A month begins, unless it has; a clock that goes back stays in the later one.
-    fn reach(&mut self, at: At) {
+    fn reach(&mut self, tenant: TenantId, journal: &Journal, at: At) {
         let month = at.now.day().month();
         if month > self.month {
+            self.tell(tenant, journal, at);
             self.last_peak = Some((self.month, self.peak));
             (self.month, self.peak) = (month, self.levels);
             (self.storage_over, self.is_told) = (beyond(self.levels.storage, at.included), false);
             self.users.clear();
+        }
+    }
+
+    /// Counts what is stored by what is included.
+    fn look(&mut self, included: Option<u64>) {
+        let over = beyond(self.levels.storage, included);
+        if over > self.storage_over {
+            (self.storage_over, self.is_told) = (over, false);
+        }
+    }
+
+    fn tell(&mut self, tenant: TenantId, journal: &Journal, at: At) {
+        if self.storage_over == 0 || std::mem::replace(&mut self.is_told, true) {
+            return;
+        }
+        let what = What::Level(Gauge::Storage, self.levels.storage, self.storage_over);
+        if journal.report(&self.report(tenant, what, at, None)).is_err() {
+            self.late.add(Gauge::Storage);
         }
     }
 
@@ -263,9 +285,10 @@ impl State {
         *held = held.saturating_sub(1);
     }
 
-    /// A report in the newest month: a clock that goes back books to the later one.
+    /// A report in the newest month: a clock that goes back books to the later one, and what is left of a month is booked to it.
     fn report(&self, tenant: TenantId, what: What, at: At, key: Option<ReportKey>) -> Report {
-        Report { tenant, time: at.now.max(self.month.first().start()), what, key }
+        let last = Millis(self.month.end().start().0 - 1);
+        Report { tenant, time: at.now.clamp(self.month.first().start(), last), what, key }
     }
 }
 

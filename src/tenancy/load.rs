@@ -72,8 +72,9 @@ async fn load_gauges(tenants: &Tenants, this_month: Month) -> Result<(), Tenancy
             let users = if of == month { known } else { HashSet::new() };
             let goes_on = month.to_string() == stored.month;
             let included = tenant.at(tenants.clock.now()).included;
-            let begun = stored.now.storage.saturating_sub(included.unwrap_or(u64::MAX));
-            let (peak, storage_over) = if goes_on { (stored.peak, stored.storage_over) } else { (stored.now, begun) };
+            // By the plan of now, which may be newer than the last report.
+            let over = stored.now.storage.saturating_sub(included.unwrap_or(u64::MAX));
+            let (peak, storage_over) = if goes_on { (stored.peak, stored.storage_over.max(over)) } else { (stored.now, over) };
             tenant.start_gauges(Start { levels: stored.now, peak, storage_over, month, users });
         }
     }

@@ -191,10 +191,10 @@ impl TenantRuntime {
         }
     }
 
-    /// A month has begun.
-    pub(super) fn begin_month(&self, journal: &Journal, now: Millis) {
+    /// What is stored counts, reported or not.
+    pub(super) fn tell_stored(&self, journal: &Journal, now: Millis) {
         if let Some(gauges) = self.gauges.get() {
-            gauges.begin_month(journal, self.at(now));
+            gauges.tell_stored(journal, self.at(now));
         }
     }
 
@@ -213,7 +213,7 @@ impl TenantRuntime {
     }
 
     /// Swaps the facts; the limiter is rebuilt only where the rate changed, so that a change refills no bucket.
-    pub(super) fn update(&self, facts: Facts) {
+    pub(super) fn update(&self, facts: Facts, now: Millis) {
         let rate = facts.plan.rate;
         self.bytes_included.store(facts.plan.bytes_included().unwrap_or(u64::MAX), Ordering::Relaxed);
         let before = self.facts.swap(Arc::new(facts)).plan.rate;
@@ -221,6 +221,9 @@ impl TenantRuntime {
         if before != rate || limiter.is_some_and(|limiter| Some(limiter) != rate) {
             // Not left to the next request: one that still has the old facts would make the old one.
             self.limiter.store(rate.map(|rate| Arc::new(RateLimit::new(rate))));
+        }
+        if let Some(gauges) = self.gauges.get() {
+            gauges.look(self.at(now));
         }
     }
 }

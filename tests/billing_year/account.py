@@ -45,8 +45,10 @@ class Account:
         self.period, self.pending, self.cancels = None, None, False
         self.credit, self.invoices, self.notes = 0, [], 0
         self.calls, self.level = [], 0
-        # Of storage, by month: the most beyond the limit, and what of it was billed.
-        self.over, self.billed = {}, {}
+        # Of storage, by month: the most beyond the limit, and each rise of it that is not billed, with the stay that it is billed with.
+        self.most, self.rises = {}, {}
+        # How often another plan came, and which.
+        self.stay = 0, self.terms[0]
 
     def items(self, terms):
         """What terms are made of: kind, name, price of one, how many."""
@@ -88,10 +90,23 @@ class Account:
         return plan["storage"]["included"] + sum(self.rules["addOns"][name].get("storage", 0) * many for name, many in add_ons)
 
     def look(self):
-        """What is stored now counts for the month."""
+        """What is stored now counts for the month, by the plan of now."""
         included, month = self.included(), month_of(self.now)
         beyond = 0 if included is None else max(self.level - included, 0)
-        self.over[month] = max(self.over.get(month, 0), beyond)
+        rise = beyond - self.most.get(month, 0)
+        if rise > 0:
+            self.most[month] = beyond
+            self.rises.setdefault(month, []).append((self.stay, rise))
+
+    def stay_in(self, plan):
+        """The period that runs has this plan from now on."""
+        if plan != self.stay[1]:
+            self.stay = self.stay[0] + 1, plan
+
+    def begin_stay(self, plan):
+        """A first period: what was stored in its month so far is billed by its plan."""
+        self.stay, month = (self.stay[0] + 1, plan), month_of(self.now)
+        self.rises[month] = [(self.stay, rise) for _, rise in self.rises.get(month, [])]
 
     def call(self, many):
         """Calls of an app; beyond the limit of the day they are billed where the plan says so."""
@@ -106,7 +121,6 @@ class Account:
         """Lines of what was used in the period and not billed before. A day belongs to the period in which it ends, a month's storage
         to that in which the month ends. Where nothing follows, the day and the month in which it ends are in it as well."""
         lines, parts = [], self.period.parts if self.period else []
-        last_month = self.period and month_of(min(self.now, self.period.end - 1))
         for index, (begun, name) in enumerate(parts):
             is_last = index + 1 == len(parts)
             first, after = date(begun), date(end if is_last else parts[index + 1][0])
@@ -121,15 +135,23 @@ class Account:
                 else:
                     kept.append(call)
             self.calls = kept
-            stored = 0
-            for month, most in self.over.items():
-                goes_on = ends and is_last and begun < self.period.end and month == last_month and last_day(month) >= after
-                if first <= last_day(month) < after or goes_on:
-                    stored += most - self.billed.get(month, 0)
-                    self.billed[month] = most
-            lines += [("overage", packages(used, plan[what]["per"], plan[what]["price"]))
-                      for what, used in (("calls", calls), ("storage", stored)) if used and plan.get(what)]
-        return lines
+            if calls and plan.get("calls"):
+                lines.append(("overage", packages(calls, plan["calls"]["per"], plan["calls"]["price"])))
+        return lines + self.stored(parts, date(end), ends)
+
+    def stored(self, parts, after, ends):
+        """Lines of the storage of those months, one for each stay in a plan."""
+        if not parts:
+            return []
+        last_month = month_of(min(self.now, self.period.end - 1))
+        stays = {}
+        for month in list(self.rises):
+            goes_on = ends and parts[-1][0] < self.period.end and month == last_month and last_day(month) >= after
+            if date(parts[0][0]) <= last_day(month) < after or goes_on:
+                for stay, rise in self.rises.pop(month):
+                    stays[stay] = stays.get(stay, 0) + rise
+        prices = {plan: self.rules["plans"][plan].get("storage") for _, plan in stays}
+        return [("overage", packages(used, prices[plan]["per"], prices[plan]["price"])) for (_, plan), used in stays.items() if prices[plan]]
 
     # Money
 

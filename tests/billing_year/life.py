@@ -83,7 +83,9 @@ class Life(Account):
         self.period = None
         if self.costs(self.terms):
             self.period = Period(self.now, self.terms[1], 0, self.terms[0])
+            self.begin_stay(self.terms[0])
             lines += self.whole(self.terms)
+        self.look()
         self.issue(lines, "period", self.period and self.period.span())
 
     def renew(self):
@@ -101,7 +103,9 @@ class Life(Account):
         if self.costs(self.terms):
             same = cycle == ended.cycle
             self.period = Period(ended.anchor if same else ended.end, cycle, ended.index + 1 if same else 0, plan)
+            self.stay_in(plan)
             lines += self.whole(self.terms)
+        self.look()
         self.issue(lines, "period", self.period and self.period.span())
 
     # What is asked for
@@ -125,6 +129,7 @@ class Life(Account):
                 self.status, self.trial_end = "active", self.now
             elif self.status in ("active", "past_due"):
                 self.begin()
+            self.look()
 
     def change(self, terms):
         """In the midst of a period."""
@@ -137,7 +142,9 @@ class Life(Account):
             lines = self.shares([one for one in old if one not in new], -1) + self.shares([one for one in new if one not in old], 1)
             if another_plan:
                 self.period.parts.append((self.now, terms[0]))
+        self.stay_in(terms[0])
         self.terms, self.pending = terms, None
+        self.look()
         self.issue([line for line in lines if line[1]], "change", self.period.span())
 
     def cancel(self, at_period_end):

@@ -44,6 +44,12 @@ max_storage = "10GiB"
 max_api_calls = 20
 overage = { api_calls = { price = 0.37, per = 10 }, storage = { price = 0.21, per = "1GiB" } }
 
+[plans.archive]
+price_monthly = 75.00
+price_yearly = 750.00
+max_storage = "20GiB"
+overage = { storage = { price = 0.13, per = "1GiB" } }
+
 [add_ons.seats]
 price_monthly = 12.00
 price_yearly = 120.00
@@ -75,12 +81,14 @@ pub fn rules() -> Value {
     let mut metered = plan(5_900, 59_000);
     metered["storage"] = json!({"included": 10 * GIB, "per": GIB, "price": 21});
     metered["calls"] = json!({"included": 20, "per": 10, "price": 37});
+    let mut archive = plan(7_500, 75_000);
+    archive["storage"] = json!({"included": 20 * GIB, "per": GIB, "price": 13});
     let tax = |percent: &str, inclusive, reverse| json!({"percent": percent, "inclusive": inclusive, "reverse": reverse});
     json!({
         "trialDays": 14, "dueDays": 30, "graceDays": 12,
         "plans": {
             "free": plan(0, 0), "starter": plan(2_900, 29_000), "pro": plan(9_900, 99_000), "enterprise": plan(49_900, 499_000),
-            "metered": metered,
+            "metered": metered, "archive": archive,
         },
         "addOns": {
             "seats": {"monthly": 1_200, "yearly": 12_000},
@@ -163,7 +171,7 @@ impl<'a> Planned<'a> {
 
     /// What is stored, and of a few tenants the calls that they make.
     fn usage(&mut self) {
-        let reports = if self.plan == "metered" { self.rng.i64(0..self.size.days / 50) } else { self.rng.i64(0..2) };
+        let reports = if matches!(self.plan, "metered" | "archive") { self.rng.i64(0..self.size.days / 50) } else { self.rng.i64(0..2) };
         for _ in 0..reports {
             let day = self.some_day();
             let level = self.rng.u64(0..40 * GIB);
@@ -224,7 +232,7 @@ impl<'a> Planned<'a> {
 }
 
 fn plan(rng: &mut Rng) -> &'static str {
-    let plans = ["free", "starter", "starter", "pro", "pro", "enterprise", "metered", "metered", "metered"];
+    let plans = ["free", "starter", "pro", "pro", "enterprise", "metered", "metered", "metered", "archive", "archive"];
     rng.choice(plans).unwrap()
 }
 

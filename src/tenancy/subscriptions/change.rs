@@ -142,7 +142,7 @@ fn change_now(work: &mut Work<'_>, planned: Planned, (period, at): (&Running, Mi
     let differ =
         |one: &[Item], other: &[Item]| -> Vec<Item> { one.iter().filter(|item| re_anchors || !other.contains(item)).cloned().collect() };
     let mut lines: Vec<Line> = differ(&old, &new).iter().map(|item| unused(item, share, rest)).collect();
-    let counted = if old_plan.bills_usage() || new_plan.bills_usage() { metered.day(at.day()) } else { Over::default() };
+    let counted = if old_plan.bills_usage() || new_plan.bills_usage() { metered.by_now(at.day()) } else { Over::default() };
     let part = Part::of(&new_plan, at, counted);
     let mut after = work.tenant.subscription.clone();
     let span = if re_anchors {

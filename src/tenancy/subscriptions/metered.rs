@@ -1,8 +1,8 @@
 //! Usage beyond limits, as it becomes lines of invoices. A UTC day belongs to the period in which it ends, and a month's storage to
 //! the period in which the month ends: so that both are over when they are billed. What came later is billed with the next invoice.
+//! Each plan bills what was first beyond a limit under it: of a month's storage, by how much its most has risen.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use crate::billing::items::of_plan;
 use crate::billing::rating::{Beyond, line};
@@ -52,11 +52,17 @@ impl Until {
     }
 }
 
-/// Parts of a period that is cut at the beginning of `day`: those that are billed with it, and those that go over into the next one.
+/// Parts of a period that is cut at the beginning of `day`: those that are billed with it, and those that go over into the next one,
+/// which bills all of the day, and all that was stored in its month.
 pub(super) fn cut(parts: &[Part], day: Day, at: Millis) -> (Vec<Part>, Vec<Part>) {
     let (before, same): (Vec<Part>, Vec<Part>) = parts.iter().cloned().partition(|part| part.from.day() < day);
-    let goes_on = before.last().map(|last| Part { from: at, counted: Over::default(), ..last.clone() });
-    (before, goes_on.into_iter().chain(same).collect())
+    let stored = |part: &Part| if part.from.day().month() == day.month() { part.counted.storage } else { 0 };
+    // With the plan with which the month began, those of it.
+    let begins = before.iter().rposition(|part| part.from.day() < day.month().first()).unwrap_or(0);
+    let go_on =
+        before[begins..].iter().map(|part| Part { from: at, counted: Over { storage: stored(part), ..Over::default() }, ..part.clone() });
+    let carried = go_on.chain(same).collect();
+    (before, carried)
 }
 
 impl Metered {
@@ -97,12 +103,16 @@ impl Metered {
         self.months.get(&month).copied().unwrap_or_default()
     }
 
+    /// What a day has counted, and its month of storage.
+    pub(super) fn by_now(&self, day: Day) -> Over {
+        Over { storage: self.month(day.month()), ..self.day(day) }
+    }
+
     /// What was used in each part of a period.
     pub(super) fn by_part(&self, parts: &[Part], until: Until) -> Vec<Over> {
         let next = |index: usize| parts.get(index + 1).map_or((until.day, until.counted), |part| (part.from.day(), part.counted));
         let of = |(index, part): (usize, &Part)| {
             let (end, counted) = next(index);
-            let is_last = index + 1 == parts.len();
             let whole = self.days.range(part.from.day()..end.max(part.from.day())).map(|(_, over)| *over);
             let sum = whole.fold(counted, |sum, over| Over {
                 api_calls: sum.api_calls.saturating_add(over.api_calls),
@@ -112,16 +122,25 @@ impl Metered {
             Over {
                 api_calls: sum.api_calls.saturating_sub(part.counted.api_calls),
                 bandwidth: sum.bandwidth.saturating_sub(part.counted.bandwidth),
-                storage: self.stored(part.from.day()..if is_last { until.months } else { end }, until.rest.filter(|_| is_last)),
+                storage: self.stored(parts, index, until),
             }
         };
         parts.iter().enumerate().map(of).collect()
     }
 
-    /// Storage of the months whose last day lies in these days, and of `rest`.
-    fn stored(&self, days: Range<Day>, rest: Option<Month>) -> u64 {
-        let ends = |month: &Month| days.contains(&Day(month.end().0 - 1)) || rest == Some(*month);
-        self.months.iter().filter(|(month, _)| ends(month)).fold(0, |sum, (_, stored)| sum.saturating_add(*stored))
+    /// Storage of a part: of the months whose last day lies in the period, and of one that is not over, by how much their most has risen
+    /// in it.
+    fn stored(&self, parts: &[Part], index: usize, until: Until) -> u64 {
+        let days = parts.first().map_or(until.months, |first| first.from.day())..until.months;
+        let is_billed = |month: Month| days.contains(&Day(month.end().0 - 1)) || until.rest == Some(month);
+        let by = |index: usize, month: Month, most: u64| match parts.get(index).map(|part| (part.from.day().month(), part.counted.storage))
+        {
+            Some((of, _)) if of < month => 0,
+            Some((of, counted)) if of == month => counted.min(most),
+            _ => most,
+        };
+        let months = self.months.iter().filter(|(month, _)| is_billed(**month));
+        months.fold(0, |sum: u64, (month, most)| sum.saturating_add(by(index + 1, *month, *most).saturating_sub(by(index, *month, *most))))
     }
 
     /// What was used since a period was billed, as lines; the record of it follows.

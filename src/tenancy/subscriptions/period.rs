@@ -210,7 +210,7 @@ fn late_usage(work: &mut Work<'_>, metered: &Metered) -> Vec<Line> {
 pub(super) fn go_on(mut carried: Vec<Part>, plan: &Plan, at: Millis, metered: &Metered) -> Vec<Part> {
     match carried.last() {
         Some(last) if (&last.plan, last.plan_version) == (&plan.name, plan.version) => {}
-        Some(_) => carried.push(Part::of(plan, at, metered.day(at.day()))),
+        Some(_) => carried.push(Part::of(plan, at, metered.by_now(at.day()))),
         None => carried.push(Part::of(plan, at, Over::default())),
     }
     carried

@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 use crate::admin::tests::support::{Admin, config};
 use crate::config::{Config, TaxRate};
 use crate::model::plan::{OveragePrice, Pricing};
-use crate::model::{Day, Millis, Money, Overage, Tier, Totals};
+use crate::model::{Day, Millis, Money, Overage, Plan, Tier, Totals};
 use crate::store::UsageRow;
+
+const GIGABYTE: u64 = 1_000_000_000;
 
 fn billed() -> Config {
     let mut config = config();
@@ -121,28 +123,72 @@ async fn the_last_usage_is_billed_when_a_tenant_leaves() {
     assert_eq!(overages(&admin.invoices("acme").await[2]), [("apiCalls".to_owned(), 50, 1_000)]);
 }
 
+/// The plan includes so many gigabytes, and bills so many cents for each one more.
+fn bills_storage(plan: &mut Plan, included: u64, price: i64) {
+    plan.limits.max_storage = Some(included * GIGABYTE);
+    let price = OveragePrice { pricing: Pricing::Package(Money(price)), per: GIGABYTE, hard_cap: None };
+    plan.overage = Overage::Billed { api_calls: None, bandwidth: None, storage: Some(price) };
+}
+
+async fn stores(admin: &Admin, gigabytes: u64) {
+    let body = json!({"meter": "storage", "value": gigabytes * GIGABYTE});
+    admin.post("/admin/tenants/acme/usage", body).await.expect(200);
+}
+
+#[tokio::test]
+async fn each_plan_of_a_month_bills_what_was_first_beyond_the_limit_under_it() {
+    let mut config = billed();
+    let mut plus = config.plans["pro"].clone();
+    (plus.name, plus.price_monthly) = ("plus".to_owned(), Money(19_900));
+    bills_storage(&mut plus, 3, 5);
+    bills_storage(config.plans.get_mut("pro").unwrap(), 1, 10);
+    config.plans.insert("plus".to_owned(), plus);
+    let admin = subscribed(config).await;
+    let line = |cents: i64, gigabytes: u64| ("storage".to_owned(), cents, gigabytes * GIGABYTE);
+    let over = async |month: &str| {
+        let usage = admin.get(&format!("/admin/tenants/acme/usage?period={month}")).await.expect(200).json;
+        usage["overage"]["storage"].as_u64().unwrap() / GIGABYTE
+    };
+    stores(&admin, 3).await;
+    admin.move_to("2027-10-20T12:00:00Z").await;
+    admin.subscribe("acme", json!({"plan": "plus"})).await.expect(200);
+    stores(&admin, 6).await;
+    stores(&admin, 5).await;
+    admin.subscribe("acme", json!({"plan": "pro"})).await.expect(200);
+    admin.move_to("2027-11-15T12:00:00Z").await;
+    // Three beyond the limit of October: two of them since pro, one since plus.
+    assert_eq!((overages(&admin.invoices("acme").await[2]), over("2027-10").await), (vec![line(20, 2), line(5, 1)], 3));
+    // Less comes with the period, and nobody reports anything: what is stored is more than it includes at once.
+    assert_eq!(over("2027-11").await, 4);
+    admin.move_to("2027-12-15T12:00:00Z").await;
+    assert_eq!((overages(&admin.invoices("acme").await[3]), over("2027-11").await), (vec![line(10, 2), line(20, 2)], 4));
+    // Another cycle begins in the midst of a month of two plans.
+    admin.subscribe("acme", json!({"plan": "plus", "billingCycle": "monthly"})).await.expect(200);
+    admin.move_to("2027-12-20T12:00:00Z").await;
+    stores(&admin, 8).await;
+    admin.subscribe("acme", json!({"plan": "plus", "billingCycle": "yearly"})).await.expect(200);
+    admin.move_to("2027-12-25T12:00:00Z").await;
+    stores(&admin, 9).await;
+    admin.post("/admin/tenants/acme/cancel", json!({})).await.expect(200);
+    let last = admin.invoices("acme").await.pop().unwrap();
+    assert_eq!((overages(&last), over("2027-12").await), (vec![line(40, 4), line(10, 2)], 6));
+}
+
 #[tokio::test]
 async fn the_storage_of_the_month_that_goes_on_is_billed_once_when_a_subscription_ends_with_its_period() {
     let mut config = billed();
-    let pro = config.plans.get_mut("pro").unwrap();
-    pro.limits.max_storage = Some(1_000_000_000);
-    let price = OveragePrice { pricing: Pricing::Package(Money(10)), per: 1_000_000_000, hard_cap: None };
-    pro.overage = Overage::Billed { api_calls: None, bandwidth: None, storage: Some(price) };
+    bills_storage(config.plans.get_mut("pro").unwrap(), 1, 10);
     let admin = subscribed(config).await;
-    let store = async |value: u64, key: &str| {
-        let body = json!({"meter": "storage", "value": value, "idempotencyKey": key});
-        admin.post("/admin/tenants/acme/usage", body).await.expect(200);
-    };
-    store(3_000_000_000, "october").await;
+    stores(&admin, 3).await;
     admin.post("/admin/tenants/acme/cancel", json!({"atPeriodEnd": true})).await.expect(200);
     admin.move_to("2027-11-10T12:00:00Z").await;
-    store(5_000_000_000, "november").await;
+    stores(&admin, 5).await;
     admin.move_to("2027-11-15T12:00:00Z").await;
     let last = admin.invoices("acme").await.remove(1);
     assert_eq!((overages(&last), &last["reason"]), (vec![("storage".to_owned(), 60, 6_000_000_000)], &json!("end")));
     // Back in the same month: only what is more than before.
     admin.post("/admin/tenants/acme/activate", Value::Null).await.expect(200);
-    store(6_000_000_000, "again").await;
+    stores(&admin, 6).await;
     admin.move_to("2027-12-15T12:00:00Z").await;
     assert_eq!(overages(&admin.invoices("acme").await[3]), [("storage".to_owned(), 10, 1_000_000_000)]);
 }
