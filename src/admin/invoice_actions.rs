@@ -62,7 +62,7 @@ pub async fn pay(State(app): State<App>, Path(id): Path<String>, call: Call) -> 
     if body.reference.is_none() && has_method && app.biller.desk().collects {
         return collect(&app, &id, &call).await;
     }
-    act(&app, &id, &call, |both, metered| {
+    act(&app, &id, &call, |both, metered, _| {
         let payment = Payment { provider: "manual".to_owned(), reference: body.reference.clone() };
         Ok(pay_invoice(both, payment, app.biller.desk(), metered, &call.cause)?)
     })
@@ -71,7 +71,7 @@ pub async fn pay(State(app): State<App>, Path(id): Path<String>, call: Call) -> 
 
 /// Asks the provider now; a decline is told as one.
 async fn collect(app: &App, id: &str, call: &Call) -> Result<Response, Problem> {
-    let asked = act(app, id, call, |both, _| Ok(collect_invoice(both, app.biller.desk(), &call.cause)?)).await?;
+    let asked = act(app, id, call, |both, _, _| Ok(collect_invoice(both, app.biller.desk(), &call.cause)?)).await?;
     let (tenant, before) = find(app, id).await?;
     app.biller.catch_up(tenant.value.id, call.cause.now).await?;
     let (_, after) = find(app, id).await?;
@@ -91,7 +91,10 @@ async fn collect(app: &App, id: &str, call: &Call) -> Result<Response, Problem> 
 pub async fn void(State(app): State<App>, Path(id): Path<String>, call: Call) -> Result<Response, Problem> {
     let body: Why = call.json_or_empty()?;
     check("/reason", body.reason.as_deref())?;
-    act(&app, &id, &call, |both, metered| Ok(void_invoice(both, body.reason.clone(), app.biller.desk(), metered, &call.cause)?)).await
+    act(&app, &id, &call, |both, metered, later| {
+        Ok(void_invoice(both, later, body.reason.clone(), app.biller.desk(), metered, &call.cause)?)
+    })
+    .await
 }
 
 /// Give an invoice up: nobody expects it to be paid any more. A tenant that is past due with it is suspended.
@@ -100,7 +103,7 @@ pub async fn void(State(app): State<App>, Path(id): Path<String>, call: Call) ->
 pub async fn give_up(State(app): State<App>, Path(id): Path<String>, call: Call) -> Result<Response, Problem> {
     let body: Why = call.json_or_empty()?;
     check("/reason", body.reason.as_deref())?;
-    act(&app, &id, &call, |both, _| Ok(give_up_invoice(both, body.reason.clone(), app.biller.desk(), &call.cause)?)).await
+    act(&app, &id, &call, |both, _, _| Ok(give_up_invoice(both, body.reason.clone(), app.biller.desk(), &call.cause)?)).await
 }
 
 /// Issue a credit note on an invoice: of an open one less is to be paid, of a paid one the amount is due to the tenant.
@@ -110,7 +113,7 @@ pub async fn credit(State(app): State<App>, Path(id): Path<String>, call: Call) 
     let body: CreditBody = call.json_or_empty()?;
     check("/reason", body.reason.as_deref())?;
     let credit = Credit { amount: body.amount_minor.map(Money), reason: body.reason.clone(), refund: body.refund.unwrap_or(false) };
-    act(&app, &id, &call, |both, metered| Ok(credit_invoice(both, &credit, app.biller.desk(), metered, &call.cause)?)).await
+    act(&app, &id, &call, |both, metered, _| Ok(credit_invoice(both, &credit, app.biller.desk(), metered, &call.cause)?)).await
 }
 
 type Both<'a> = (&'a Versioned<Tenant>, &'a Versioned<Invoice>);
@@ -120,14 +123,15 @@ async fn act(
     app: &App,
     id: &str,
     call: &Call,
-    compute: impl Fn(Both<'_>, &Metered) -> Result<Change, Problem> + Send + Sync,
+    compute: impl Fn(Both<'_>, &Metered, &[Invoice]) -> Result<Change, Problem> + Send + Sync,
 ) -> Result<Response, Problem> {
     let compute = &compute;
     let outcome = || -> std::pin::Pin<Box<dyn Future<Output = Result<Outcome, Problem>> + Send + '_>> {
         Box::pin(async move {
             let (tenant, invoice) = find(app, id).await?;
             let metered = app.biller.metered(&tenant.value, call.cause.now).await?;
-            let change = compute((&tenant, &invoice), &metered)?;
+            let later = app.biller.bills().after(&invoice.value).await?;
+            let change = compute((&tenant, &invoice), &metered, &later)?;
             // The answer that is kept for a repeated request names the invoice; it is read anew each time.
             Ok(Outcome::ok(change, serde_json::json!({"id": invoice.value.id})))
         })

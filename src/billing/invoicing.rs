@@ -1,8 +1,8 @@
 //! What an invoice is made of: lines, then tax on their sum, then what is due to the tenant.
 
-use super::items::Item;
 use super::tax;
 use crate::model::invoice::TaxRule;
+use crate::model::running::Item;
 use crate::model::{BillingCycle, Inputs, Line, LineKind, Money, Span};
 
 /// By what an invoice is taxed.

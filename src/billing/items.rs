@@ -1,21 +1,7 @@
 //! What a subscription is made of: a plan and add-ons, each with its price and quantity.
 
+use crate::model::running::Item;
 use crate::model::{BillingCycle, Money, Plan, Terms};
-
-/// Something with a price for a period.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
-    /// `pro v1`, `seats`.
-    pub of: String,
-    /// As invoices name it.
-    pub title: String,
-    /// Of one, for a period.
-    pub price: Money,
-    /// How many.
-    pub quantity: u64,
-    /// Whether it is the plan.
-    pub is_plan: bool,
-}
 
 /// What these terms are made of, the plan first.
 pub fn items(terms: &Terms, plan: &Plan) -> Vec<Item> {

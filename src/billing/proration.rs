@@ -1,9 +1,9 @@
 //! Proration: the rest of a period is credited at the old price and charged at the new one, two lines, each rounded once:
 //! price × quantity × what is left ÷ the whole period.
 
-use super::items::Item;
 use crate::config::Proration;
 use crate::model::invoice::TimeUnit;
+use crate::model::running::Item;
 use crate::model::{Inputs, Line, LineKind, Millis, Span};
 
 /// How much of a period is left.

@@ -4,8 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::invoice::TaxRule;
-use super::{AddOn, BillingCycle, CreditNoteId, InvoiceId, Limits, Millis, Money, Plan};
+use super::running::{Early, Rated};
+use super::{AddOn, BillingCycle, CreditNoteId, InvoiceId, Limits, Millis, Money, Plan, Running};
 
 /// What a tenant has agreed to, and where it stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -129,79 +129,6 @@ pub struct Span {
     pub start: Millis,
     /// The first moment after it.
     pub end: Millis,
-}
-
-/// A period that runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Running {
-    /// What periods are counted from: the nth begins n months (or years) later.
-    pub anchor: Millis,
-    /// Which one it is, from 0.
-    pub index: u32,
-    /// When it began, and when it ends.
-    #[serde(flatten)]
-    pub span: Span,
-    /// The plans that it had in it, in order; never empty.
-    pub parts: Vec<Part>,
-    /// By what it was taxed when it was charged; that of the day where it is not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub taxed: Option<TaxRule>,
-}
-
-/// A part of a period with one plan, to its end or to the next part.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Part {
-    /// When it began.
-    pub from: Millis,
-    /// Name of the plan.
-    pub plan: String,
-    /// Its version.
-    pub plan_version: u32,
-    /// What the day had counted beyond limits by then, and of storage the month; it belongs to the parts before.
-    #[serde(default, skip_serializing_if = "Over::is_none")]
-    pub counted: Over,
-}
-
-impl Part {
-    /// A part with this plan, before which so much of its first day and month had been counted.
-    pub fn of(plan: &Plan, from: Millis, counted: Over) -> Self {
-        Self { from, plan: plan.name.clone(), plan_version: plan.version, counted }
-    }
-}
-
-/// What was used beyond limits that a plan bills.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Over {
-    /// Calls.
-    pub api_calls: u64,
-    /// Bytes sent.
-    pub bandwidth: u64,
-    /// The most bytes stored in a month, summed over months.
-    pub storage: u64,
-}
-
-/// Usage as it was billed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Rated {
-    /// The period.
-    pub span: Span,
-    /// Its parts.
-    pub parts: Vec<Part>,
-    /// What was billed of each.
-    pub billed: Vec<Over>,
-}
-
-/// Storage that was billed before its month was over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Early {
-    /// Which month, such as `2026-11`.
-    pub month: String,
-    /// Octets beyond the limit that were billed.
-    pub storage: u64,
 }
 
 /// An invoice that is open.
@@ -369,13 +296,6 @@ impl OtherLimits {
             max_api_calls: more(self.max_api_calls, other.max_api_calls, limits.max_api_calls),
             max_bandwidth: more(self.max_bandwidth, other.max_bandwidth, limits.max_bandwidth),
         }
-    }
-}
-
-impl Over {
-    /// True where nothing was.
-    pub fn is_none(&self) -> bool {
-        *self == Self::default()
     }
 }
 

@@ -11,7 +11,9 @@ class Invoice:
     def __init__(self, at, due, reason, period):
         self.at, self.due, self.reason, self.period = at, due, reason, period
         self.lines, self.tax, self.total, self.left = [], 0, 0, 0
-        self.used_credit = 0
+        self.used_credit, self.credited = 0, 0
+        # What it charges for and takes off, each with the time that it is for.
+        self.charges, self.takes = [], []
         self.status, self.failed = "open", None
 
     def shown(self):
@@ -49,6 +51,8 @@ class Account:
         self.most, self.rises = {}, {}
         # How often another plan came, and which.
         self.stay = 0, self.terms[0]
+        # What is agreed and was not charged after all, with what is charged in its place.
+        self.instead = {}
 
     def items(self, terms):
         """What terms are made of: kind, name, price of one, how many."""
@@ -73,6 +77,22 @@ class Account:
     def whole(self, terms):
         """Lines of a whole period in advance."""
         return [(kind, price * many) for kind, _, price, many in self.items(terms)]
+
+    def charged(self, items):
+        """What was charged for these, for the rest of the period."""
+        return [now for now in (self.instead.get(item, item) for item in items) if now]
+
+    def uncharge(self, invoice):
+        """An invoice of the running period charges nothing any more."""
+        if not self.period or invoice.period != self.period.span():
+            return
+        for item in self.items(self.terms):
+            for now in self.charged([item]):
+                if any(charge == now for charge, _ in invoice.charges):
+                    # A plan stands for a plan, an add-on for itself.
+                    before = [one for one, (_, end) in invoice.takes
+                              if end == self.period.end and one[0] == now[0] and (one[1] == now[1] or one[0] == "subscription")]
+                    self.instead[item] = before[0] if before else None
 
     def shares(self, items, sign):
         """Lines of the days that are left of the running period, each rounded once."""
@@ -155,7 +175,7 @@ class Account:
 
     # Money
 
-    def issue(self, lines, reason, span):
+    def issue(self, lines, reason, span, charges=(), takes=()):
         """An invoice of these lines, if they come to anything: with tax on their sum; what is due to the tenant is used first."""
         base = sum(amount for _, amount in lines)
         if base == 0:
@@ -173,6 +193,7 @@ class Account:
             invoice.lines.append(["credit", -taken])
         self.credit -= taken
         invoice.used_credit = taken
+        invoice.charges, invoice.takes = list(charges), list(takes)
         invoice.total = invoice.left = total - taken
         if invoice.total == 0:
             invoice.status = "paid"

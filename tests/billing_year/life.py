@@ -1,7 +1,7 @@
 """The life of a subscription: what is asked for, what becomes due by itself, and the states between which both move it."""
 
 from account import Account, Period
-from rules import DAY, months_later, next_month_begins
+from rules import DAY, days_left, months_later, next_month_begins
 
 SERVED = ("trial", "active", "past_due")
 # What is done more than so much after its time counts from when it was done.
@@ -86,7 +86,14 @@ class Life(Account):
             self.begin_stay(self.terms[0])
             lines += self.whole(self.terms)
         self.look()
-        self.issue(lines, "period", self.period and self.period.span())
+        self.issue_period(lines)
+
+    def issue_period(self, lines):
+        """The invoice with which a period begins, or the last one's usage."""
+        self.instead = {}
+        span = self.period and self.period.span()
+        charges = [(item, (self.period.start, self.period.end)) for item in self.items(self.terms)] if self.period else []
+        self.issue(lines, "period", span, charges)
 
     def renew(self):
         """The period is over: the next one begins, or the subscription ends."""
@@ -106,7 +113,7 @@ class Life(Account):
             self.stay_in(plan)
             lines += self.whole(self.terms)
         self.look()
-        self.issue(lines, "period", self.period and self.period.span())
+        self.issue_period(lines)
 
     # What is asked for
 
@@ -135,17 +142,23 @@ class Life(Account):
         """In the midst of a period."""
         old, new = self.items(self.terms), self.items(terms)
         another_plan = terms[0] != self.terms[0]
+        rest, are_left = (self.now, self.period.end), days_left(self.period.start, self.period.end, self.now)[0]
         if terms[1] != self.terms[1]:
-            lines = self.shares(old, -1) + self.whole(terms) + self.usage(self.now)
-            self.period = Period(self.now, terms[1], 0, terms[0])
+            takes = self.charged(old)
+            lines = self.shares(takes, -1) + self.whole(terms) + self.usage(self.now)
+            self.period, self.instead = Period(self.now, terms[1], 0, terms[0]), {}
+            charges = [(item, (self.now, self.period.end)) for item in new]
         else:
-            lines = self.shares([one for one in old if one not in new], -1) + self.shares([one for one in new if one not in old], 1)
+            takes, more = self.charged([one for one in old if one not in new]), [one for one in new if one not in old]
+            lines = self.shares(takes, -1) + self.shares(more, 1)
+            self.instead = {item: now for item, now in self.instead.items() if item in new}
+            charges = [(item, rest) for item in more]
             if another_plan:
                 self.period.parts.append((self.now, terms[0]))
         self.stay_in(terms[0])
         self.terms, self.pending = terms, None
         self.look()
-        self.issue([line for line in lines if line[1]], "change", self.period.span())
+        self.issue([line for line in lines if line[1]], "change", self.period.span(), charges, [(item, rest) for item in takes if item[2] * are_left])
 
     def cancel(self, at_period_end):
         """Now, or when what is paid for is over."""
@@ -223,6 +236,9 @@ class Life(Account):
         invoice = found[-1]
         amount = invoice.total * percent // 100
         self.notes += 1
+        invoice.credited += amount
+        if invoice.credited >= invoice.total + invoice.used_credit:
+            self.uncharge(invoice)
         if invoice.status == "paid":
             self.credit += amount
         else:
@@ -230,10 +246,16 @@ class Life(Account):
         self.settle()
 
     def void(self):
-        """The newest open invoice was a mistake; the credit that it used is there again."""
+        """The newest open invoice was a mistake; the credit that it used is there again. Not where a part of it was taken off since."""
         if self.open():
             invoice = self.open()[-1]
+            later = self.invoices[self.invoices.index(invoice) + 1:]
+            takes = [take for one in later if one.status != "void" for take in one.takes]
+            if any(item[1] == taken[1] and start <= begun and end <= over
+                   for item, (start, over) in invoice.charges for taken, (begun, end) in takes):
+                raise Refused
             invoice.status, invoice.left = "void", 0
+            self.uncharge(invoice)
             self.credit += invoice.used_credit
             self.settle()
 

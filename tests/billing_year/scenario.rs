@@ -209,11 +209,16 @@ impl<'a> Planned<'a> {
                 }
             }
             15..17 => self.ask(day, "activate", json!({})),
-            17..19 => {
+            17 => {
                 let percent = self.rng.u8(1..30);
                 self.ask(day, "credit", json!({"percent": percent}));
             }
-            _ => self.ask(day, "void", json!({})),
+            _ => {
+                self.ask(day, "void", json!({}));
+                let wanted = json!({"plan": plan(self.rng), "billingCycle": cycle(self.rng), "addOns": add_ons(self.rng)});
+                let later = day + self.rng.i64(1..20);
+                self.ask(later, "subscribe", wanted);
+            }
         }
     }
 

@@ -4,14 +4,16 @@
 use aws_lc_rs::digest;
 use serde_json::json;
 
+use super::charged::charged;
 use super::metered::Metered;
 use super::period::{begin, first, go_on, plan_of, usage_before};
 use super::work::Work;
 use crate::billing::invoicing::{Reckoned, reckon, whole};
-use crate::billing::items::{Item, costs_less, is_billed, items};
+use crate::billing::items::{costs_less, is_billed, items};
 use crate::billing::proration::{remaining, share, unused};
 use crate::model::invoice::InvoiceReason;
-use crate::model::subscription::{Awaiting, Part};
+use crate::model::running::{Item, Part};
+use crate::model::subscription::Awaiting;
 use crate::model::{Gauge, Limits, Line, Millis, Money, Over, Overrides, Running, Span, Status, Terms, Usage, hex};
 use crate::tenancy::TenancyError;
 use crate::tenancy::states::Move;
@@ -141,7 +143,8 @@ fn change_now(work: &mut Work<'_>, planned: Planned, (period, at): (&Running, Mi
     let rest = Span { start: at, end: period.span.end };
     let differ =
         |one: &[Item], other: &[Item]| -> Vec<Item> { one.iter().filter(|item| re_anchors || !other.contains(item)).cloned().collect() };
-    let mut lines: Vec<Line> = differ(&old, &new).iter().map(|item| unused(item, share, rest)).collect();
+    let paid_for = differ(&old, &new).into_iter().filter_map(|item| charged(&item, &period.uncharged));
+    let mut lines: Vec<Line> = paid_for.map(|item| unused(&item, share, rest)).collect();
     let counted = if old_plan.bills_usage() || new_plan.bills_usage() { metered.by_now(at.day()) } else { Over::default() };
     let part = Part::of(&new_plan, at, counted);
     let mut after = work.tenant.subscription.clone();
@@ -158,10 +161,11 @@ fn change_now(work: &mut Work<'_>, planned: Planned, (period, at): (&Running, Mi
         next.span
     } else {
         lines.extend(differ(&new, &old).iter().map(|item| remaining(item, share, rest)));
-        if let Some(running) = &mut after.period
-            && (&old_plan.name, old_plan.version) != (&part.plan, part.plan_version)
-        {
-            running.parts.push(part);
+        if let Some(running) = &mut after.period {
+            running.uncharged.retain(|one| new.contains(&one.item));
+            if (&old_plan.name, old_plan.version) != (&part.plan, part.plan_version) {
+                running.parts.push(part);
+            }
         }
         period.span
     };

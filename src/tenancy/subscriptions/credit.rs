@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::Desk;
+use super::charged::uncharge;
 use super::metered::Metered;
 use super::settle::{expect, forget, reinstate};
 use super::work::Work;
@@ -83,6 +84,9 @@ pub fn credit_invoice(
         CreditOutcome::Refunded => {}
     }
     after.standing.credit_notes.push(note);
+    if credited(&after, |_| true) >= worth(&after) {
+        uncharge(&mut work, &after.issued)?;
+    }
     work.restate(invoice, &after)?;
     work.note("invoice.credited", None, Some(facts));
     reinstate(&mut work, metered)?;

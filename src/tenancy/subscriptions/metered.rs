@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::billing::items::of_plan;
 use crate::billing::rating::{Beyond, line};
-use crate::model::subscription::{Part, Rated};
+use crate::model::running::{Part, Rated};
 use crate::model::{Day, Line, Millis, Month, Over, Overage, Plan, Running, Span, Tenant, Terms};
 use crate::store::StoreError;
 use crate::tenancy::Plans;

@@ -16,6 +16,7 @@
 mod accounts;
 mod biller;
 mod change;
+mod charged;
 mod collect;
 mod credit;
 mod due;

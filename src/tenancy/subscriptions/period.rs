@@ -11,7 +11,7 @@ use crate::billing::invoicing::whole;
 use crate::billing::items::{is_billed, items};
 use crate::config::TrialEnd;
 use crate::model::invoice::InvoiceReason;
-use crate::model::subscription::{Early, Part, Rated};
+use crate::model::running::{Early, Part, Rated};
 use crate::model::{Invoice, InvoiceStatus, Line, Millis, Over, Plan, Running, Span, Status, Tenant, Terms};
 use crate::store::StoreError;
 use crate::tenancy::states::Move;
@@ -69,7 +69,14 @@ pub(in crate::tenancy) fn begin(work: &mut Work<'_>, at: Millis, metered: &Meter
 /// The first period of these terms. What the day has counted before is not billed.
 pub(in crate::tenancy) fn first(terms: &Terms, plan: &Plan, at: Millis, metered: &Metered) -> Running {
     let counted = if plan.bills_usage() { metered.day(at.day()) } else { Over::default() };
-    Running { anchor: at, index: 0, span: period(at, terms.billing_cycle, 0), parts: vec![Part::of(plan, at, counted)], taxed: None }
+    Running {
+        anchor: at,
+        index: 0,
+        span: period(at, terms.billing_cycle, 0),
+        parts: vec![Part::of(plan, at, counted)],
+        taxed: None,
+        uncharged: Vec::new(),
+    }
 }
 
 /// The period is over: the next one begins, with what was to change then, or the subscription ends.
@@ -100,7 +107,7 @@ pub(super) fn renew(work: &mut Work<'_>, metered: &Metered) -> Result<(), Tenanc
         let same = terms.billing_cycle == before.billing_cycle;
         let (anchor, index) = if same { (ended.anchor, ended.index + 1) } else { (at, 0) };
         let parts = go_on(carried, &plan, at, metered);
-        Running { anchor, index, span: period(anchor, terms.billing_cycle, index), parts, taxed: None }
+        Running { anchor, index, span: period(anchor, terms.billing_cycle, index), parts, taxed: None, uncharged: Vec::new() }
     });
     if let Some(next) = &next {
         invoice.extend(items(&terms, &plan).iter().map(|item| whole(item, terms.billing_cycle, next.span)));

@@ -50,6 +50,20 @@ impl Bills {
         Ok(Page { items, next })
     }
 
+    /// The invoices of its tenant that were issued after this one, newest first.
+    pub async fn after(&self, invoice: &Invoice) -> Result<Vec<Invoice>, TenancyError> {
+        let (mut later, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = self.of(invoice.issued.tenant_id, cursor, 10).await?;
+            cursor = page.items.last().map(|last| last.id);
+            let found = page.items.iter().any(|one| one.id == invoice.id);
+            later.extend(page.items.into_iter().take_while(|one| one.id != invoice.id));
+            if found || page.next.is_none() {
+                return Ok(later);
+            }
+        }
+    }
+
     /// A page of all invoices, newest first.
     pub async fn all(&self, cursor: Option<InvoiceId>, limit: usize) -> Result<Page<Invoice>, TenancyError> {
         let after = cursor.map(|id| id.to_string());

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::Desk;
 use super::change::adopt;
+use super::charged::{taken_off_by, uncharge};
 use super::metered::Metered;
 use super::period::{begin, is_over};
 use super::work::{Work, invoice_facts};
@@ -53,9 +54,11 @@ pub fn collect_invoice(
     work.done()
 }
 
-/// An invoice was issued by mistake: it is owed no more, and the credit that it has used is there again.
+/// An invoice was issued by mistake: it is owed no more, and the credit that it has used is there again. Not where one of the `later`
+/// invoices of the tenant has given a part of it back.
 pub fn void_invoice(
     (current, invoice): (&Versioned<Tenant>, &Versioned<Invoice>),
+    later: &[Invoice],
     reason: Option<String>,
     desk: Desk<'_>,
     metered: &Metered,
@@ -67,6 +70,13 @@ pub fn void_invoice(
     }
     expect(&invoice.value, "voided", &[InvoiceStatus::Open, InvoiceStatus::Uncollectible])?;
     not_under_way(&work, invoice.value.id)?;
+    if let Some(by) = taken_off_by(later, &invoice.value.issued) {
+        return Err(TenancyError::Invoice(format!(
+            "invoice {} cannot be voided: {} has taken off a part of what it charges; void that one first, or take back what is left \
+             with a credit note",
+            invoice.value.issued.number, by.issued.number
+        )));
+    }
     voided(&mut work, invoice, reason)?;
     reinstate(&mut work, metered)?;
     work.done()
@@ -187,7 +197,9 @@ fn voided(work: &mut Work<'_>, invoice: &Versioned<Invoice>, reason: Option<Stri
     (standing.status, standing.since, standing.remark) = (InvoiceStatus::Void, work.cause.now, reason);
     standing.due = Money(0);
     forget(&mut work.tenant, after.id);
-    work.tenant.subscription.awaiting.take_if(|awaiting| awaiting.invoice == after.id);
+    if work.tenant.subscription.awaiting.take_if(|awaiting| awaiting.invoice == after.id).is_none() {
+        uncharge(work, &after.issued)?;
+    }
     // What it was rounded up by may be used up by now.
     work.tenant.subscription.credit = (work.tenant.subscription.credit + after.issued.balance_used()).max(Money(0));
     work.restate(invoice, &after)?;

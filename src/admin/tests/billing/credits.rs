@@ -4,8 +4,9 @@
 
 use serde_json::{Value, json};
 
-use crate::admin::tests::support::{Admin, config};
+use crate::admin::tests::support::{Admin, Answer, config};
 use crate::config::TaxRate;
+use crate::model::{Money, Plan};
 
 /// A tenant in Germany in its first period, whose invoice of 117.81 is paid.
 async fn paid() -> (Admin, String) {
@@ -87,4 +88,60 @@ async fn a_payment_is_recorded_once_and_another_one_is_refused() {
     let refused = pay(json!({"reference": "transfer 2"})).await.expect(409).json;
     assert!(refused["detail"].as_str().unwrap().contains("is paid already"), "{refused}");
     assert_eq!(admin.get(&format!("/admin/invoices/{id}")).await.json["payment"]["reference"], Value::Null);
+}
+
+/// A tenant on a plan for 29.00 from 15 October on, that came to one for 99.00 with 15 of 31 days left; nothing is paid.
+async fn upgraded() -> Admin {
+    let mut config = config();
+    config.billing.due_days = 3_000;
+    let starter = Plan { name: "starter".to_owned(), price_monthly: Money(2_900), ..config.plans["pro"].clone() };
+    config.plans.insert(starter.name.clone(), starter);
+    let admin = Admin::with(config).await;
+    admin.move_to("2027-10-01T12:00:00Z").await;
+    admin.tenant("acme", "starter").await;
+    admin.move_to("2027-10-31T12:00:00Z").await;
+    admin.subscribe("acme", json!({"plan": "pro"})).await.expect(200);
+    admin
+}
+
+/// What the change to the largest plan comes to, with 10 of 31 days left.
+async fn next_change(admin: &Admin) -> Vec<(String, i64)> {
+    admin.move_to("2027-11-05T12:00:00Z").await;
+    admin.subscribe("acme", json!({"plan": "enterprise"})).await.expect(200);
+    let invoice = newest(admin).await;
+    let line = |line: &Value| (line["inputs"]["of"].as_str().unwrap().to_owned(), line["amountMinor"].as_i64().unwrap());
+    invoice["items"].as_array().unwrap().iter().map(line).collect()
+}
+
+async fn of_newest(admin: &Admin, nth: usize, verb: &str) -> Answer {
+    let id = admin.invoices("acme").await[nth]["id"].as_str().unwrap().to_owned();
+    admin.post(&format!("/admin/invoices/{id}/{verb}"), Value::Null).await
+}
+
+#[tokio::test]
+async fn an_invoice_of_which_a_change_has_taken_off_a_part_is_not_voided_before_that_one() {
+    let admin = upgraded().await;
+    let refused = of_newest(&admin, 0, "void").await.expect(409).json;
+    assert!(refused["detail"].as_str().unwrap().contains("INV-000002 has taken off a part"), "{refused}");
+    of_newest(&admin, 1, "void").await.expect(200);
+    of_newest(&admin, 0, "void").await.expect(200);
+    assert_eq!(next_change(&admin).await, [("enterprise v1".to_owned(), 16_097)], "nothing was charged before");
+}
+
+#[tokio::test]
+async fn no_change_takes_off_what_was_not_charged() {
+    for verb in ["void", "credit"] {
+        let admin = upgraded().await;
+        of_newest(&admin, 0, "pay").await.expect(200);
+        of_newest(&admin, 1, verb).await.expect(200);
+        // The rest of the first plan is charged again: 29.00 × 10 of 31 days.
+        assert_eq!(next_change(&admin).await, [("starter v1".to_owned(), -935), ("enterprise v1".to_owned(), 16_097)], "{verb}");
+    }
+    // Another cycle has a period of its own: what it took off of the one before is gone with it.
+    let admin = upgraded().await;
+    admin.subscribe("acme", json!({"plan": "pro", "billingCycle": "yearly"})).await.expect(200);
+    of_newest(&admin, 2, "void").await.expect(200);
+    admin.subscribe("acme", json!({"plan": "enterprise", "billingCycle": "yearly"})).await.expect(200);
+    let invoice = newest(&admin).await;
+    assert_eq!((invoice["items"].as_array().unwrap().len(), &invoice["amountMinor"]), (1, &json!(499_000)));
 }
