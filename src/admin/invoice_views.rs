@@ -31,7 +31,7 @@ pub struct InvoiceView {
     pub amount_due: f64,
     /// The same in minor units.
     pub amount_due_minor: i64,
-    /// Before tax and credit.
+    /// Before tax and credit; tax that the prices contain is in it.
     pub subtotal: f64,
     /// The same in minor units.
     pub subtotal_minor: i64,

@@ -2,7 +2,7 @@
 
 use super::{rating, tax};
 use crate::model::invoice::{TaxTreatment, TimeUnit};
-use crate::model::{Inputs, Line, Money, Tier};
+use crate::model::{Inputs, Line, Money};
 
 /// What the inputs of a line come to.
 pub fn recompute(line: &Line) -> Money {
@@ -41,13 +41,13 @@ pub fn sentence(line: &Line, currency: &str) -> String {
             format!("{of}: {}{many} × {left} of {whole} {unit} = {result} ({why})", money(*price))
         }
         Inputs::Usage { resource, of, used, before, per, model, tiers } => {
-            let prices: Vec<String> = tiers.iter().map(|tier| tier_words(tier, *per, currency)).collect();
-            let less = if *before > 0 { format!(", less what {before} of them cost before") } else { String::new() };
-            format!(
-                "{of}: {used} {resource} beyond the limit, {} started packages of {per}, {model} {}{less} = {result}",
-                used.div_ceil((*per).max(1)),
-                prices.join(", ")
-            )
+            let steps = |units: u64| {
+                let steps = rating::steps(model, tiers, units.div_ceil((*per).max(1)));
+                let told: Vec<String> = steps.iter().map(|(many, price)| format!("{many} × {}", money(*price))).collect();
+                told.join(" + ")
+            };
+            let less = if *before > 0 { format!(", less what {before} of them cost before, {}", steps(*before)) } else { String::new() };
+            format!("{of}: {used} {resource} beyond the limit, per started {per}, {model}: {}{less} = {result}", steps(*used))
         }
         Inputs::Balance { before, after } => format!("credit was {} before and is {} after = {result}", money(*before), money(*after)),
         Inputs::Tax { base, parts_per_million, country, treatment, vat_id, tax } => {
@@ -63,9 +63,4 @@ pub fn sentence(line: &Line, currency: &str) -> String {
             }
         }
     }
-}
-
-fn tier_words(tier: &Tier, per: u64, currency: &str) -> String {
-    let price = tier.price.decimal(currency);
-    tier.up_to.map_or_else(|| format!("{price} each"), |end| format!("{price} each up to {}", end.saturating_mul(per)))
 }

@@ -12,3 +12,4 @@ pub mod quote;
 pub mod rating;
 pub mod revenue;
 pub mod tax;
+pub mod words;

@@ -1,5 +1,6 @@
 //! Rating: what usage beyond a limit costs, by started packages.
 
+use super::words::{count, package};
 use crate::model::plan::{OveragePrice, Pricing};
 use crate::model::{Inputs, Line, LineKind, Money, Span, Tier};
 
@@ -10,19 +11,23 @@ pub fn cost(pricing: &Pricing, per: u64, units: u64) -> Money {
 
 /// The same of what a line has kept.
 pub fn cost_by(model: &str, tiers: &[Tier], per: u64, units: u64) -> Money {
-    let packages = units.div_ceil(per.max(1));
+    steps(model, tiers, units.div_ceil(per.max(1))).into_iter().map(|(many, price)| price.times(many)).sum()
+}
+
+/// How many packages are charged at which price.
+pub fn steps(model: &str, tiers: &[Tier], packages: u64) -> Vec<(u64, Money)> {
     if model == "volume" {
         let reached = tiers.iter().find(|tier| tier.up_to.is_none_or(|end| packages <= end));
-        return reached.map_or(Money(0), |tier| tier.price.times(packages));
+        return reached.map(|tier| (packages, tier.price)).into_iter().collect();
     }
     let mut before = 0;
-    let mut sum = Money(0);
-    for tier in tiers {
+    let of = |tier: &Tier| {
         let end = tier.up_to.unwrap_or(u64::MAX).min(packages);
-        sum = sum + tier.price.times(end.saturating_sub(before));
+        let many = end.saturating_sub(before);
         before = before.max(end);
-    }
-    sum
+        (many, tier.price)
+    };
+    tiers.iter().map(of).filter(|(many, _)| *many > 0).collect()
 }
 
 /// Usage of one resource in a period: `used` units beyond the limit, of which an earlier invoice has billed `before`.
@@ -57,10 +62,10 @@ pub fn line(beyond: Beyond<'_>, price: Option<&OveragePrice>) -> Option<Line> {
         "bandwidth" => "bytes sent",
         _ => "bytes stored",
     };
-    let late = if before > 0 { format!(" ({before} of them billed before)") } else { String::new() };
+    let late = if before > 0 { format!(" ({} of them billed before)", count(before)) } else { String::new() };
     Some(Line {
         kind: LineKind::Overage,
-        description: format!("{used} {what} beyond the limit{late}, per started {}", price.per),
+        description: format!("{} {what} beyond the limit{late}, per started {}", count(used), package(resource, price.per)),
         quantity,
         unit_price,
         amount,

@@ -3,7 +3,8 @@
 use crate::model::invoice::{Inputs, Line, TaxTreatment, TimeUnit};
 use crate::model::{Money, Tier};
 
-use super::texts::{amount, count, given, line, percent};
+use super::texts::{amount, given, line, percent};
+use crate::billing::words::{count, package};
 
 /// Of a line above the subtotal; none where its own columns tell all.
 pub fn row(row: &Line, currency: &str) -> Option<String> {
@@ -19,9 +20,8 @@ pub fn row(row: &Line, currency: &str) -> Option<String> {
             Some(format!("{unused}{}{times} × {left} of {whole} {unit}", amount(*price, currency)))
         }
         Inputs::Usage { resource, used, before, per, model, tiers, .. } => {
-            let before = if *before == 0 { String::new() } else { format!(", {} of them billed before", count(*before)) };
-            let package = if resource == "apiCalls" { count(*per) } else { octets(*per) };
-            Some(format!("{}{before}; {}", used_of(resource, *used), prices(model, &package, tiers, currency)))
+            let late = if *before == 0 { String::new() } else { format!("{} of {} billed before; ", count(*before), count(*used)) };
+            Some(format!("{late}{}", prices(model, &package(resource, *per), tiers, currency)))
         }
         Inputs::Price { .. } | Inputs::Balance { .. } | Inputs::Tax { .. } => None,
     }
@@ -32,11 +32,15 @@ pub fn sum(sum: &Line, currency: &str) -> Option<String> {
     match &sum.inputs {
         Inputs::Tax { base, parts_per_million, country, treatment, vat_id, tax } => {
             let rate = percent(*parts_per_million);
-            let base = amount(*base, currency);
+            let (of, base) = (base, amount(*base, currency));
             let off = if sum.amount < Money(0) { "; the tax in the prices is taken off" } else { "" };
             let how = match treatment {
                 TaxTreatment::Exclusive => format!("{rate} of {base}, added to the prices"),
-                TaxTreatment::Inclusive => format!("{rate}, included in the prices: {} of {base} is tax", amount(*tax, currency)),
+                TaxTreatment::Inclusive => format!(
+                    "{rate}, included in the prices: {base} are {} and {} tax",
+                    amount(*of - *tax, currency),
+                    amount(*tax, currency)
+                ),
                 TaxTreatment::ReverseCharge => {
                     let id = given(vat_id.as_deref()).map(|id| format!(", VAT id {id},")).unwrap_or_default();
                     format!("Reverse charge: the customer{id} owes the tax of {rate}{off}")
@@ -50,16 +54,6 @@ pub fn sum(sum: &Line, currency: &str) -> Option<String> {
         }
         Inputs::Price { .. } | Inputs::Proration { .. } | Inputs::Usage { .. } => None,
     }
-}
-
-fn used_of(resource: &str, used: u64) -> String {
-    let what = match resource {
-        "apiCalls" => "API calls".to_owned(),
-        "bandwidth" => "bytes sent".to_owned(),
-        "storage" => "bytes stored".to_owned(),
-        other => line(other),
-    };
-    format!("{} {what} beyond the limit", count(used))
 }
 
 /// `0.50 per 1,000`; by tiers `graduated per 1,000: first 100 at 0.50, up to 500 at 0.40, then 0.30`.
@@ -77,23 +71,6 @@ fn prices(model: &str, per: &str, tiers: &[Tier], currency: &str) -> String {
     });
     let told: Vec<String> = told.collect();
     format!("{} prices per {per}: {}", line(model), told.join(", "))
-}
-
-/// A size in the largest unit of which it is a whole number: `1 GB`, `512 MiB`.
-fn octets(size: u64) -> String {
-    let units: [(u64, &str); 8] = [
-        (1 << 40, "TiB"),
-        (1_000_000_000_000, "TB"),
-        (1 << 30, "GiB"),
-        (1_000_000_000, "GB"),
-        (1 << 20, "MiB"),
-        (1_000_000, "MB"),
-        (1 << 10, "KiB"),
-        (1000, "kB"),
-    ];
-    let unit = units.into_iter().find(|(unit, _)| size >= *unit && size.is_multiple_of(*unit));
-    let (unit, name) = unit.unwrap_or((1, "bytes"));
-    format!("{}\u{a0}{name}", count(size / unit))
 }
 
 #[cfg(test)]
@@ -126,10 +103,10 @@ mod tests {
         let cases = [
             (proration(1, false, TimeUnit::Days), "99.00 × 15 of 31 days"),
             (proration(3, true, TimeUnit::Seconds), "Unused: 99.00 × 3 × 15 of 31 seconds"),
-            (usage(0, "package", &[(None, 50)]), "12,500 API calls beyond the limit; 0.50 per 1,000"),
+            (usage(0, "package", &[(None, 50)]), "0.50 per 1,000"),
             (
                 usage(2000, "graduated", &tiers),
-                "12,500 API calls beyond the limit, 2,000 of them billed before; \
+                "2,000 of 12,500 billed before; \
                  graduated prices per 1,000: first 100 at 0.50, up to 500 at 0.40, then 0.30",
             ),
         ];
@@ -139,18 +116,10 @@ mod tests {
     }
 
     #[test]
-    fn a_size_is_told_in_the_unit_that_it_was_meant_in() {
-        let cases = [(1_000_000_000, "1 GB"), (1 << 30, "1 GiB"), (5_000_000, "5 MB"), (512 << 20, "512 MiB"), (1001, "1,001 bytes")];
-        for (size, expected) in cases {
-            assert_eq!(octets(size).replace('\u{a0}', " "), expected);
-        }
-    }
-
-    #[test]
     fn a_tax_tells_its_rate_and_how_it_is_reckoned() {
         let cases = [
             (TaxTreatment::Exclusive, 1881, None, "DE: 19\u{a0}% of 99.00, added to the prices"),
-            (TaxTreatment::Inclusive, 0, None, "DE: 19\u{a0}%, included in the prices: 15.81 of 99.00 is tax"),
+            (TaxTreatment::Inclusive, 0, None, "DE: 19\u{a0}%, included in the prices: 99.00 are 83.19 and 15.81 tax"),
             (TaxTreatment::ReverseCharge, 0, None, "DE: Reverse charge: the customer owes the tax of 19\u{a0}%"),
             (
                 TaxTreatment::ReverseCharge,

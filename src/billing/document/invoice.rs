@@ -3,10 +3,12 @@
 use crate::model::Money;
 use crate::model::invoice::{CreditNote, CreditOutcome, Invoice, InvoiceStatus, Issued, Line, LineKind, Payment, Standing};
 
+use crate::billing::words::count;
+
 use super::credit_note::settlement;
 use super::explain;
 use super::sheet::{self, Row, Sheet, Sum, Table, columns};
-use super::texts::{amount, amount_of, count, date, dates, given, in_currency, line};
+use super::texts::{amount, amount_of, date, dates, given, in_currency, line};
 
 /// Everything that an invoice shows.
 pub fn sheet(invoice: &Invoice) -> Sheet {
@@ -47,6 +49,7 @@ fn facts(invoice: &Invoice) -> Vec<(&'static str, String)> {
 fn told(payment: &Payment) -> String {
     match (line(&payment.provider).as_str(), given(payment.reference.as_deref())) {
         ("credit", None) => "Covered by credit".to_owned(),
+        ("credit_note", None) => "Taken back by credit note".to_owned(),
         ("manual", None) => "Received".to_owned(),
         ("manual" | "", Some(reference)) => reference,
         (provider, Some(reference)) => format!("{provider}: {reference}"),

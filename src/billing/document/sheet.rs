@@ -170,6 +170,9 @@ pub fn mark(invoice: &Invoice) -> Option<Mark> {
     let (word, since) = match standing.status {
         InvoiceStatus::Open => return None,
         InvoiceStatus::Draft => ("Draft", None),
+        InvoiceStatus::Paid if standing.payment.as_ref().is_some_and(|payment| payment.provider == "credit_note") => {
+            ("Credited", Some(standing.since))
+        }
         InvoiceStatus::Paid => ("Paid", Some(standing.paid_at.unwrap_or(standing.since))),
         InvoiceStatus::Void => ("Void", Some(standing.since)),
         InvoiceStatus::Uncollectible => ("Uncollectible", Some(standing.since)),

@@ -95,7 +95,7 @@ fn amounts_have_the_decimals_of_the_currency_everywhere() {
 fn an_inclusive_tax_adds_nothing_and_says_how_much_of_the_prices_it_is() {
     let sheet = sheet(&invoice_of("EUR", vec![priced("Plan", 1, 9900), tax_line(TaxTreatment::Inclusive, 0, 1581, None)]));
     assert_eq!(sums(&sheet)[1..3], [("VAT", "0.00"), ("Total (EUR)", "99.00")]);
-    assert_eq!(sheet.sums[1].detail.as_deref(), Some("DE: 19\u{a0}%, included in the prices: 15.81 of 99.00 is tax"));
+    assert_eq!(sheet.sums[1].detail.as_deref(), Some("DE: 19\u{a0}%, included in the prices: 99.00 are 83.19 and 15.81 tax"));
 }
 
 #[test]

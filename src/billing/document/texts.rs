@@ -1,5 +1,6 @@
 //! Texts as people read them: amounts, counts, rates and dates; and what others wrote, fit to be printed.
 
+use crate::billing::words::{count, grouped};
 use crate::model::{Millis, Money, Span};
 
 /// With the decimals of its currency, and thousands apart: `−1,234.50`.
@@ -19,11 +20,6 @@ pub fn amount_of(money: Money, currency: &str) -> String {
 /// The name of an amount, with its currency: `Total (USD)`.
 pub fn in_currency(name: &str, currency: &str) -> String {
     format!("{name} ({})", line(currency))
-}
-
-/// Thousands apart: `12,500`.
-pub fn count(number: u64) -> String {
-    grouped(&number.to_string())
 }
 
 /// A rate: `7.7 %`.
@@ -74,17 +70,6 @@ pub fn lines(text: &str) -> Vec<String> {
     text.split(['\n', '\r', '\u{2028}', '\u{2029}']).map(line).filter(|line| !line.is_empty()).collect()
 }
 
-fn grouped(digits: &str) -> String {
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// Spaces at which a line may end.
 fn is_space(character: char) -> bool {
     character.is_whitespace() && !matches!(character, '\u{a0}' | '\u{2007}' | '\u{202f}')
@@ -121,7 +106,6 @@ mod tests {
             assert_eq!(amount(Money(minor), currency), expected);
         }
         assert_eq!(amount_of(Money(123_456), "USD"), "1,234.56\u{a0}USD");
-        assert_eq!(count(u64::MAX), "18,446,744,073,709,551,615");
     }
 
     #[test]

@@ -164,6 +164,8 @@ pub(super) fn paid(
     standing.due = Money(0);
     standing.paid_at = Some(work.cause.now);
     standing.payment = Some(payment);
+    // It was given up, and is paid all the same.
+    standing.remark = None;
     standing.attempts.extend(attempt);
     forget(&mut work.tenant, after.id);
     work.restate(invoice, &after)?;

@@ -62,6 +62,8 @@ async fn usage_is_billed_in_the_period_in_which_its_day_ends() {
     let second = admin.invoices("acme").await.remove(1);
     // 1,501 calls are two started packages; 3,000,000,001 octets are two at 1.00 and two at 0.60.
     assert_eq!(overages(&second), [("apiCalls".to_owned(), 100, 1_501), ("bandwidth".to_owned(), 320, 3_000_000_001)]);
+    let explained = admin.get(&format!("/admin/invoices/{}/explain", second["id"].as_str().unwrap())).await.expect(200).json;
+    assert!(explained["lines"].to_string().contains("graduated: 2 × 1.00 + 2 × 0.60 = 3.20"), "{explained}");
     assert_eq!(second["amountMinor"], 9900 + 420);
     admin.move_to("2027-12-15T12:00:00Z").await;
     let third = admin.invoices("acme").await.remove(2);
@@ -82,7 +84,8 @@ async fn usage_that_came_late_is_on_the_next_invoice_and_the_issued_one_stays() 
     assert_eq!(overages(&invoices[2]), [("apiCalls".to_owned(), 50, 2_100)]);
     let explained = admin.get(&format!("/admin/invoices/{}/explain", invoices[2]["id"].as_str().unwrap())).await.expect(200).json;
     assert_eq!(explained["agrees"], true);
-    assert!(explained["lines"].to_string().contains("less what 1500 of them cost before"), "{explained}");
+    let told = "per started 1000, package: 3 × 0.50, less what 1500 of them cost before, 2 × 0.50 = 0.50";
+    assert!(explained["lines"].to_string().contains(told), "{explained}");
     admin.move_to("2028-01-15T12:00:00Z").await;
     assert!(overages(&admin.invoices("acme").await[3]).is_empty(), "once");
 }
