@@ -36,6 +36,7 @@ pub fn tenant(number: usize) -> Tenant {
         status: Status::Active,
         previous_status: None,
         status_reason: None,
+        previous_reason: None,
         plan: "pro".to_owned(),
         billing_cycle: BillingCycle::Monthly,
         subscription: Default::default(),

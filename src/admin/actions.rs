@@ -58,7 +58,8 @@ async fn act(app: &App, id: &str, call: &Call, wanted: Move) -> Result<Response,
         return Err(Problem::field("/atPeriodEnd", "unknown_member", "only `cancel` takes atPeriodEnd"));
     }
     write(app, call, || async {
-        let current = app.find(id).await?;
+        // What is kept for a deleted tenant finds it where it is to come back.
+        let current = if wanted == Move::Restore { app.find_kept(id).await? } else { app.find(id).await? };
         call.check_match(&current)?;
         let metered = app.biller.metered(&current.value, call.cause.now).await?;
         let order = Order {

@@ -29,7 +29,7 @@ pub async fn list(State(app): State<App>, call: Call) -> Result<Response, Proble
         // Rows outlive names, so an id is taken as it is.
         Some(text) => match text.parse::<TenantId>() {
             Ok(id) => (Table::AuditByTenant, format!("{id}/")),
-            Err(_) => (Table::AuditByTenant, format!("{}/", app.find(text).await?.value.id)),
+            Err(_) => (Table::AuditByTenant, format!("{}/", app.find_kept(text).await?.value.id)),
         },
     };
     let mut after = cursor.map(|id| format!("{prefix}{id}"));

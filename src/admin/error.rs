@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
+use crate::model::Tenant;
 use crate::store::StoreError;
 use crate::tenancy::{FieldError, TenancyError};
 
@@ -47,6 +48,13 @@ impl Problem {
     pub fn tenant_not_found(id: &str) -> Self {
         let shown: String = id.chars().take(80).collect();
         let detail = format!("There is no tenant with the id or slug `{shown}`.");
+        Self::new(StatusCode::NOT_FOUND, "tenant_not_found", "Tenant not found", detail)
+    }
+
+    /// The tenant was deleted, and its slug is kept for it.
+    pub fn tenant_deleted(tenant: &Tenant) -> Self {
+        let Tenant { id, slug, .. } = tenant;
+        let detail = format!("The tenant `{slug}` was deleted; its id `{id}` still finds it, and `restore` brings it back.");
         Self::new(StatusCode::NOT_FOUND, "tenant_not_found", "Tenant not found", detail)
     }
 

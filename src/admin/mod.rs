@@ -199,7 +199,18 @@ pub fn openapi_json() -> String {
 impl AdminState {
     /// The tenant of a path, or 404.
     async fn find(&self, id: &str) -> Result<Versioned<Tenant>, Problem> {
-        self.tenants.get(id).await?.ok_or_else(|| Problem::tenant_not_found(id))
+        match self.tenants.get(id).await? {
+            Some(tenant) => Ok(tenant),
+            None => Err(match self.tenants.get_kept(id).await? {
+                Some(deleted) => Problem::tenant_deleted(&deleted.value),
+                None => Problem::tenant_not_found(id),
+            }),
+        }
+    }
+
+    /// The same, where a deleted one counts as well.
+    async fn find_kept(&self, id: &str) -> Result<Versioned<Tenant>, Problem> {
+        self.tenants.get_kept(id).await?.ok_or_else(|| Problem::tenant_not_found(id))
     }
 }
 

@@ -105,8 +105,8 @@ mod tests {
             let rates = [TaxRate { country: "DE".to_owned(), parts_per_million: 190_000, inclusive: kind % 2 == 0, reverse_charge: kind > 1 }];
             let customer = Party { country: Some("DE".to_owned()), vat_id: Some("DE1".to_owned()), ..Party::default() };
             let before = Money(credit);
-            let earlier = TaxRule { parts_per_million: 70_000, ..tax::rule(&customer, &rates) };
-            let taxes = Taxes { now: tax::rule(&customer, &rates), before: (unit > 1).then_some(&earlier), vat_id: None };
+            let earlier = TaxRule { parts_per_million: 70_000, ..tax::rule(&customer, &Party::default(), &rates) };
+            let taxes = Taxes { now: tax::rule(&customer, &Party::default(), &rates), before: (unit > 1).then_some(&earlier), vat_id: None };
             let reckoned = reckon(amounts.iter().map(|amount| line(*amount)).collect(), (before, unit), &taxes);
             prop_assert!(reckoned.total.0 >= 0 && reckoned.credit.0 >= 0 && reckoned.total.0 % unit == 0);
             prop_assert_eq!(reckoned.lines.iter().map(|line| line.amount).sum::<Money>(), reckoned.total);

@@ -4,15 +4,15 @@ use crate::config::TaxRate;
 use crate::model::invoice::{TaxRule, TaxTreatment};
 use crate::model::{Inputs, Line, LineKind, Money, Party};
 
-/// By what rule a customer is taxed now.
-pub fn rule(customer: &Party, rates: &[TaxRate]) -> TaxRule {
+/// By what rule a customer is taxed now by a seller, who owes the tax of its own country itself.
+pub fn rule(customer: &Party, seller: &Party, rates: &[TaxRate]) -> TaxRule {
     let rate = customer.country.as_deref().and_then(|country| rates.iter().find(|rate| rate.country == country));
     match rate {
         Some(rate) => TaxRule {
             country: Some(rate.country.clone()),
             parts_per_million: rate.parts_per_million,
             inclusive: rate.inclusive,
-            treatment: treatment(customer, rate),
+            treatment: treatment(customer, seller, rate),
         },
         None => TaxRule { country: None, parts_per_million: 0, inclusive: false, treatment: TaxTreatment::Exempt },
     }
@@ -70,10 +70,11 @@ pub fn percent(parts_per_million: u32) -> String {
     format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
-fn treatment(customer: &Party, rate: &TaxRate) -> TaxTreatment {
+fn treatment(customer: &Party, seller: &Party, rate: &TaxRate) -> TaxTreatment {
+    let is_abroad = customer.country != seller.country;
     match rate {
         _ if customer.tax_exempt => TaxTreatment::Exempt,
-        TaxRate { reverse_charge: true, .. } if customer.vat_id.is_some() => TaxTreatment::ReverseCharge,
+        TaxRate { reverse_charge: true, .. } if customer.vat_id.is_some() && is_abroad => TaxTreatment::ReverseCharge,
         TaxRate { inclusive: true, .. } => TaxTreatment::Inclusive,
         TaxRate { .. } => TaxTreatment::Exclusive,
     }
@@ -99,7 +100,13 @@ mod tests {
 
     #[test]
     fn the_customer_decides_how_tax_is_reckoned() {
-        let rates = [rate("DE", 190_000, true, false), rate("FR", 200_000, false, true), rate("IT", 220_000, true, true)];
+        let rates = [
+            rate("DE", 190_000, true, false),
+            rate("FR", 200_000, false, true),
+            rate("IT", 220_000, true, true),
+            rate("BE", 210_000, false, true),
+        ];
+        let seller = Party { country: Some("BE".to_owned()), ..Party::default() };
         // Country, VAT id, exempt, base; amount of the line, tax.
         let cases = [
             ("DE", None, false, 9900, 0, 1581),
@@ -110,20 +117,22 @@ mod tests {
             ("FR", None, true, 9900, 0, 0),
             ("IT", Some("IT12345678901"), false, 9900, -1785, 1785),
             ("FR", None, false, -333, -67, -67),
+            // The seller is there itself.
+            ("BE", Some("BE0123456789"), false, 9900, 2079, 2079),
         ];
         for (country, vat_id, tax_exempt, base, amount, tax) in cases {
             let customer = Party { country: Some(country.to_owned()), vat_id: vat_id.map(str::to_owned), tax_exempt, ..Party::default() };
-            let found = line(Money(base), &rule(&customer, &rates), customer.vat_id.as_deref());
+            let found = line(Money(base), &rule(&customer, &seller, &rates), customer.vat_id.as_deref());
             let of = found.as_ref().map(|line| match line.inputs {
                 Inputs::Tax { tax, .. } => (line.amount.0, tax.0),
                 _ => (0, 0),
             });
             assert_eq!(of, Some((amount, tax)), "{customer:?}");
-            assert_eq!(found.as_ref().and_then(note).is_some(), vat_id.is_some() && country != "DE");
+            assert_eq!(found.as_ref().and_then(note).is_some(), vat_id.is_some() && !["DE", "BE"].contains(&country));
         }
-        assert_eq!(line(Money(1), &rule(&Party::default(), &rates), None), None, "no country, no tax");
+        assert_eq!(line(Money(1), &rule(&Party::default(), &seller, &rates), None), None, "no country, no tax");
         let other = Party { country: Some("US".to_owned()), ..Party::default() };
-        assert_eq!(line(Money(1), &rule(&other, &rates), None), None, "no rate, no tax");
+        assert_eq!(line(Money(1), &rule(&other, &seller, &rates), None), None, "no rate, no tax");
         assert_eq!([percent(190_000), percent(77_000), percent(1)], ["19 %", "7.7 %", "0.0001 %"]);
     }
 }

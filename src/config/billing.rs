@@ -1,5 +1,6 @@
 //! `[billing]`: how tenants pay.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -8,6 +9,7 @@ use super::section::Section;
 use super::tree::{Node, Value};
 use super::values::{Wrong, choice, duration, expected, list, origin, secret, switch, text, unless_empty, whole};
 use super::{Billing, Proration, Provider, TaxRate, TrialEnd};
+use crate::model::party::is_country;
 use crate::model::{Origin, Party, Scheme};
 
 const TEN_YEARS: u32 = 3653;
@@ -111,14 +113,22 @@ fn seller(section: &Section<'_>) -> Option<Party> {
 /// An ISO 3166 code.
 fn country(node: &Node) -> Result<String, Wrong> {
     let code = text(node)?;
-    let good = code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase());
-    if good { Ok(code.to_owned()) } else { Err(expected("an ISO 3166 code such as \"DE\"", node)) }
+    if is_country(code) {
+        Ok(code.to_owned())
+    } else {
+        Err(expected("an ISO 3166 code such as \"DE\" (\"GB\" for the United Kingdom)", node))
+    }
 }
 
 fn taxes(section: &Section<'_>) -> Option<Vec<TaxRate>> {
     // Collected twice, so that every rate is read before the first wrong one ends it.
     let rates: Vec<Option<TaxRate>> = section.tables("tax")?.iter().map(|below| below.as_ref().and_then(tax)).collect();
-    rates.into_iter().collect()
+    let rates: Vec<TaxRate> = rates.into_iter().collect::<Option<_>>()?;
+    let mut seen = HashSet::new();
+    if let Some(twice) = rates.iter().find(|rate| !seen.insert(&rate.country)) {
+        section.refuse("tax", format!("there are two rates for {}; give one", twice.country));
+    }
+    Some(rates)
 }
 
 fn tax(section: &Section<'_>) -> Option<TaxRate> {

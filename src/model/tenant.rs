@@ -25,6 +25,9 @@ pub struct Tenant {
     /// Why the last move was made, as the operator said.
     #[serde(default)]
     pub status_reason: Option<String>,
+    /// Of a deleted tenant: why it was in the state before, for `restore`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_reason: Option<String>,
     /// Name of its plan.
     pub plan: String,
     /// How often it pays.

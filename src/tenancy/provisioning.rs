@@ -76,6 +76,7 @@ pub fn create_tenant(new: &NewTenant, desk: Desk<'_>, cause: &Cause) -> Result<C
         status: if plan.is_free() { Status::Active } else { Status::Trial },
         previous_status: None,
         status_reason: None,
+        previous_reason: None,
         plan: plan.name.clone(),
         billing_cycle: new.billing_cycle,
         subscription: begin_free(&plan, new.billing_cycle, cause.now),

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{FieldError, Plans};
 use crate::config::{Config, did_you_mean};
+use crate::model::party::is_country;
 use crate::model::{Host, Origin, Party, Plan, Slug, TenantConfig};
 
 const MAX_UPSTREAMS: usize = 16;
@@ -103,9 +104,11 @@ pub(super) fn party(current: &Party, patch: &Value) -> Result<Party, Vec<FieldEr
     if merged.get("address").is_some_and(|lines| !lines.as_array().is_some_and(|lines| lines.len() <= 10 && lines.iter().all(is_short))) {
         errors.push(wrong("address", "a list of at most 10 lines, each of at most 200 characters"));
     }
-    let is_country = |code: &Value| code.as_str().is_some_and(|code| code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase()));
-    if merged.get("country").is_some_and(|code| !is_country(code)) {
-        errors.push(wrong("country", "an ISO 3166 code such as \"DE\""));
+    if merged.get("country").is_some_and(|code| !code.as_str().is_some_and(is_country)) {
+        errors.push(wrong("country", "an ISO 3166 code such as \"DE\" (\"GB\" for the United Kingdom)"));
+    }
+    if merged.get("email").and_then(Value::as_str).is_some_and(|email| !is_email(email)) {
+        errors.push(wrong("email", "an address such as \"billing@example.com\""));
     }
     if merged.get("taxExempt").is_some_and(|value| !value.is_boolean()) {
         errors.push(wrong("taxExempt", "true or false"));
@@ -122,6 +125,12 @@ pub(super) fn party(current: &Party, patch: &Value) -> Result<Party, Vec<FieldEr
         (Some(_), None) => Err(vec![wrong("vatId", "a VAT id needs the country that it is of")]),
         _ => Ok(party),
     }
+}
+
+/// Something at a place; whether anybody reads it, no form tells.
+fn is_email(text: &str) -> bool {
+    let is_part = |part: &str| !part.is_empty() && !part.contains([' ', '@']);
+    text.rsplit_once('@').is_some_and(|(who, place)| is_part(who) && is_part(place))
 }
 
 /// The form of a VAT identification number: a country's prefix and 2 to 13 letters and digits (Directive 2006/112/EC, article 215:

@@ -62,6 +62,12 @@ impl Tenants {
 
     /// A tenant by id or slug; a deleted one by id only.
     pub async fn get(&self, id_or_slug: &str) -> Result<Option<Versioned<Tenant>>, TenancyError> {
+        let is_id = id_or_slug.parse::<TenantId>().is_ok();
+        Ok(self.get_kept(id_or_slug).await?.filter(|tenant| is_id || tenant.value.status != Status::Deleted))
+    }
+
+    /// A tenant by id or slug; also a deleted one by the slug that is kept for it.
+    pub async fn get_kept(&self, id_or_slug: &str) -> Result<Option<Versioned<Tenant>>, TenancyError> {
         if let Ok(id) = id_or_slug.parse::<TenantId>() {
             return self.by_id(id).await;
         }
@@ -73,7 +79,7 @@ impl Tenants {
         let id = String::from_utf8_lossy(&record.value).parse::<TenantId>();
         let id = id.map_err(|error| TenancyError::Store(StoreError::Damaged(format!("slug {id_or_slug}: {error}"))))?;
         // Between the two reads the slug may have moved on; then nobody has it.
-        Ok(self.by_id(id).await?.filter(|tenant| tenant.value.slug.as_str() == id_or_slug && tenant.value.status != Status::Deleted))
+        Ok(self.by_id(id).await?.filter(|tenant| tenant.value.slug.as_str() == id_or_slug))
     }
 
     /// A tenant by id.
@@ -216,10 +222,16 @@ async fn commit(store: &dyn Store, directory: &Directory, change: Change) -> Res
 /// What it means that this name is not free; `None` for what is not a name.
 fn taken(key: &Key) -> Option<FieldError> {
     match key.table {
-        Table::Slugs => Some(FieldError::new("/slug", "slug_taken", format!("the slug `{}` belongs to another tenant", key.id))),
-        Table::Domains => {
-            Some(FieldError::new("/customDomain", "domain_taken", format!("the domain `{}` belongs to another tenant", key.id)))
-        }
+        Table::Slugs => Some(FieldError::new(
+            "/slug",
+            "slug_taken",
+            format!("the slug `{}` belongs to another tenant, or is kept for one that was deleted", key.id),
+        )),
+        Table::Domains => Some(FieldError::new(
+            "/customDomain",
+            "domain_taken",
+            format!("the domain `{}` belongs to another tenant, or is kept for one that was deleted", key.id),
+        )),
         _ => None,
     }
 }

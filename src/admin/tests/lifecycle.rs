@@ -36,13 +36,17 @@ async fn a_deleted_tenant_keeps_its_names_for_a_while_and_can_be_restored_until_
     let id = admin.post("/admin/tenants", body.clone()).await.expect(201).json["id"].as_str().unwrap().to_owned();
     let deleted = admin.call("DELETE", "/admin/tenants/acme", Value::Null, &[]).await.expect(200).json;
     assert_eq!((&deleted["status"], &deleted["deletedAt"]), (&json!("deleted"), &json!(NOW.0)));
-    admin.get("/admin/tenants/acme").await.expect(404).code("tenant_not_found");
+    let missing = admin.get("/admin/tenants/acme").await.expect(404).code("tenant_not_found").json;
+    assert!(missing["detail"].as_str().unwrap().contains(&id), "{missing}");
+    assert_eq!(admin.get("/admin/audit?tenant=acme&action=tenant.deleted").await.expect(200).json["data"][0]["tenantId"], json!(id));
     admin.get(&format!("/admin/tenants/{id}")).await.expect(200);
     assert_eq!(admin.get("/admin/tenants").await.json["data"], json!([]));
     assert_eq!(admin.get("/admin/tenants?status=deleted").await.json["data"][0]["id"], json!(id));
     let patch = admin.call("PATCH", &format!("/admin/tenants/{id}"), json!({"name": "B"}), &[]).await;
     patch.expect(409).code("invalid_transition");
     let restore = format!("/admin/tenants/{id}/restore");
+    admin.post("/admin/tenants/acme/restore", Value::Null).await.expect(200);
+    admin.call("DELETE", "/admin/tenants/acme", Value::Null, &[]).await.expect(200);
     for after in ["0s", "29d", "23h"] {
         admin.advance(after).await;
         admin.post("/admin/tenants", body.clone()).await.expect(409).code("slug_taken").pointers(&["/slug", "/customDomain"]);

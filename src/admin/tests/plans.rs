@@ -180,7 +180,7 @@ async fn an_add_on_is_added_replaced_and_bought_at_the_price_of_then() {
     assert_eq!(admin.get("/admin/plans").await.json["addOns"], listed);
     let actions = admin.get("/admin/audit?action=add_on.*").await.json["data"].clone();
     assert_eq!(
-        (&actions[0]["action"], &actions[0]["before"]["priceMonthly"], actions.as_array().unwrap().len()),
+        (&actions[0]["action"], &actions[0]["before"]["priceMonthlyMinor"], actions.as_array().unwrap().len()),
         (&json!("add_on.changed"), &json!(1200), 2)
     );
 

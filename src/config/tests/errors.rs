@@ -91,9 +91,18 @@ fn values_of_the_wrong_kind_are_told_without_following_errors() {
     config.toml:2:10: limits: expected a table, found a list
     config.toml:3:9: route: expected a list of tables, found 1
     config.toml:5:8: billing.tax[0]: expected a table, found 1
-    config.toml:5:23: billing.tax[1].country: expected an ISO 3166 code such as "DE", found "Germany"
+    config.toml:5:23: billing.tax[1].country: expected an ISO 3166 code such as "DE" ("GB" for the United Kingdom), found "Germany"
     config.toml:5:41: billing.tax[1].rate: expected a percentage from 0 to 100 such as 19 or 7.7, found "x"
     config.toml:7:10: log.format: expected "auto" or "json", found the date 2020-01-01
+    "#);
+}
+
+#[test]
+fn a_country_that_is_none_and_a_second_rate_for_one_are_refused() {
+    let told = errors("[billing]\nseller.country = \"UK\"\ntax = [{ country = \"DE\", rate = 19 }, { country = \"DE\", rate = 7 }]\n");
+    insta::assert_snapshot!(told, @r#"
+    config.toml:2:18: billing.seller.country: expected an ISO 3166 code such as "DE" ("GB" for the United Kingdom), found "UK"
+    config.toml:3:7: billing.tax: there are two rates for DE; give one
     "#);
 }
 

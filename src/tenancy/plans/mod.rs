@@ -169,9 +169,23 @@ fn audit(cause: &Cause, action: &str, before: Option<serde_json::Value>, after: 
         actor: cause.actor.clone(),
         action: action.to_owned(),
         tenant_id: None,
-        before,
-        after,
+        before: before.map(in_minor_units),
+        after: after.map(in_minor_units),
         request_id: cause.request_id.clone(),
+    }
+}
+
+/// Plans and add-ons are kept in minor units, and audit rows say so, as all others do.
+fn in_minor_units(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::Object(members) => {
+            let named =
+                |name: String| if matches!(name.as_str(), "price" | "priceMonthly" | "priceYearly") { name + "Minor" } else { name };
+            Value::Object(members.into_iter().map(|(name, value)| (named(name), in_minor_units(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(in_minor_units).collect()),
+        other => other,
     }
 }
 

@@ -73,7 +73,7 @@ pub fn credit_invoice(
     };
     let facts = json!({
         "id": after.id, "number": after.issued.number, "creditNote": note.number, "creditNoteId": note.id, "amount": amount.major(currency),
-        "amountMinor": amount, "currency": currency, "outcome": note.outcome,
+        "amountMinor": amount, "currency": currency, "outcome": note.outcome, "remark": note.reason,
     });
     match note.outcome {
         CreditOutcome::Reduced => reduce(&mut work, &mut after, amount, cause.now),

@@ -101,7 +101,7 @@ pub fn give_up_invoice(
     let was_failed = forget(&mut work.tenant, after.id);
     work.tenant.subscription.awaiting.take_if(|awaiting| awaiting.invoice == after.id);
     work.restate(invoice, &after)?;
-    work.note("invoice.uncollectible", None, Some(invoice_facts(&after)));
+    work.note("invoice.uncollectible", None, Some(with_remark(&after)));
     if was_failed {
         work.move_by(Move::GivenUp, Some(format!("invoice {} will not be paid", after.issued.number)))?;
     }
@@ -169,7 +169,9 @@ pub(super) fn paid(
     standing.attempts.extend(attempt);
     forget(&mut work.tenant, after.id);
     work.restate(invoice, &after)?;
-    work.note("invoice.paid", None, Some(invoice_facts(&after)));
+    let mut facts = invoice_facts(&after);
+    facts["payment"] = json!(after.standing.payment);
+    work.note("invoice.paid", None, Some(facts));
     if let Some(awaiting) = work.tenant.subscription.awaiting.take_if(|awaiting| awaiting.invoice == after.id) {
         if matches!(work.tenant.status, Status::Canceled | Status::Deleted) {
             // The subscription has ended before the money came: the change is not made, so it is due to the tenant.
@@ -205,8 +207,15 @@ fn voided(work: &mut Work<'_>, invoice: &Versioned<Invoice>, reason: Option<Stri
     // What it was rounded up by may be used up by now.
     work.tenant.subscription.credit = (work.tenant.subscription.credit + after.issued.balance_used()).max(Money(0));
     work.restate(invoice, &after)?;
-    work.note("invoice.voided", None, Some(invoice_facts(&after)));
+    work.note("invoice.voided", None, Some(with_remark(&after)));
     Ok(())
+}
+
+/// Why it is void or given up is told as well.
+fn with_remark(invoice: &Invoice) -> serde_json::Value {
+    let mut facts = invoice_facts(invoice);
+    facts["remark"] = json!(invoice.standing.remark);
+    facts
 }
 
 /// Takes an invoice off what a tenant owes; true where it had fallen behind with it.

@@ -56,7 +56,12 @@ impl<'a> Work<'a> {
         self.tenant.previous_status = (!status.is_served()).then_some(self.tenant.status);
         self.tenant.subscription.is_suspended_unpaid = wanted.is_for_debts(self.tenant.subscription.is_suspended_unpaid);
         self.tenant.status = status;
-        self.tenant.status_reason = reason;
+        let before_that = std::mem::replace(&mut self.tenant.status_reason, reason);
+        let kept = std::mem::replace(&mut self.tenant.previous_reason, before_that.filter(|_| status == Status::Deleted));
+        if wanted == Move::Restore && !status.is_served() {
+            // It is what it was, and for the same reason.
+            self.tenant.status_reason = self.tenant.status_reason.take().or(kept);
+        }
         let after = json!({"status": self.tenant.status, "statusReason": self.tenant.status_reason});
         self.note(wanted.action(), Some(before), Some(after));
         Ok(true)
@@ -142,7 +147,8 @@ impl<'a> Work<'a> {
 
     /// By what the tenant is taxed now.
     pub(super) fn tax_rule(&self) -> TaxRule {
-        tax::rule(&self.tenant.billing, &self.desk.config.billing.tax)
+        let billing = &self.desk.config.billing;
+        tax::rule(&self.tenant.billing, &billing.seller, &billing.tax)
     }
 
     /// By what an invoice to this customer is taxed.

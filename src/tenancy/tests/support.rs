@@ -57,6 +57,7 @@ pub fn tenant(slug: &str) -> Tenant {
         status: Status::Active,
         previous_status: None,
         status_reason: None,
+        previous_reason: None,
         plan: "free".to_owned(),
         billing_cycle: BillingCycle::Monthly,
         subscription: Default::default(),

@@ -85,3 +85,13 @@ async fn what_was_to_happen_with_the_period_happens_though_the_tenant_was_delete
     assert_eq!((&back["status"], &back["cancelAtPeriodEnd"]), (&json!("canceled"), &json!(false)), "it has ended meanwhile");
     assert_eq!(admin.invoices("acme").await.len(), 1);
 }
+
+#[tokio::test]
+async fn who_was_suspended_is_so_again_after_delete_and_restore_and_for_the_same_reason() {
+    let admin = Admin::start().await;
+    admin.tenant("acme", "pro").await;
+    admin.post("/admin/tenants/acme/suspend", json!({"reason": "asked for it"})).await.expect(200);
+    admin.call("DELETE", "/admin/tenants/acme", json!({"reason": "left"}), &[]).await.expect(200);
+    let restored = admin.post("/admin/tenants/acme/restore", Value::Null).await.expect(200).json;
+    assert_eq!((&restored["status"], &restored["statusReason"]), (&json!("suspended"), &json!("asked for it")));
+}

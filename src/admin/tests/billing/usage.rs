@@ -208,7 +208,8 @@ async fn tax_follows_the_customers_country_and_the_next_invoice_is_previewed() {
     config.billing.tax = vec![rate("DE", 190_000, false, false), rate("FR", 200_000, false, true), rate("GB", 200_000, true, false)];
     let admin = subscribed(config).await;
     let billing = async |body: Value| admin.call("PATCH", "/admin/tenants/acme", json!({"billing": body}), &[]).await;
-    billing(json!({"country": "de"})).await.expect(422).pointers(&["/billing/country"]);
+    billing(json!({"country": "de", "email": "nobody"})).await.expect(422).pointers(&["/billing/country", "/billing/email"]);
+    billing(json!({"country": "UK"})).await.expect(422).pointers(&["/billing/country"]);
     billing(json!({"country": "FR", "vatId": "DE123456789"})).await.expect(422).pointers(&["/billing/vatId"]);
     let upcoming = async || admin.get("/admin/tenants/acme/invoices/upcoming").await.expect(200).json;
     for (party, amount, tax) in [
