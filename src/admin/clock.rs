@@ -55,7 +55,7 @@ fn problem(error: ClockError, body: &Advance) -> Problem {
         ClockError::Backwards { .. } => Problem::field(pointer, "backwards", error.to_string()),
         ClockError::TooFar => Problem::field(pointer, "too_far", error.to_string()),
         ClockError::Tenancy(error) => Problem::from(error),
-        ClockError::Stuck | ClockError::Journal(_) => {
+        ClockError::Stuck | ClockError::Silent | ClockError::Journal(_) => {
             tracing::error!(%error, "the test clock cannot be moved");
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "clock_stuck", "Billing time stands still", error.to_string())
                 .with_header(header::RETRY_AFTER, HeaderValue::from_static("5"))

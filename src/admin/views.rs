@@ -55,7 +55,7 @@ pub struct TenantView {
     /// What changes, and when: `{plan, planVersion, billingCycle, addOns, effectiveAt, awaitsPayment}`.
     #[schema(value_type = Option<Object>)]
     pub pending_change: Value,
-    /// What is due to it, taken off its next invoices.
+    /// What is due to it, taken off its next invoices; below zero, what was too little to be charged and comes with the next one.
     pub credit: f64,
     /// The same in minor units.
     pub credit_minor: i64,

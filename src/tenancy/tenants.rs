@@ -56,8 +56,8 @@ pub struct Page<T> {
 impl Tenants {
     /// By what subscriptions are judged.
     pub fn desk(&self) -> Desk<'_> {
-        let unit = self.payments.unit(&self.config.billing.currency);
-        Desk { config: &self.config, plans: &self.plans, collects: self.payments.collects(), unit }
+        let chargeable = self.payments.chargeable(&self.config.billing.currency);
+        Desk { config: &self.config, plans: &self.plans, collects: self.payments.collects(), chargeable }
     }
 
     /// A tenant by id or slug; a deleted one by id only.

@@ -12,6 +12,9 @@ use crate::store::{Key, Store, Table, Tx};
 
 /// The furthest that it moves at once: ten years.
 const FURTHEST_DAYS: i64 = 3653;
+/// Moments one after the other in which the payment provider does not answer; it is asked again a minute later, which would be without
+/// end where it is gone.
+const SILENT_MOMENTS: usize = 5;
 
 /// Moves billing time.
 pub struct ClockMover {
@@ -37,6 +40,9 @@ pub enum ClockError {
     /// Something that was due could not be done; time stands at its moment.
     #[error("something that was due could not be done, and billing time stands still before it; the log says what")]
     Stuck,
+    /// The payment provider is gone; time stands at the last moment at which it was asked.
+    #[error("the payment provider has not answered {SILENT_MOMENTS} times, and billing time stands still; move it again once it answers")]
+    Silent,
     /// The store failed.
     #[error(transparent)]
     Tenancy(#[from] TenancyError),
@@ -77,6 +83,7 @@ impl ClockMover {
         self.begin_month(begun).await?;
         // What the job has begun, as after a start, is on no agenda until it is done.
         let mut steps = self.run(begun).await?;
+        let mut silent = 0;
         loop {
             let now = self.clock.now();
             // What is stored when a month begins counts for it, also where nothing is due then.
@@ -87,7 +94,12 @@ impl ClockMover {
                 break;
             }
             self.stand_at(at).await?;
+            let unanswered = self.biller.unanswered();
             steps += self.run(at).await?;
+            silent = if self.biller.unanswered() > unanswered { silent + 1 } else { 0 };
+            if silent == SILENT_MOMENTS {
+                return Err(ClockError::Silent);
+            }
         }
         self.stand_at(to).await?;
         Ok((to, steps))

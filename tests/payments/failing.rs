@@ -32,6 +32,22 @@ async fn a_provider_that_fails_is_asked_again_until_it_answers() {
 }
 
 #[tokio::test]
+async fn the_test_clock_does_not_wait_for_ever_for_a_provider_that_is_gone() {
+    let (app, stripe) = (Upstream::replying("hello").start().await, FakeStripe::start().await);
+    let gateway = gateway(&app, &stripe.url()).plaintext().start().await;
+    make(&gateway, "acme").await;
+    pay_with(&gateway, "acme", "pm_one").await.expect(200);
+    let move_on = async || gateway.admin(Method::POST, "/admin/clock", json!({"advance": "20d"})).await;
+    (0..7).for_each(|_| stripe.will(CHARGES, "", Turn::Fail(503)));
+    let stuck = move_on().await.expect(503).code("clock_stuck").json();
+    assert!(stuck["detail"].as_str().unwrap().contains("the payment provider has not answered 5 times"), "{stuck}");
+    assert_eq!(stands(&gateway, "acme").await, like("active", "open", &[]), "what came before it is done");
+    move_on().await.expect(200);
+    assert_eq!(stands(&gateway, "acme").await, like("active", "paid", &["paid"]));
+    assert_eq!(stripe.taken(), [9900]);
+}
+
+#[tokio::test]
 async fn what_is_refused_is_not_under_way_and_another_card_is_charged() {
     let (app, stripe) = (Upstream::replying("hello").start().await, FakeStripe::start().await);
     let gateway = gateway(&app, &stripe.url()).plaintext().start().await;

@@ -34,6 +34,23 @@ pub(super) fn unit(currency: &str) -> i64 {
     }
 }
 
+/// The smallest amount that is charged (docs.stripe.com/currencies, minimum charge amounts); 0 where none is told.
+pub(super) fn least(currency: &str) -> i64 {
+    match currency {
+        "GBP" => 30,
+        "AUD" | "BRL" | "CAD" | "CHF" | "EUR" | "INR" | "JPY" | "NZD" | "SGD" | "USD" => 50,
+        "BGN" => 100,
+        "AED" | "MYR" | "PLN" | "RON" => 200,
+        "DKK" => 250,
+        "NOK" | "SEK" => 300,
+        "HKD" => 400,
+        "MXN" | "THB" => 1_000,
+        "CZK" => 1_500,
+        "HUF" => 17_500,
+        _ => 0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,6 +9,7 @@ pub mod webhook;
 
 use async_trait::async_trait;
 
+use super::invoicing::Chargeable;
 use crate::model::Money;
 
 pub use http::Http;
@@ -24,9 +25,9 @@ pub trait Payments: Send + Sync + 'static {
     /// Whether it can take money by itself from a stored payment method.
     fn collects(&self) -> bool;
 
-    /// What amounts have to be multiples of, in minor units.
-    fn unit(&self, _currency: &str) -> i64 {
-        1
+    /// What amounts it can take by itself.
+    fn chargeable(&self, _currency: &str) -> Chargeable {
+        Chargeable::default()
     }
 
     /// Makes the customer, once for each key; its id.

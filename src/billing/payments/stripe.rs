@@ -5,10 +5,10 @@ use async_trait::async_trait;
 use http::Method;
 use serde_json::Value;
 
-use super::amounts::{amount, unit};
+use super::amounts::{amount, least, unit};
 use super::declines::is_hard;
 use super::http::{Answer, Http};
-use super::{Charge, Charged, Customer, PaymentError, PaymentMethod, Payments, Refund, Refunded};
+use super::{Charge, Chargeable, Charged, Customer, PaymentError, PaymentMethod, Payments, Refund, Refunded};
 use crate::model::Money;
 
 /// What a payment is for, in its metadata.
@@ -46,8 +46,8 @@ impl Payments for Stripe {
         true
     }
 
-    fn unit(&self, currency: &str) -> i64 {
-        unit(currency)
+    fn chargeable(&self, currency: &str) -> Chargeable {
+        Chargeable { unit: unit(currency), least: least(currency) }
     }
 
     async fn save_customer(&self, customer: &Customer, key: &str) -> Result<String, PaymentError> {

@@ -3,6 +3,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -38,6 +39,8 @@ pub struct Biller {
     under_way: tokio::sync::Mutex<JoinSet<Option<usize>>>,
     /// Who does what is due for one tenant: the run, or a call that waits for it.
     turns: Turns,
+    /// How often the payment provider has not answered.
+    pub(super) unanswered: AtomicU64,
 }
 
 impl Biller {
@@ -49,7 +52,13 @@ impl Biller {
             usage,
             under_way: tokio::sync::Mutex::default(),
             turns: Turns::default(),
+            unanswered: AtomicU64::new(0),
         }
+    }
+
+    /// How often the payment provider has not answered so far.
+    pub fn unanswered(&self) -> u64 {
+        self.unanswered.load(Ordering::Relaxed)
     }
 
     /// By what subscriptions are judged.

@@ -193,7 +193,7 @@ fn change_now(work: &mut Work<'_>, planned: Planned, (period, at): (&Running, Mi
 fn reckoned(work: &Work<'_>, planned: Planned, lines: Vec<Line>) -> Planned {
     let credit = work.tenant.subscription.credit;
     let customer = work.customer();
-    let reckoned = reckon(lines, (credit, work.desk.unit), &work.taxes(&customer, InvoiceReason::Change));
+    let reckoned = reckon(lines, (credit, work.chargeable()), &work.taxes(&customer, InvoiceReason::Change));
     let sum = reckoned.total + credit - reckoned.credit;
     Planned { sum, reckoned, ..planned }
 }

@@ -2,6 +2,8 @@
 //! key, so that one that dies half-way is repeated and not made twice; what the provider says is then one commit with all that
 //! follows from it.
 
+use std::sync::atomic::Ordering;
+
 use serde_json::json;
 
 use super::metered::Metered;
@@ -48,6 +50,9 @@ impl Biller {
                 self.payments().charge(&charge(attempt)).await
             }
         };
+        if matches!(said, Err(PaymentError::Unavailable(_))) {
+            self.unanswered.fetch_add(1, Ordering::Relaxed);
+        }
         self.settle(current.value.id, &Outcome { invoice, said, is_told: false, tx: Tx::default() }, now).await
     }
 

@@ -49,6 +49,7 @@ pub(super) use work::INVOICES;
 pub use work::Work;
 
 use super::Plans;
+use crate::billing::invoicing::Chargeable;
 use crate::config::Config;
 
 /// By what subscriptions are judged.
@@ -60,6 +61,6 @@ pub struct Desk<'a> {
     pub plans: &'a Plans,
     /// Whether the payment provider collects invoices by itself.
     pub collects: bool,
-    /// What it can charge is a multiple of so many minor units.
-    pub unit: i64,
+    /// What it can charge.
+    pub chargeable: Chargeable,
 }

@@ -204,8 +204,8 @@ fn voided(work: &mut Work<'_>, invoice: &Versioned<Invoice>, reason: Option<Stri
     if work.tenant.subscription.awaiting.take_if(|awaiting| awaiting.invoice == after.id).is_none() {
         uncharge(work, &after.issued)?;
     }
-    // What it was rounded up by may be used up by now.
-    work.tenant.subscription.credit = (work.tenant.subscription.credit + after.issued.balance_used()).max(Money(0));
+    // Below zero where what it was rounded up by is used up by now, or where it had what was left of an earlier one.
+    work.tenant.subscription.credit = work.tenant.subscription.credit + after.issued.balance_used();
     work.restate(invoice, &after)?;
     work.note("invoice.voided", None, Some(with_remark(&after)));
     Ok(())

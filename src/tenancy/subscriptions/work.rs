@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Desk;
 use super::records::{invoice_key, movement_key, tenant_invoice_key};
-use crate::billing::invoicing::{Reckoned, Taxes, reckon};
+use crate::billing::invoicing::{Chargeable, Reckoned, Taxes, reckon};
 use crate::billing::items::price_of_year;
 use crate::billing::revenue::{Seen, figures};
 use crate::billing::tax;
@@ -96,7 +96,7 @@ impl<'a> Work<'a> {
         let billing = &self.desk.config.billing;
         let customer = self.customer();
         let Reckoned { lines, total, credit, note } =
-            reckon(lines, (self.tenant.subscription.credit, self.desk.unit), &self.taxes(&customer, reason));
+            reckon(lines, (self.tenant.subscription.credit, self.chargeable()), &self.taxes(&customer, reason));
         let (draw, mark) = Draw::written(INVOICES, DIGITS);
         let due_at = at.plus_days(i64::from(billing.due_days));
         let invoice = Invoice {
@@ -165,6 +165,12 @@ impl<'a> Work<'a> {
     /// Whether its invoices are collected by the provider.
     pub fn collects(&self) -> bool {
         self.desk.collects && self.tenant.subscription.payer.as_ref().is_some_and(|payer| payer.method.is_some())
+    }
+
+    /// What can be charged: where nobody collects it, any amount that is not too odd.
+    pub(super) fn chargeable(&self) -> Chargeable {
+        let least = if self.collects() { self.desk.chargeable.least } else { 0 };
+        Chargeable { least, ..self.desk.chargeable }
     }
 
     /// Writes an invoice that stands differently now.

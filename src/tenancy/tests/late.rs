@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::billing::invoicing::Chargeable;
 use crate::clock::{SharedClock, TestClock};
 use crate::config::Config;
 use crate::metering::{Journal, fold, fold_reports, stored_levels};
@@ -42,7 +43,7 @@ fn directory() -> (Directory, TenantId) {
     };
     let cause = Cause { actor: "system".to_owned(), request_id: None, now: NOW };
     let plans = Plans::fixed(&config.plans, &config.add_ons);
-    let desk = Desk { config: &config, plans: &plans, collects: false, unit: 1 };
+    let desk = Desk { config: &config, plans: &plans, collects: false, chargeable: Chargeable::default() };
     let tenant = create_tenant(&new, desk, &cause).unwrap().tenant;
     directory.publish(&tenant, Version(1));
     (directory, tenant.id)

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use crate::admin::tests::support::{Admin, config};
+use crate::billing::invoicing::Chargeable;
 use crate::billing::payments::{Charge, Charged, Customer, PaymentError, PaymentMethod, Payments, Refund, Refunded};
 use crate::model::Money;
 use crate::tenancy::{Message, Received};
@@ -20,8 +21,8 @@ pub struct Bank {
     /// Charges by their key.
     charged: Mutex<BTreeMap<String, (Charge, Charged)>>,
     refunds: Mutex<Vec<Refund>>,
-    /// What amounts are multiples of, beyond 1.
-    unit: i64,
+    /// What it can charge.
+    chargeable: Chargeable,
 }
 
 #[derive(Clone)]
@@ -65,8 +66,8 @@ impl Payments for Bank {
         true
     }
 
-    fn unit(&self, _: &str) -> i64 {
-        self.unit.max(1)
+    fn chargeable(&self, _: &str) -> Chargeable {
+        self.chargeable
     }
 
     async fn save_customer(&self, customer: &Customer, _: &str) -> Result<String, PaymentError> {
@@ -323,7 +324,7 @@ async fn money_for_a_change_that_comes_after_the_subscription_has_ended_is_due_t
 async fn what_is_collected_is_rounded_up_to_what_can_be_charged_and_the_rest_is_credit() {
     let mut config = config();
     config.billing.currency = "KWD".to_owned();
-    let bank = Arc::new(Bank { unit: 10, ..Bank::default() });
+    let bank = Arc::new(Bank { chargeable: Chargeable { unit: 10, least: 0 }, ..Bank::default() });
     let admin = Admin::paid_by(config, bank.clone()).await;
     admin.move_to("2027-10-01T00:00:00Z").await;
     admin.tenant("acme", "pro").await;
@@ -339,4 +340,29 @@ async fn what_is_collected_is_rounded_up_to_what_can_be_charged_and_the_rest_is_
     let explained = admin.get(&format!("/admin/invoices/{}/explain", upgrade["id"].as_str().unwrap())).await.expect(200).json;
     assert_eq!(explained["agrees"], true);
     assert!(bank.taken().iter().all(|amount| amount % 10 == 0));
+}
+
+#[tokio::test]
+async fn what_is_too_little_to_be_charged_is_charged_with_the_next_invoice() {
+    let mut config = config();
+    config.plans.get_mut("enterprise").unwrap().price_monthly = Money(9_930);
+    let bank = Arc::new(Bank { chargeable: Chargeable { unit: 1, least: 50 }, ..Bank::default() });
+    let admin = Admin::paid_by(config, bank.clone()).await;
+    admin.move_to("2027-10-01T00:00:00Z").await;
+    admin.tenant("acme", "pro").await;
+    admin.call("PUT", "/admin/tenants/acme/payment-method", json!({"paymentMethod": "pm_card_visa"}), &[]).await.expect(200);
+    admin.move_to("2027-10-15T00:00:00Z").await;
+    let preview =
+        admin.call("PUT", "/admin/tenants/acme/subscription?dryRun=true", json!({"plan": "enterprise"}), &[]).await.expect(200).json;
+    assert_eq!(preview["totalMinor"], 0, "{preview}");
+    let changed = admin.subscribe("acme", json!({"plan": "enterprise", "quote": preview["quote"]})).await.expect(200).json;
+    assert_eq!((&changed["plan"], &changed["creditMinor"]), (&json!("enterprise"), &json!(-30)));
+    assert_eq!(stands(&admin).await, like("active", "paid", 0));
+    admin.move_to("2027-11-15T00:00:00Z").await;
+    assert_eq!((stands(&admin).await, bank.taken()), (like("active", "paid", 1), vec![9_900, 9_960]));
+    assert_eq!(admin.show("acme").await["creditMinor"], 0);
+    for invoice in admin.invoices("acme").await {
+        let explained = admin.get(&format!("/admin/invoices/{}/explain", invoice["id"].as_str().unwrap())).await.expect(200).json;
+        assert_eq!(explained["agrees"], true, "{explained}");
+    }
 }
