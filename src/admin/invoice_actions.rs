@@ -113,7 +113,7 @@ pub async fn credit(State(app): State<App>, Path(id): Path<String>, call: Call) 
     let body: CreditBody = call.json_or_empty()?;
     check("/reason", body.reason.as_deref())?;
     let credit = Credit { amount: body.amount_minor.map(Money), reason: body.reason.clone(), refund: body.refund.unwrap_or(false) };
-    act(&app, &id, &call, |both, metered, _| Ok(credit_invoice(both, &credit, app.biller.desk(), metered, &call.cause)?)).await
+    act(&app, &id, &call, |both, metered, later| Ok(credit_invoice(both, later, &credit, app.biller.desk(), metered, &call.cause)?)).await
 }
 
 type Both<'a> = (&'a Versioned<Tenant>, &'a Versioned<Invoice>);

@@ -104,7 +104,8 @@ pub async fn explain(State(app): State<App>, Path(id): Path<String>) -> Result<R
 pub async fn find(app: &App, id: &str) -> Result<(Versioned<Tenant>, Versioned<Invoice>), Problem> {
     let missing = || {
         let shown: String = id.chars().take(80).collect();
-        Problem::not_found("Invoice not found", format!("There is no invoice with the id `{shown}`."))
+        let hint = "by its number it is found with `GET /admin/invoices?number=…`";
+        Problem::not_found("Invoice not found", format!("There is no invoice with the id `{shown}`; {hint}."))
     };
     let id = id.parse::<InvoiceId>().map_err(|_| missing())?;
     app.biller.invoice(id).await?.ok_or_else(missing)
@@ -117,7 +118,8 @@ fn page(found: &[Invoice], next: Option<String>) -> Response {
 
 fn status_of(text: &str) -> Result<InvoiceStatus, Problem> {
     InvoiceStatus::ALL.into_iter().find(|status| status.as_str() == text).ok_or_else(|| {
-        let hint = did_you_mean(text, InvoiceStatus::ALL.iter().map(|status| status.as_str()));
-        Problem::field("/query/status", "invalid", format!("there is no such status{hint}"))
+        let all = InvoiceStatus::ALL.map(InvoiceStatus::as_str);
+        let hint = did_you_mean(text, all.iter().copied());
+        Problem::field("/query/status", "invalid", format!("there is no such status{hint}; there are {}", all.join(", ")))
     })
 }

@@ -69,7 +69,7 @@ pub struct OverridesBody {
 
 /// Change the subscription. More per month comes at once and is charged for the rest of the period, less comes with the next one,
 /// another cycle begins anew. With `dryRun=true` nothing is changed: the answer is
-/// `{lines, total, totalMinor, effectiveAt, limits, wouldExceed, quote}`.
+/// `{lines, total, totalMinor, effectiveAt, limits, wouldExceed, replaces, quote}`; `replaces`, where it is there, is the change that was to come instead.
 #[utoipa::path(put, path = "/admin/tenants/{id}/subscription", tag = "tenants", request_body = Subscription,
     params(("id" = String, Path), ("If-Match" = Option<String>, Header), ("dryRun" = Option<bool>, Query)),
     responses((status = 200, body = TenantView), (status = 409, body = ProblemView), (status = 422, body = ProblemView)))]
@@ -154,7 +154,7 @@ async fn preview(app: &App, tenant: &Tenant, planned: &Planned, now: Millis) -> 
     let over: Vec<Value> =
         over.into_iter().map(|(resource, limit, used)| json!({"resource": resource, "limit": limit, "used": used})).collect();
     let quote = Quote { tenant: tenant.id, at: now, digest: planned.digest.clone(), total };
-    Ok(json!({
+    let mut told = json!({
         "lines": planned.lines().iter().map(|line| line_json(line, currency)).collect::<Vec<_>>(),
         "total": total.major(currency),
         "totalMinor": total,
@@ -166,7 +166,11 @@ async fn preview(app: &App, tenant: &Tenant, planned: &Planned, now: Millis) -> 
         "limits": plan.map(|plan| json_of(&limits(&plan.limits))),
         "wouldExceed": over,
         "quote": app.quotes.sign(&quote),
-    }))
+    });
+    if let Some(undone) = tenant.subscription.pending.as_ref().filter(|pending| **pending != planned.terms) {
+        told["replaces"] = json!({"plan": undone.plan, "planVersion": undone.plan_version, "billingCycle": undone.billing_cycle});
+    }
+    Ok(told)
 }
 
 fn tagged(tag: &str, body: Value) -> Response {

@@ -68,7 +68,7 @@ enum Verb {
         #[command(flatten)]
         one: One,
         /// How much, in minor units (1000 is 10.00 USD), tax included; without it all that is left
-        #[arg(long, value_name = "MINOR")]
+        #[arg(long, value_name = "MINOR", value_parser = minor)]
         amount: Option<i64>,
         /// Gives the money back, instead of taking it off the next invoices
         #[arg(long)]
@@ -127,6 +127,11 @@ impl Invoice {
     }
 }
 
+/// An amount in minor units, which is taken for nothing else.
+fn minor(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|_| "an amount is a whole number of minor units: 10.00 USD is 1000".to_owned())
+}
+
 /// Where an invoice is, by its id or its number.
 async fn path_of(client: &Client, name: &str) -> anyhow::Result<String> {
     if name.parse::<crate::model::InvoiceId>().is_ok() {
@@ -139,11 +144,12 @@ async fn path_of(client: &Client, name: &str) -> anyhow::Result<String> {
 
 fn list(told: &Value) -> String {
     let rows = items(told).map(|it| {
-        let [number, status, tenant, id] = ["number", "status", "tenantId", "id"].map(|member| text(&it[member]));
+        let [number, status, id] = ["number", "status", "id"].map(|member| text(&it[member]));
+        let customer = text(&it["customer"]["name"]);
         let [amount, due] = ["amountMinor", "amountDueMinor"].map(|member| money(&it[member], &it["currency"]));
-        [number, status, amount, due, day(&it["createdAt"]), day(&it["dueDate"]), tenant, id]
+        [number, status, amount, due, day(&it["createdAt"]), day(&it["dueDate"]), customer, id]
     });
-    table(["NUMBER", "STATUS", "AMOUNT", "DUE", "ISSUED", "DUE BY", "TENANT", "ID"], rows)
+    table(["NUMBER", "STATUS", "AMOUNT", "DUE", "ISSUED", "DUE BY", "CUSTOMER", "ID"], rows)
 }
 
 fn shown(it: &Value) -> String {

@@ -149,6 +149,9 @@ fn versions(told: &Value) -> String {
 }
 
 fn moved(told: &Value) -> String {
+    if items(told).next().is_none() {
+        return "nobody has another version of it\n".to_owned();
+    }
     let rows = items(told).map(|it| {
         let step = format!("v{} -> v{}", it["from"], it["to"]);
         let [tenant, outcome, detail] = ["tenant", "outcome", "detail"].map(|member| text(&it[member]));

@@ -218,10 +218,15 @@ fn previewed(it: &Value) -> String {
     let over =
         items(&it["wouldExceed"]).map(|over| format!("{} ({} of {})", text(&over["resource"]), text(&over["used"]), text(&over["limit"])));
     let over: Vec<String> = over.collect();
-    let mut all = table(["LINE", "AMOUNT"], items(&it["lines"]).map(line));
+    let mut all = match items(&it["lines"]).next() {
+        Some(_) => table(["LINE", "AMOUNT"], items(&it["lines"]).map(line)),
+        None => String::new(),
+    };
+    let replaces = it["replaces"].as_object().map(|old| format!("{}, {}", text(&old["plan"]), text(&old["billingCycle"])));
     all.push_str(&sheet(&[
         ("charged now", money(&it["totalMinor"], &it["currency"])),
         ("takes effect", day(&it["effectiveAt"])),
+        ("replaces", replaces.unwrap_or_else(|| "-".to_owned())),
         ("exceeds", if over.is_empty() { "-".to_owned() } else { over.join(", ") }),
     ]));
     all

@@ -109,7 +109,8 @@ pub enum InvoiceStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Payment {
-    /// `manual`, `stripe`, or `credit` where the balance covered all.
+    /// `manual`, `stripe`; `credit` where the balance covered all, `credit_note` where nothing was left to pay, `next_invoice` where it
+    /// was too little to be charged by itself.
     pub provider: String,
     /// The provider's name of the payment, or what the operator noted.
     #[serde(default)]

@@ -47,9 +47,9 @@ pub struct Item {
 pub struct Uncharged {
     /// As it is agreed.
     pub item: Item,
-    /// What is charged for in its place, where anything is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub instead: Option<Item>,
+    /// What is charged for in its place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instead: Vec<Item>,
 }
 
 /// A part of a period with one plan, to its end or to the next part.

@@ -31,6 +31,9 @@ pub struct Subscription {
     /// It ends with the period.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub cancel_at_period_end: bool,
+    /// Why, as the operator said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cancel_reason: Option<String>,
     /// It was suspended because it did not pay; when it pays, it is served again.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_suspended_unpaid: bool,
@@ -240,6 +243,7 @@ impl Default for Subscription {
             pending: None,
             awaiting: None,
             cancel_at_period_end: false,
+            cancel_reason: None,
             is_suspended_unpaid: false,
             credit: Money(0),
             open: Vec::new(),

@@ -71,7 +71,7 @@ pub fn move_tenant(current: &Versioned<Tenant>, order: &Order<'_>, desk: Desk<'_
 fn go_on(work: &mut Work<'_>) -> bool {
     let goes_on = matches!(work.tenant.status, Status::Active | Status::PastDue) && work.tenant.subscription.cancel_at_period_end;
     if goes_on {
-        work.tenant.subscription.cancel_at_period_end = false;
+        (work.tenant.subscription.cancel_at_period_end, work.tenant.subscription.cancel_reason) = (false, None);
         work.note("tenant.cancel_withdrawn", None, Some(json!({"cancelAtPeriodEnd": false})));
     }
     goes_on
@@ -88,7 +88,7 @@ fn cancel_later(work: &mut Work<'_>, order: &Order<'_>) -> Result<bool, TenancyE
     let Some(end) = end.filter(|end| *end > now) else { return Ok(false) };
     refuse_while_paying(work)?;
     if !work.tenant.subscription.cancel_at_period_end {
-        work.tenant.subscription.cancel_at_period_end = true;
+        (work.tenant.subscription.cancel_at_period_end, work.tenant.subscription.cancel_reason) = (true, order.reason.map(str::to_owned));
         let after = json!({"cancelAtPeriodEnd": true, "effectiveAt": end, "reason": order.reason});
         work.note("tenant.cancel_scheduled", None, Some(after));
     }

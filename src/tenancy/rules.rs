@@ -104,10 +104,12 @@ pub(super) fn party(current: &Party, patch: &Value) -> Result<Party, Vec<FieldEr
     if merged.get("address").is_some_and(|lines| !lines.as_array().is_some_and(|lines| lines.len() <= 10 && lines.iter().all(is_short))) {
         errors.push(wrong("address", "a list of at most 10 lines, each of at most 200 characters"));
     }
-    if merged.get("country").is_some_and(|code| !code.as_str().is_some_and(is_country)) {
+    // What is stored as it is stays where it is not named.
+    let given = |name: &str| members.get(name).filter(|value| !value.is_null());
+    if given("country").is_some_and(|code| !code.as_str().is_some_and(is_country)) {
         errors.push(wrong("country", "an ISO 3166 code such as \"DE\" (\"GB\" for the United Kingdom)"));
     }
-    if merged.get("email").and_then(Value::as_str).is_some_and(|email| !is_email(email)) {
+    if given("email").and_then(Value::as_str).is_some_and(|email| !is_email(email)) {
         errors.push(wrong("email", "an address such as \"billing@example.com\""));
     }
     if merged.get("taxExempt").is_some_and(|value| !value.is_boolean()) {

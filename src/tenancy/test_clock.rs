@@ -29,10 +29,10 @@ pub struct ClockMover {
 #[derive(Debug, thiserror::Error)]
 pub enum ClockError {
     /// Time does not go back.
-    #[error("billing time is {now} and does not go back; name a later moment")]
+    #[error("billing time is {} ({}) and does not go back; name a later moment", .now.0, .now.day())]
     Backwards {
-        /// What it is, in epoch milliseconds.
-        now: i64,
+        /// What it is.
+        now: Millis,
     },
     /// More than ten years at once.
     #[error("at most ten years at once")]
@@ -74,7 +74,7 @@ impl ClockMover {
         let begun = self.clock.now();
         let to = to(begun);
         if to < begun {
-            return Err(ClockError::Backwards { now: begun.0 });
+            return Err(ClockError::Backwards { now: begun });
         }
         if to > begun.plus_days(FURTHEST_DAYS) {
             return Err(ClockError::TooFar);
@@ -94,9 +94,17 @@ impl ClockMover {
                 break;
             }
             self.stand_at(at).await?;
-            let unanswered = self.biller.unanswered();
+            let (answers, silences) = self.biller.heard().so_far();
             steps += self.run(at).await?;
-            silent = if self.biller.unanswered() > unanswered { silent + 1 } else { 0 };
+            if at.day().month() != now.day().month() {
+                // What is stored counts by the plan with which the month begins.
+                self.begin_month(at).await?;
+            }
+            silent = match self.biller.heard().so_far() {
+                (now, _) if now > answers => 0,
+                (_, now) if now > silences => silent + 1,
+                _ => silent,
+            };
             if silent == SILENT_MOMENTS {
                 return Err(ClockError::Silent);
             }
@@ -126,7 +134,7 @@ impl ClockMover {
             kept.map_err(|panic| ClockError::Journal(panic.to_string()))?.map_err(|error| ClockError::Journal(error.to_string()))?;
             self.biller.tenants().directory.roll(day);
         }
-        if at.day().month() != before.month() { self.begin_month(at).await } else { Ok(()) }
+        Ok(())
     }
 
     /// Does what is done each second otherwise.

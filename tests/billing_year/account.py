@@ -80,19 +80,31 @@ class Account:
 
     def charged(self, items):
         """What was charged for these, for the rest of the period."""
-        return [now for now in (self.instead.get(item, item) for item in items) if now]
+        return [now for item in items for now in self.instead.get(item, [item])]
 
     def uncharge(self, invoice):
         """An invoice of the running period charges nothing any more."""
         if not self.period or invoice.period != self.period.span():
             return
-        for item in self.items(self.terms):
-            for now in self.charged([item]):
-                if any(charge == now for charge, _ in invoice.charges):
-                    # A plan stands for a plan, an add-on for itself.
-                    before = [one for one, (_, end) in invoice.takes
-                              if end == self.period.end and one[0] == now[0] and (one[1] == now[1] or one[0] == "subscription")]
-                    self.instead[item] = before[0] if before else None
+        charges = [charge for charge, _ in invoice.charges]
+        came = {item: [now for now in self.charged([item]) if now not in charges] for item in self.items(self.terms)
+                if any(now in charges for now in self.charged([item]))}
+        self.stand_for(came, [one for one, (_, end) in invoice.takes if end == self.period.end])
+
+    def stand_for(self, came, before):
+        """What came stands for what there was: a plan for a plan, an add-on for itself, the first of them for all else."""
+        self.instead.update(came)
+        for one in before:
+            same = [item for item in came if (item[0], one[0]) == ("subscription", "subscription") or item[:2] == one[:2]]
+            for item in (same or list(came))[:1]:
+                self.instead[item] = self.instead[item] + [one]
+
+    def taken_off_since(self, invoice):
+        """Whether a later invoice has taken off a part of what this one charges."""
+        later = self.invoices[self.invoices.index(invoice) + 1:]
+        takes = [take for one in later if one.status != "void" for take in one.takes]
+        return any(item[1] == taken[1] and start <= begun and end <= over
+                   for item, (start, over) in invoice.charges for taken, (begun, end) in takes)
 
     def shares(self, items, sign):
         """Lines of the days that are left of the running period, each rounded once."""

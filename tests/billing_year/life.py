@@ -152,6 +152,9 @@ class Life(Account):
             takes, more = self.charged([one for one in old if one not in new]), [one for one in new if one not in old]
             lines = self.shares(takes, -1) + self.shares(more, 1)
             self.instead = {item: now for item, now in self.instead.items() if item in new}
+            if sum(amount for _, amount in lines) == 0:
+                # No invoice tells of it.
+                self.stand_for({item: [] for item in more}, takes)
             charges = [(item, rest) for item in more]
             if another_plan:
                 self.period.parts.append((self.now, terms[0]))
@@ -235,9 +238,12 @@ class Life(Account):
             return
         invoice = found[-1]
         amount = invoice.total * percent // 100
+        is_all = invoice.credited + amount >= invoice.total + invoice.used_credit
+        if is_all and self.taken_off_since(invoice):
+            raise Refused
         self.notes += 1
         invoice.credited += amount
-        if invoice.credited >= invoice.total + invoice.used_credit:
+        if is_all:
             self.uncharge(invoice)
         if invoice.status == "paid":
             self.credit += amount
@@ -249,10 +255,7 @@ class Life(Account):
         """The newest open invoice was a mistake; the credit that it used is there again. Not where a part of it was taken off since."""
         if self.open():
             invoice = self.open()[-1]
-            later = self.invoices[self.invoices.index(invoice) + 1:]
-            takes = [take for one in later if one.status != "void" for take in one.takes]
-            if any(item[1] == taken[1] and start <= begun and end <= over
-                   for item, (start, over) in invoice.charges for taken, (begun, end) in takes):
+            if self.taken_off_since(invoice):
                 raise Refused
             invoice.status, invoice.left = "void", 0
             self.uncharge(invoice)

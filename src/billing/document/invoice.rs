@@ -50,6 +50,7 @@ fn told(payment: &Payment) -> String {
     match (line(&payment.provider).as_str(), given(payment.reference.as_deref())) {
         ("credit", None) => "Covered by credit".to_owned(),
         ("credit_note", None) => "Taken back by credit note".to_owned(),
+        ("next_invoice", None) => "Left for the next invoice".to_owned(),
         ("manual", None) => "Received".to_owned(),
         ("manual" | "", Some(reference)) => reference,
         (provider, Some(reference)) => format!("{provider}: {reference}"),
@@ -123,6 +124,7 @@ fn otherwise(issued: &Issued, standing: &Standing) -> Option<(&'static str, Mone
     let reduced = standing.credit_notes.iter().filter(|note| note.outcome == CreditOutcome::Reduced).map(|note| note.amount).sum();
     let rest = issued.total - standing.paid - reduced - standing.due;
     let label = match standing.status {
+        InvoiceStatus::Paid if sheet::is_paid_by(standing, "next_invoice") => "Left for the next invoice",
         InvoiceStatus::Void => "Void",
         InvoiceStatus::Uncollectible => "Written off",
         InvoiceStatus::Draft | InvoiceStatus::Open | InvoiceStatus::Paid => "Settled otherwise",

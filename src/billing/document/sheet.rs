@@ -1,6 +1,6 @@
 //! What both documents show, made once of an invoice or a credit note: texts in their order, and nothing of how they look.
 
-use crate::model::{Invoice, InvoiceStatus, Millis, Party};
+use crate::model::{Invoice, InvoiceStatus, Millis, Party, Standing};
 
 use super::texts::{date, given, line, lines};
 
@@ -170,14 +170,18 @@ pub fn mark(invoice: &Invoice) -> Option<Mark> {
     let (word, since) = match standing.status {
         InvoiceStatus::Open => return None,
         InvoiceStatus::Draft => ("Draft", None),
-        InvoiceStatus::Paid if standing.payment.as_ref().is_some_and(|payment| payment.provider == "credit_note") => {
-            ("Credited", Some(standing.since))
-        }
+        InvoiceStatus::Paid if is_paid_by(standing, "credit_note") => ("Credited", Some(standing.since)),
+        InvoiceStatus::Paid if is_paid_by(standing, "next_invoice") => ("Settled", Some(standing.since)),
         InvoiceStatus::Paid => ("Paid", Some(standing.paid_at.unwrap_or(standing.since))),
         InvoiceStatus::Void => ("Void", Some(standing.since)),
         InvoiceStatus::Uncollectible => ("Uncollectible", Some(standing.since)),
     };
     Some(Mark { word, since: since.map(date), status: standing.status })
+}
+
+/// Whether that, and no money, has settled it.
+pub fn is_paid_by(standing: &Standing, what: &str) -> bool {
+    standing.payment.as_ref().is_some_and(|payment| payment.provider == what)
 }
 
 fn block(heading: &'static str, party: &Party) -> Block {

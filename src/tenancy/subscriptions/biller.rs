@@ -12,7 +12,7 @@ use super::metered::Metered;
 use super::turns::Turns;
 use super::work::Work;
 use super::{Bills, Desk, Duty, next_duty, period, settle};
-use crate::billing::payments::Payments;
+use crate::billing::payments::{PaymentError, Payments};
 use crate::model::{Invoice, InvoiceId, Millis, Slug, Tenant, TenantId, Terms};
 use crate::store::{Key, Precondition, StoreError, Table};
 use crate::tenancy::states::Move;
@@ -39,8 +39,28 @@ pub struct Biller {
     under_way: tokio::sync::Mutex<JoinSet<Option<usize>>>,
     /// Who does what is due for one tenant: the run, or a call that waits for it.
     turns: Turns,
-    /// How often the payment provider has not answered.
-    pub(super) unanswered: AtomicU64,
+    /// Whether the payment provider answers.
+    pub(super) heard: Heard,
+}
+
+/// How often the payment provider has answered, and how often it has not.
+#[derive(Debug, Default)]
+pub struct Heard {
+    answers: AtomicU64,
+    silences: AtomicU64,
+}
+
+impl Heard {
+    /// It has said this.
+    pub(super) fn note<T>(&self, said: &Result<T, PaymentError>) {
+        let of = if matches!(said, Err(PaymentError::Unavailable(_))) { &self.silences } else { &self.answers };
+        of.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Answers so far, and silences.
+    pub fn so_far(&self) -> (u64, u64) {
+        (self.answers.load(Ordering::Relaxed), self.silences.load(Ordering::Relaxed))
+    }
 }
 
 impl Biller {
@@ -52,13 +72,13 @@ impl Biller {
             usage,
             under_way: tokio::sync::Mutex::default(),
             turns: Turns::default(),
-            unanswered: AtomicU64::new(0),
+            heard: Heard::default(),
         }
     }
 
-    /// How often the payment provider has not answered so far.
-    pub fn unanswered(&self) -> u64 {
-        self.unanswered.load(Ordering::Relaxed)
+    /// Whether the payment provider answers.
+    pub fn heard(&self) -> &Heard {
+        &self.heard
     }
 
     /// By what subscriptions are judged.

@@ -4,7 +4,7 @@
 use aws_lc_rs::digest;
 use serde_json::json;
 
-use super::charged::charged;
+use super::charged::{charged, instead_of};
 use super::metered::Metered;
 use super::period::{begin, first, go_on, plan_of, usage_before};
 use super::work::Work;
@@ -45,14 +45,14 @@ pub struct Planned {
 impl Planned {
     /// What is charged, or (negative) becomes due to the tenant.
     pub fn total(&self) -> Money {
-        if self.sum.0 < 0 { self.sum } else { self.reckoned.total }
+        if self.reckoned.total.is_zero() { self.sum.min(Money(0)) } else { self.reckoned.total }
     }
 
     /// The lines of `total`.
     pub fn lines(&self) -> &[Line] {
         let all = self.reckoned.lines.as_slice();
         match all.split_last() {
-            Some((last, others)) if self.sum.0 < 0 && last.kind == crate::model::LineKind::Credit => others,
+            Some((last, others)) if self.total().0 < 0 && last.kind == crate::model::LineKind::Credit => others,
             _ => all,
         }
     }
@@ -143,8 +143,8 @@ fn change_now(work: &mut Work<'_>, planned: Planned, (period, at): (&Running, Mi
     let rest = Span { start: at, end: period.span.end };
     let differ =
         |one: &[Item], other: &[Item]| -> Vec<Item> { one.iter().filter(|item| re_anchors || !other.contains(item)).cloned().collect() };
-    let paid_for = differ(&old, &new).into_iter().filter_map(|item| charged(&item, &period.uncharged));
-    let mut lines: Vec<Line> = paid_for.map(|item| unused(&item, share, rest)).collect();
+    let paid_for: Vec<Item> = differ(&old, &new).iter().flat_map(|item| charged(item, &period.uncharged)).collect();
+    let mut lines: Vec<Line> = paid_for.iter().map(|item| unused(item, share, rest)).collect();
     let counted = if old_plan.bills_usage() || new_plan.bills_usage() { metered.by_now(at.day()) } else { Over::default() };
     let part = Part::of(&new_plan, at, counted);
     let mut after = work.tenant.subscription.clone();
@@ -163,6 +163,11 @@ fn change_now(work: &mut Work<'_>, planned: Planned, (period, at): (&Running, Mi
         lines.extend(differ(&new, &old).iter().map(|item| remaining(item, share, rest)));
         if let Some(running) = &mut after.period {
             running.uncharged.retain(|one| new.contains(&one.item));
+            if lines.iter().map(|line| line.amount).sum::<Money>().is_zero() {
+                // No invoice tells of it.
+                let came = differ(&new, &old).into_iter().map(|item| (item, Vec::new())).collect();
+                running.uncharged.extend(instead_of(came, paid_for));
+            }
             if (&old_plan.name, old_plan.version) != (&part.plan, part.plan_version) {
                 running.parts.push(part);
             }
@@ -193,7 +198,7 @@ fn change_now(work: &mut Work<'_>, planned: Planned, (period, at): (&Running, Mi
 fn reckoned(work: &Work<'_>, planned: Planned, lines: Vec<Line>) -> Planned {
     let credit = work.tenant.subscription.credit;
     let customer = work.customer();
-    let reckoned = reckon(lines, (credit, work.chargeable()), &work.taxes(&customer, InvoiceReason::Change));
+    let reckoned = reckon(lines, (credit, work.desk.chargeable.unit), &work.taxes(&customer, InvoiceReason::Change));
     let sum = reckoned.total + credit - reckoned.credit;
     Planned { sum, reckoned, ..planned }
 }

@@ -9,10 +9,10 @@ use crate::model::{Inputs, Invoice, InvoiceStatus, Issued, Line, Plan, Running, 
 use crate::tenancy::{Plans, TenancyError};
 
 /// What was charged for something that is agreed, for the rest of the period.
-pub(super) fn charged(item: &Item, uncharged: &[Uncharged]) -> Option<Item> {
+pub(super) fn charged(item: &Item, uncharged: &[Uncharged]) -> Vec<Item> {
     match uncharged.iter().find(|one| one.item == *item) {
         Some(one) => one.instead.clone(),
-        None => Some(item.clone()),
+        None => vec![item.clone()],
     }
 }
 
@@ -36,17 +36,33 @@ fn of_period(running: &mut Running, (terms, plan): (&Terms, &Plan), issued: &Iss
     if issued.period != Some(running.span) {
         return;
     }
-    for item in items(terms, plan) {
-        let Some(now) = charged(&item, &running.uncharged) else { continue };
-        if !issued.lines.iter().any(|line| charges(line, &now)) {
-            continue;
+    let by_it = |item: &Item| issued.lines.iter().any(|line| charges(line, item));
+    let came: Vec<(Item, Vec<Item>)> = items(terms, plan)
+        .into_iter()
+        .filter_map(|item| {
+            let (ours, others): (Vec<Item>, Vec<Item>) = charged(&item, &running.uncharged).into_iter().partition(by_it);
+            (!ours.is_empty()).then_some((item, others))
+        })
+        .collect();
+    // What it took off of the same period is charged again.
+    let of_period = issued.lines.iter().filter(|line| line.period.is_some_and(|rest| rest.end == running.span.end));
+    let took: Vec<Item> = of_period.filter_map(|line| taken_off(line, plans)).collect();
+    running.uncharged.retain(|one| !came.iter().any(|(item, _)| *item == one.item));
+    running.uncharged.extend(instead_of(came, took));
+}
+
+/// Things that came (with what else is charged for them) in place of others: each for what it was before, and the first of them, which is
+/// the plan where one came, for all that is there no more.
+pub(super) fn instead_of(came: Vec<(Item, Vec<Item>)>, took: Vec<Item>) -> Vec<Uncharged> {
+    let mut all: Vec<Uncharged> = came.into_iter().map(|(item, instead)| Uncharged { item, instead }).collect();
+    for before in took {
+        let is_same = |one: &Uncharged| one.item.is_plan && before.is_plan || one.item.of == before.of;
+        let place = all.iter().position(is_same).unwrap_or(0);
+        if let Some(one) = all.get_mut(place) {
+            one.instead.push(before);
         }
-        // What it took off of the same period is charged again.
-        let of_period = issued.lines.iter().filter(|line| line.period.is_some_and(|rest| rest.end == running.span.end));
-        let instead = of_period.into_iter().find_map(|line| taken_off(line, &now, plans));
-        running.uncharged.retain(|one| one.item != item);
-        running.uncharged.push(Uncharged { item, instead });
     }
+    all
 }
 
 /// Of invoices of a tenant, newest first, the one that has taken off a part of what an earlier one charged.
@@ -71,15 +87,18 @@ fn charges(line: &Line, item: &Item) -> bool {
     }
 }
 
-/// What a line took off that `item` came for: a plan for a plan, an add-on for itself in another quantity.
-fn taken_off(line: &Line, item: &Item, plans: &Plans) -> Option<Item> {
+/// What a line took off: a plan, whose name has its version, or an add-on.
+fn taken_off(line: &Line, plans: &Plans) -> Option<Item> {
     let Inputs::Proration { price, quantity, of, is_credit: true, .. } = &line.inputs else { return None };
-    let title = match (item.is_plan, of.rsplit_once(" v")) {
-        (true, Some((name, version))) => format!("{} Plan", plans.version(name, version.parse().ok()?)?.title()),
-        (false, _) if *of == item.of => item.title.clone(),
-        _ => return None,
-    };
-    Some(Item { of: of.clone(), title, price: *price, quantity: *quantity, is_plan: item.is_plan })
+    let plan = of.rsplit_once(" v").and_then(|(name, version)| plans.version(name, version.parse().ok()?));
+    let title = plan.as_ref().map_or_else(|| title_of(line), |plan| format!("{} Plan", plan.title()));
+    Some(Item { of: of.clone(), title, price: *price, quantity: *quantity, is_plan: plan.is_some() })
+}
+
+/// What an add-on was called: it may not be sold any more.
+fn title_of(line: &Line) -> String {
+    let named = line.description.rsplit_once(" - ").map_or(line.description.as_str(), |(named, _)| named);
+    named.rsplit_once(" × ").map_or(named, |(title, _)| title).to_owned()
 }
 
 fn is_of(line: &Line, named: &str) -> bool {

@@ -2,8 +2,6 @@
 //! key, so that one that dies half-way is repeated and not made twice; what the provider says is then one commit with all that
 //! follows from it.
 
-use std::sync::atomic::Ordering;
-
 use serde_json::json;
 
 use super::metered::Metered;
@@ -41,6 +39,10 @@ impl Biller {
         let method = owed.method.clone().filter(|_| owed.is_trying).or_else(|| payer.method.clone()).filter(|_| self.desk().collects);
         let Some(method) = method else { return self.stop(current, invoice, now).await };
         let Some((_, found)) = self.invoice(invoice).await? else { return self.stop(current, invoice, now).await };
+        let least = Money(self.desk().chargeable.least);
+        if owed.due < least && !owed.is_trying && owed.payment.is_none() {
+            return self.leave(current, &found, now).await;
+        }
         let charge = |attempt| charge(current.value.id, &found.value, &owed, (&payer, &method), attempt);
         let said = match &owed.payment {
             Some(payment) => self.payments().payment(payment, amount_of(&found.value)).await,
@@ -50,9 +52,7 @@ impl Biller {
                 self.payments().charge(&charge(attempt)).await
             }
         };
-        if matches!(said, Err(PaymentError::Unavailable(_))) {
-            self.unanswered.fetch_add(1, Ordering::Relaxed);
-        }
+        self.heard.note(&said);
         self.settle(current.value.id, &Outcome { invoice, said, is_told: false, tx: Tx::default() }, now).await
     }
 
@@ -79,6 +79,14 @@ impl Biller {
         })?;
         self.tenants().apply(change).await?;
         Ok(attempt)
+    }
+
+    /// It is less than can be charged.
+    async fn leave(&self, current: &Versioned<Tenant>, invoice: &Versioned<Invoice>, now: Millis) -> Result<(), TenancyError> {
+        let metered = self.metered(&current.value, now).await?;
+        let change = self.work(current, &system(now), |work| settle::left_for_next(work, invoice, &metered))?;
+        self.tenants().apply(change).await?;
+        Ok(())
     }
 
     /// Nothing can be collected: there is no method any more.
@@ -138,7 +146,9 @@ impl Biller {
             (Some(note), Some(payment)) => {
                 let currency = invoice.value.issued.currency.clone();
                 let refund = Refund { key: format!("gatehouse-refund-{}", note.id), payment, amount: note.amount, currency };
-                self.payments().refund(&refund).await
+                let said = self.payments().refund(&refund).await;
+                self.heard.note(&said);
+                said
             }
             _ => Err(PaymentError::Refused("the invoice has no payment to give back".to_owned())),
         };

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Desk;
-use super::charged::uncharge;
+use super::charged::{taken_off_by, uncharge};
 use super::metered::Metered;
 use super::settle::{expect, forget, reinstate};
 use super::work::Work;
@@ -23,9 +23,11 @@ pub struct Credit {
     pub refund: bool,
 }
 
-/// Credits a part of an invoice, or all of it: of an open one less is to be paid, of a paid one it is due to the tenant.
+/// Credits a part of an invoice, or all of it: of an open one less is to be paid, of a paid one it is due to the tenant. Not all of it
+/// where one of the `later` invoices of the tenant has given a part of it back.
 pub fn credit_invoice(
     (current, invoice): (&Versioned<Tenant>, &Versioned<Invoice>),
+    later: &[Invoice],
     credit: &Credit,
     desk: Desk<'_>,
     metered: &Metered,
@@ -50,10 +52,17 @@ pub fn credit_invoice(
         let detail = format!("an amount is more than 0 and at most what is left of the invoice, {}", left.shown(currency));
         return Err(TenancyError::Invalid(vec![FieldError::new("/amountMinor", "invalid", detail)]));
     }
+    let is_all = credited(&after, |_| true) + amount >= worth(&after);
+    if is_all && let Some(by) = taken_off_by(later, &after.issued) {
+        return Err(TenancyError::Invoice(format!(
+            "invoice {} cannot be credited whole: {} has taken off a part of what it charges; say how much is to be credited",
+            after.issued.number, by.issued.number
+        )));
+    }
     if is_open && work.tenant.subscription.open.iter().any(|owed| owed.invoice == after.id && (owed.is_trying || owed.payment.is_some())) {
         return Err(TenancyError::Invoice("its payment is under way; wait for the outcome".to_owned()));
     }
-    let is_collected = |payment: &Payment| !matches!(payment.provider.as_str(), "manual" | "credit" | "credit_note");
+    let is_collected = |payment: &Payment| !matches!(payment.provider.as_str(), "manual" | "credit" | "credit_note" | "next_invoice");
     let by_provider = credit.refund && desk.collects && after.standing.payment.as_ref().is_some_and(is_collected);
     let mark = work.draw("credit_note");
     let note = CreditNote {
@@ -84,7 +93,7 @@ pub fn credit_invoice(
         CreditOutcome::Refunded => {}
     }
     after.standing.credit_notes.push(note);
-    if credited(&after, |_| true) >= worth(&after) {
+    if is_all {
         uncharge(&mut work, &after.issued)?;
     }
     work.restate(invoice, &after)?;

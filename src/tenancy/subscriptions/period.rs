@@ -23,7 +23,8 @@ const FREE: &str = "free";
 /// The trial is over.
 pub(super) fn end_trial(work: &mut Work<'_>, at: Millis, metered: &Metered) -> Result<(), TenancyError> {
     if std::mem::take(&mut work.tenant.subscription.cancel_at_period_end) {
-        work.move_by(Move::CanceledToTheEnd, Some("canceled to the end of the trial".to_owned()))?;
+        let reason = canceled_to_the_end(work, "trial");
+        work.move_by(Move::CanceledToTheEnd, reason)?;
         return Ok(());
     }
     let has_method = work.tenant.subscription.payer.as_ref().is_some_and(|payer| payer.method.is_some());
@@ -88,7 +89,8 @@ pub(super) fn renew(work: &mut Work<'_>, metered: &Metered) -> Result<(), Tenanc
         let subscription = &mut work.tenant.subscription;
         (subscription.cancel_at_period_end, subscription.pending, subscription.period, subscription.rated) = (false, None, None, None);
         work.issue(invoice, InvoiceReason::End, None, at)?;
-        work.move_by(Move::CanceledToTheEnd, Some("canceled to the end of the period".to_owned()))?;
+        let reason = canceled_to_the_end(work, "period");
+        work.move_by(Move::CanceledToTheEnd, reason)?;
         return Ok(());
     }
     let before = work.tenant.terms();
@@ -119,6 +121,12 @@ pub(super) fn renew(work: &mut Work<'_>, metered: &Metered) -> Result<(), Tenanc
         work.note("subscription.renewed", None, Some(json!({"period": span})));
     }
     Ok(())
+}
+
+/// Why it ends, as the operator said when it was asked for.
+fn canceled_to_the_end(work: &mut Work<'_>, of: &str) -> Option<String> {
+    let why = work.tenant.subscription.cancel_reason.take();
+    Some(why.map_or_else(|| format!("canceled to the end of the {of}"), |why| format!("canceled to the end of the {of}: {why}")))
 }
 
 /// The invoice of the next period, as it would be with what was used so far; none where there will be none.
@@ -215,9 +223,14 @@ fn late_usage(work: &mut Work<'_>, metered: &Metered) -> Vec<Line> {
 
 /// The parts of a period that begins with those that go over into it; another plan begins a part of its own.
 pub(super) fn go_on(mut carried: Vec<Part>, plan: &Plan, at: Millis, metered: &Metered) -> Vec<Part> {
+    let mut counted = metered.by_now(at.day());
+    if at == at.day().month().first().start() {
+        // All of the month is the new plan's.
+        counted.storage = 0;
+    }
     match carried.last() {
         Some(last) if (&last.plan, last.plan_version) == (&plan.name, plan.version) => {}
-        Some(_) => carried.push(Part::of(plan, at, metered.by_now(at.day()))),
+        Some(_) => carried.push(Part::of(plan, at, counted)),
         None => carried.push(Part::of(plan, at, Over::default())),
     }
     carried

@@ -13,6 +13,9 @@ use crate::model::{Invoice, InvoiceId, InvoiceStatus, Millis, Money, Status, Ten
 use crate::tenancy::states::Move;
 use crate::tenancy::{Cause, Change, TenancyError, Versioned};
 
+/// What is said to have paid an invoice that is owed with the next one.
+const NEXT_INVOICE: &str = "next_invoice";
+
 /// An invoice is paid, by what `payment` says.
 pub fn pay_invoice(
     (current, invoice): (&Versioned<Tenant>, &Versioned<Invoice>),
@@ -72,8 +75,8 @@ pub fn void_invoice(
     not_under_way(&work, invoice.value.id)?;
     if let Some(by) = taken_off_by(later, &invoice.value.issued) {
         return Err(TenancyError::Invoice(format!(
-            "invoice {} cannot be voided: {} has taken off a part of what it charges; void that one first, or take back what is left \
-             with a credit note",
+            "invoice {} cannot be voided: {} has taken off a part of what it charges; void that one first, or take back what is \
+             too much with a credit note of that amount",
             invoice.value.issued.number, by.issued.number
         )));
     }
@@ -148,6 +151,14 @@ pub(super) fn declined(work: &mut Work<'_>, invoice: &Versioned<Invoice>, attemp
     Ok(())
 }
 
+/// So little is left of an invoice that nobody can charge it: it is owed with the next one.
+pub(super) fn left_for_next(work: &mut Work<'_>, invoice: &Versioned<Invoice>, metered: &Metered) -> Result<(), TenancyError> {
+    let due = invoice.value.standing.due;
+    work.tenant.subscription.credit = work.tenant.subscription.credit - due;
+    let payment = Payment { provider: NEXT_INVOICE.to_owned(), reference: None };
+    closed(work, invoice, (Money(0), payment), None, metered)
+}
+
 /// The invoice is paid; what waited for it happens, and the tenant is served again.
 pub(super) fn paid(
     work: &mut Work<'_>,
@@ -156,11 +167,21 @@ pub(super) fn paid(
     attempt: Option<Attempt>,
     metered: &Metered,
 ) -> Result<(), TenancyError> {
+    closed(work, invoice, (invoice.value.standing.due, payment), attempt, metered)
+}
+
+fn closed(
+    work: &mut Work<'_>,
+    invoice: &Versioned<Invoice>,
+    (money, payment): (Money, Payment),
+    attempt: Option<Attempt>,
+    metered: &Metered,
+) -> Result<(), TenancyError> {
     let mut after = invoice.value.clone();
     let standing = &mut after.standing;
     standing.status = InvoiceStatus::Paid;
     standing.since = work.cause.now;
-    standing.paid = standing.due;
+    standing.paid = money;
     standing.due = Money(0);
     standing.paid_at = Some(work.cause.now);
     standing.payment = Some(payment);
@@ -174,9 +195,11 @@ pub(super) fn paid(
     work.note("invoice.paid", None, Some(facts));
     if let Some(awaiting) = work.tenant.subscription.awaiting.take_if(|awaiting| awaiting.invoice == after.id) {
         if matches!(work.tenant.status, Status::Canceled | Status::Deleted) {
-            // The subscription has ended before the money came: the change is not made, so it is due to the tenant.
-            work.tenant.subscription.credit = work.tenant.subscription.credit + after.standing.paid;
-            work.note("subscription.change_lapsed", None, Some(json!({"id": after.id, "creditMinor": after.standing.paid})));
+            // The subscription has ended before the money came: the change is not made, so it is due to the tenant, with the
+            // balance that went into it.
+            let due = after.standing.paid + after.issued.balance_used();
+            work.tenant.subscription.credit = work.tenant.subscription.credit + due;
+            work.note("subscription.change_lapsed", None, Some(json!({"id": after.id, "creditMinor": due})));
         } else {
             adopt(work, awaiting.terms);
             (work.tenant.subscription.period, work.tenant.subscription.rated) = (awaiting.period, awaiting.rated);

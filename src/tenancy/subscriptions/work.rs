@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Desk;
 use super::records::{invoice_key, movement_key, tenant_invoice_key};
-use crate::billing::invoicing::{Chargeable, Reckoned, Taxes, reckon};
+use crate::billing::invoicing::{Reckoned, Taxes, reckon};
 use crate::billing::items::price_of_year;
 use crate::billing::revenue::{Seen, figures};
 use crate::billing::tax;
@@ -53,12 +53,13 @@ impl<'a> Work<'a> {
     pub fn move_by(&mut self, wanted: Move, reason: Option<String>) -> Result<bool, TenancyError> {
         let Some(status) = target(&self.tenant, wanted, self.cause.now)? else { return Ok(false) };
         let before = json!({"status": self.tenant.status, "statusReason": self.tenant.status_reason});
+        let is_back = wanted == Move::Restore && !status.is_served() && self.tenant.previous_status == Some(status);
         self.tenant.previous_status = (!status.is_served()).then_some(self.tenant.status);
         self.tenant.subscription.is_suspended_unpaid = wanted.is_for_debts(self.tenant.subscription.is_suspended_unpaid);
         self.tenant.status = status;
         let before_that = std::mem::replace(&mut self.tenant.status_reason, reason);
         let kept = std::mem::replace(&mut self.tenant.previous_reason, before_that.filter(|_| status == Status::Deleted));
-        if wanted == Move::Restore && !status.is_served() {
+        if is_back {
             // It is what it was, and for the same reason.
             self.tenant.status_reason = self.tenant.status_reason.take().or(kept);
         }
@@ -96,7 +97,7 @@ impl<'a> Work<'a> {
         let billing = &self.desk.config.billing;
         let customer = self.customer();
         let Reckoned { lines, total, credit, note } =
-            reckon(lines, (self.tenant.subscription.credit, self.chargeable()), &self.taxes(&customer, reason));
+            reckon(lines, (self.tenant.subscription.credit, self.desk.chargeable.unit), &self.taxes(&customer, reason));
         let (draw, mark) = Draw::written(INVOICES, DIGITS);
         let due_at = at.plus_days(i64::from(billing.due_days));
         let invoice = Invoice {
@@ -165,12 +166,6 @@ impl<'a> Work<'a> {
     /// Whether its invoices are collected by the provider.
     pub fn collects(&self) -> bool {
         self.desk.collects && self.tenant.subscription.payer.as_ref().is_some_and(|payer| payer.method.is_some())
-    }
-
-    /// What can be charged: where nobody collects it, any amount that is not too odd.
-    pub(super) fn chargeable(&self) -> Chargeable {
-        let least = if self.collects() { self.desk.chargeable.least } else { 0 };
-        Chargeable { least, ..self.desk.chargeable }
     }
 
     /// Writes an invoice that stands differently now.

@@ -68,6 +68,9 @@ async fn a_downgrade_waits_for_the_end_of_the_period_and_can_be_taken_back() {
     let changed = admin.subscribe("acme", json!({"plan": "starter"})).await.expect(200).json;
     assert_eq!((&changed["plan"], &changed["limits"]["maxUsers"]), (&json!("pro"), &json!(50)));
     assert_eq!((&changed["pendingChange"]["plan"], &changed["pendingChange"]["effectiveAt"]), (&json!("starter"), &preview["effectiveAt"]));
+    assert_eq!(preview["replaces"], Value::Null);
+    let another = admin.call("PUT", "/admin/tenants/acme/subscription?dryRun=true", json!({"plan": "enterprise"}), &[]).await;
+    assert_eq!(another.expect(200).json["replaces"]["plan"], "starter");
     assert_eq!(admin.subscribe("acme", json!({"plan": "pro"})).await.expect(200).json["pendingChange"], Value::Null);
     admin.subscribe("acme", json!({"plan": "free"})).await.expect(200);
     admin.subscribe("acme", json!({"plan": "starter"})).await.expect(200);

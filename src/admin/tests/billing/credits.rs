@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::admin::tests::support::{Admin, Answer, config};
 use crate::config::TaxRate;
-use crate::model::{Money, Plan};
+use crate::model::{AddOn, Limits, Money, Plan};
 
 /// A tenant in Germany in its first period, whose invoice of 117.81 is paid.
 async fn paid() -> (Admin, String) {
@@ -144,4 +144,57 @@ async fn no_change_takes_off_what_was_not_charged() {
     admin.subscribe("acme", json!({"plan": "enterprise", "billingCycle": "yearly"})).await.expect(200);
     let invoice = newest(&admin).await;
     assert_eq!((invoice["items"].as_array().unwrap().len(), &invoice["amountMinor"]), (1, &json!(499_000)));
+}
+
+#[tokio::test]
+async fn what_a_plan_of_the_same_price_came_for_is_known_though_no_invoice_tells_of_it() {
+    let mut config = config();
+    config.billing.due_days = 3_000;
+    let alike = Plan { name: "alike".to_owned(), ..config.plans["pro"].clone() };
+    config.plans.insert(alike.name.clone(), alike);
+    // What was paid for is taken off; what is void is not.
+    for (verb, taken_off) in [("pay", Some(("pro v1".to_owned(), -3_194))), ("void", None)] {
+        let admin = Admin::with(config.clone()).await;
+        admin.move_to("2027-10-01T12:00:00Z").await;
+        admin.tenant("acme", "pro").await;
+        admin.move_to("2027-10-31T12:00:00Z").await;
+        admin.subscribe("acme", json!({"plan": "alike"})).await.expect(200);
+        assert_eq!(admin.invoices("acme").await.len(), 1, "as much is taken off as is charged");
+        of_newest(&admin, 0, verb).await.expect(200);
+        let wanted: Vec<_> = taken_off.into_iter().chain([("enterprise v1".to_owned(), 16_097)]).collect();
+        assert_eq!(next_change(&admin).await, wanted, "{verb}");
+    }
+}
+
+#[tokio::test]
+async fn not_all_is_credited_of_what_a_change_has_given_back_in_part() {
+    let admin = upgraded().await;
+    of_newest(&admin, 0, "pay").await.expect(200);
+    let refused = of_newest(&admin, 0, "credit").await.expect(409).json;
+    assert!(refused["detail"].as_str().unwrap().contains("INV-000002 has taken off a part"), "{refused}");
+    let id = admin.invoices("acme").await[0]["id"].as_str().unwrap().to_owned();
+    admin.post(&format!("/admin/invoices/{id}/credit"), json!({"amountMinor": 1_497})).await.expect(200);
+}
+
+#[tokio::test]
+async fn what_a_void_change_had_taken_away_is_charged_again_and_taken_off_by_the_next() {
+    let mut config = config();
+    config.billing.due_days = 3_000;
+    let starter = Plan { name: "starter".to_owned(), price_monthly: Money(2_900), ..config.plans["pro"].clone() };
+    config.plans.insert(starter.name.clone(), starter);
+    let (name, title) = ("seats".to_owned(), "Seats".to_owned());
+    let seats = AddOn { name, title, price_monthly: Money(500), price_yearly: Money(5_000), adds: Limits::default() };
+    config.add_ons.insert("seats".to_owned(), seats);
+    let admin = Admin::with(config).await;
+    admin.move_to("2027-10-01T12:00:00Z").await;
+    admin.tenant("acme", "starter").await;
+    admin.subscribe("acme", json!({"plan": "starter", "addOns": [{"name": "seats", "quantity": 5}]})).await.expect(200);
+    admin.move_to("2027-10-31T12:00:00Z").await;
+    of_newest(&admin, 0, "pay").await.expect(200);
+    admin.subscribe("acme", json!({"plan": "pro", "addOns": []})).await.expect(200);
+    of_newest(&admin, 1, "void").await.expect(200);
+    let wanted = [("starter v1", -935), ("seats", -806), ("enterprise v1", 16_097)].map(|(of, amount)| (of.to_owned(), amount));
+    assert_eq!(next_change(&admin).await, wanted);
+    let lines = newest(&admin).await["items"].clone();
+    assert_eq!(lines[1]["description"], "Seats × 5 - unused 10 of 31 days");
 }

@@ -354,12 +354,21 @@ async fn what_is_too_little_to_be_charged_is_charged_with_the_next_invoice() {
     admin.move_to("2027-10-15T00:00:00Z").await;
     let preview =
         admin.call("PUT", "/admin/tenants/acme/subscription?dryRun=true", json!({"plan": "enterprise"}), &[]).await.expect(200).json;
-    assert_eq!(preview["totalMinor"], 0, "{preview}");
+    assert_eq!(preview["totalMinor"], 30, "{preview}");
     let changed = admin.subscribe("acme", json!({"plan": "enterprise", "quote": preview["quote"]})).await.expect(200).json;
     assert_eq!((&changed["plan"], &changed["creditMinor"]), (&json!("enterprise"), &json!(-30)));
     assert_eq!(stands(&admin).await, like("active", "paid", 0));
+    assert_eq!(admin.invoices("acme").await[1]["payment"]["provider"], "next_invoice");
+    // So it is where a credit note leaves too little.
+    bank.will(&[Answer::Declines("insufficient_funds", false)]);
     admin.move_to("2027-11-15T00:00:00Z").await;
-    assert_eq!((stands(&admin).await, bank.taken()), (like("active", "paid", 1), vec![9_900, 9_960]));
+    let id = admin.invoices("acme").await[2]["id"].as_str().unwrap().to_owned();
+    let credited = admin.post(&format!("/admin/invoices/{id}/credit"), json!({"amountMinor": 9_950})).await.expect(200).json;
+    assert_eq!((&credited["status"], &credited["amountDueMinor"]), (&json!("open"), &json!(10)));
+    admin.advance("3d").await;
+    assert_eq!((stands(&admin).await, &admin.show("acme").await["creditMinor"]), (like("active", "paid", 1), &json!(-10)));
+    admin.move_to("2027-12-15T00:00:00Z").await;
+    assert_eq!((stands(&admin).await, bank.taken()), (like("active", "paid", 1), vec![9_900, 9_940]));
     assert_eq!(admin.show("acme").await["creditMinor"], 0);
     for invoice in admin.invoices("acme").await {
         let explained = admin.get(&format!("/admin/invoices/{}/explain", invoice["id"].as_str().unwrap())).await.expect(200).json;

@@ -95,3 +95,13 @@ async fn who_was_suspended_is_so_again_after_delete_and_restore_and_for_the_same
     let restored = admin.post("/admin/tenants/acme/restore", Value::Null).await.expect(200).json;
     assert_eq!((&restored["status"], &restored["statusReason"]), (&json!("suspended"), &json!("asked for it")));
 }
+
+#[tokio::test]
+async fn why_a_subscription_was_to_end_is_told_when_it_ends() {
+    let admin = Admin::start().await;
+    admin.tenant("acme", "pro").await;
+    admin.post("/admin/tenants/acme/cancel", json!({"atPeriodEnd": true, "reason": "moves on"})).await.expect(200);
+    admin.advance("15d").await;
+    let ended = admin.get("/admin/tenants/acme").await.expect(200).json;
+    assert_eq!((&ended["status"], &ended["statusReason"]), (&json!("canceled"), &json!("canceled to the end of the trial: moves on")));
+}
