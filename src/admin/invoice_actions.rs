@@ -18,7 +18,9 @@ use super::invoices::find;
 use super::views::{ProblemView, json_of};
 use crate::model::invoice::Payment;
 use crate::model::{Invoice, Money, Tenant};
-use crate::tenancy::{Change, Credit, Metered, Versioned, collect_invoice, credit_invoice, give_up_invoice, pay_invoice, void_invoice};
+use crate::tenancy::{
+    Change, Credit, Metered, Versioned, collect_invoice, credit_invoice, give_up_invoice, pay_from_credit, pay_invoice, void_invoice,
+};
 
 /// How an invoice was paid; the whole body may be absent.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -27,6 +29,8 @@ pub struct Pay {
     /// Where the payment is found again, such as a bank's reference.
     #[schema(example = "transfer 4711")]
     reference: Option<String>,
+    /// With the tenant's credit, as far as it goes.
+    from_credit: Option<bool>,
 }
 
 /// Why; the whole body may be absent.
@@ -57,6 +61,12 @@ pub struct CreditBody {
 pub async fn pay(State(app): State<App>, Path(id): Path<String>, call: Call) -> Result<Response, Problem> {
     let body: Pay = call.json_or_empty()?;
     check("/reference", body.reference.as_deref())?;
+    if body.from_credit == Some(true) {
+        if body.reference.is_some() {
+            return Err(Problem::field("/reference", "invalid", "what credit pays has no reference; leave one of both out"));
+        }
+        return act(&app, &id, &call, |both, metered, _| Ok(pay_from_credit(both, app.biller.desk(), metered, &call.cause)?)).await;
+    }
     let (tenant, _) = find(&app, &id).await?;
     let has_method = tenant.value.subscription.payer.as_ref().is_some_and(|payer| payer.method.is_some());
     if body.reference.is_none() && has_method && app.biller.desk().collects {
@@ -103,7 +113,7 @@ pub async fn void(State(app): State<App>, Path(id): Path<String>, call: Call) ->
 pub async fn give_up(State(app): State<App>, Path(id): Path<String>, call: Call) -> Result<Response, Problem> {
     let body: Why = call.json_or_empty()?;
     check("/reason", body.reason.as_deref())?;
-    act(&app, &id, &call, |both, _, _| Ok(give_up_invoice(both, body.reason.clone(), app.biller.desk(), &call.cause)?)).await
+    act(&app, &id, &call, |both, _, later| Ok(give_up_invoice(both, later, body.reason.clone(), app.biller.desk(), &call.cause)?)).await
 }
 
 /// Issue a credit note on an invoice: of an open one less is to be paid, of a paid one the amount is due to the tenant.

@@ -31,6 +31,10 @@ pub struct InvoiceView {
     pub amount_due: f64,
     /// The same in minor units.
     pub amount_due_minor: i64,
+    /// What was paid with the tenant's credit after it was issued.
+    pub from_credit: f64,
+    /// The same in minor units.
+    pub from_credit_minor: i64,
     /// Before tax and credit; tax that the prices contain is in it.
     pub subtotal: f64,
     /// The same in minor units.
@@ -98,6 +102,8 @@ pub fn invoice_view(invoice: &Invoice) -> InvoiceView {
         amount_minor: issued.total.0,
         amount_due: due(invoice).major(currency),
         amount_due_minor: due(invoice).0,
+        from_credit: standing.from_credit.major(currency),
+        from_credit_minor: standing.from_credit.0,
         subtotal: subtotal.major(currency),
         subtotal_minor: subtotal.0,
         tax: tax.major(currency),

@@ -46,6 +46,9 @@ enum Verb {
         /// Where the payment is found again, such as a bank's reference
         #[arg(long)]
         reference: Option<String>,
+        /// With the tenant's credit, as far as it goes
+        #[arg(long, conflicts_with = "reference")]
+        from_credit: bool,
     },
     /// Voids one that was issued by mistake
     Void {
@@ -107,7 +110,9 @@ impl Invoice {
                     bail!("the invoice does not agree with what it was made of");
                 }
             }
-            Verb::Pay { one, reference } => self.act(one, "pay", &json!({"reference": reference}))?,
+            Verb::Pay { one, reference, from_credit } => {
+                self.act(one, "pay", &json!({"reference": reference, "fromCredit": from_credit}))?;
+            }
             Verb::Void { one, reason } => self.act(one, "void", &json!({"reason": reason}))?,
             Verb::Uncollectible { one, reason } => self.act(one, "uncollectible", &json!({"reason": reason}))?,
             Verb::Credit { one, amount, refund, reason } => {

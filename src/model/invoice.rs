@@ -72,6 +72,9 @@ pub struct Standing {
     /// What was paid.
     #[serde(default)]
     pub paid: Money,
+    /// What was paid with the tenant's credit after it was issued.
+    #[serde(default, skip_serializing_if = "Money::is_zero")]
+    pub from_credit: Money,
     /// When it was paid whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paid_at: Option<Millis>,

@@ -52,7 +52,8 @@ pub use runtime::{Octets, TenantRuntime};
 pub use states::Move;
 pub use subscriptions::{
     Account, Accounts, Biller, Bills, Credit, Desk, Hook, Message, Metered, Movement, PayerError, Planned, Received, Wanted, When, Work,
-    collect_invoice, credit_invoice, exceeded, give_up_invoice, next_duty, pay_invoice, plan_change, upcoming_invoice, void_invoice,
+    collect_invoice, credit_invoice, exceeded, give_up_invoice, next_duty, pay_from_credit, pay_invoice, plan_change, upcoming_invoice,
+    void_invoice,
 };
 pub use tenants::{Filter, Page, Tenants};
 pub use test_clock::{ClockError, ClockMover, stored_clock};

@@ -44,11 +44,12 @@ impl UsageReader {
         Ok(usage)
     }
 
-    /// What a tenant stored beyond its limit in a month, of the same numbers as [`Self::month`].
-    pub async fn storage_over(&self, tenant: TenantId, month: Month, now: Millis) -> Result<u64, StoreError> {
+    /// What a tenant stored beyond its limit in a month, and what it stores now or did at the month's end, of the same numbers as
+    /// [`Self::month`].
+    pub async fn stored(&self, tenant: TenantId, month: Month, now: Millis) -> Result<(u64, u64), StoreError> {
         let mut usage = Usage::default();
         self.levels(tenant, month, now, &mut usage).await?;
-        Ok(usage.storage_over)
+        Ok((usage.storage_over, usage.levels.storage))
     }
 
     /// What was reported: live where the month goes on, else as it was stored.

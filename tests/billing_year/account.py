@@ -86,10 +86,11 @@ class Account:
         """An invoice of the running period charges nothing any more."""
         if not self.period or invoice.period != self.period.span():
             return
-        charges = [charge for charge, _ in invoice.charges]
+        taken = {item[1] for item, _ in self.taken_off(invoice)}
+        charges = [charge for charge, _ in invoice.charges if charge[1] not in taken]
         came = {item: [now for now in self.charged([item]) if now not in charges] for item in self.items(self.terms)
                 if any(now in charges for now in self.charged([item]))}
-        self.stand_for(came, [one for one, (_, end) in invoice.takes if end == self.period.end])
+        self.stand_for(came, [one for one, (_, end), _ in invoice.takes if end == self.period.end])
 
     def stand_for(self, came, before):
         """What came stands for what there was: a plan for a plan, an add-on for itself, the first of them for all else."""
@@ -99,12 +100,21 @@ class Account:
             for item in (same or list(came))[:1]:
                 self.instead[item] = self.instead[item] + [one]
 
-    def taken_off_since(self, invoice):
-        """Whether a later invoice has taken off a part of what this one charges."""
+    def taken_off(self, invoice):
+        """What later invoices have taken off of what this one charges: each with the minor units."""
         later = self.invoices[self.invoices.index(invoice) + 1:]
-        takes = [take for one in later if one.status != "void" for take in one.takes]
-        return any(item[1] == taken[1] and start <= begun and end <= over
-                   for item, (start, over) in invoice.charges for taken, (begun, end) in takes)
+        is_of = lambda taken, begun, end: any(item[1] == taken[1] and start <= begun and end <= over
+                                              for item, (start, over) in invoice.charges)
+        return [(taken, amount) for one in later if one.status != "void" for taken, (begun, end), amount in one.takes
+                if is_of(taken, begun, end)]
+
+    def left_to_credit(self, invoice):
+        """What of an invoice can be taken back: and whether that is all of it."""
+        base = sum(amount for kind, amount in invoice.lines if kind not in ("tax", "credit"))
+        worth = invoice.total + invoice.used_credit
+        gone = rounded(Fraction(sum(amount for _, amount in self.taken_off(invoice)) * worth, max(base, 1)))
+        left = worth - invoice.credited - gone
+        return min(left, invoice.left) if invoice.status == "open" else left, worth - gone
 
     def shares(self, items, sign):
         """Lines of the days that are left of the running period, each rounded once."""
@@ -136,9 +146,12 @@ class Account:
             self.stay = self.stay[0] + 1, plan
 
     def begin_stay(self, plan):
-        """A first period: what was stored in its month so far is billed by its plan."""
-        self.stay, month = (self.stay[0] + 1, plan), month_of(self.now)
-        self.rises[month] = [(self.stay, rise) for _, rise in self.rises.get(month, [])]
+        """A first period: what was stored in its month before is not billed, but for what is there."""
+        self.stay, month, included = (self.stay[0] + 1, plan), month_of(self.now), self.included()
+        before = sum(rise for _, rise in self.rises.get(month, []))
+        billed = self.most.get(month, 0) - before
+        is_there = 0 if included is None else max(self.level - included - billed, 0)
+        self.rises[month] = [(self.stay, min(is_there, before))]
 
     def call(self, many):
         """Calls of an app; beyond the limit of the day they are billed where the plan says so."""
@@ -183,7 +196,8 @@ class Account:
                 for stay, rise in self.rises.pop(month):
                     stays[stay] = stays.get(stay, 0) + rise
         prices = {plan: self.rules["plans"][plan].get("storage") for _, plan in stays}
-        return [("overage", packages(used, prices[plan]["per"], prices[plan]["price"])) for (_, plan), used in stays.items() if prices[plan]]
+        return [("overage", packages(used, prices[plan]["per"], prices[plan]["price"]))
+                for (_, plan), used in stays.items() if used and prices[plan]]
 
     # Money
 

@@ -1,7 +1,7 @@
 """The life of a subscription: what is asked for, what becomes due by itself, and the states between which both move it."""
 
 from account import Account, Period
-from rules import DAY, days_left, months_later, next_month_begins
+from rules import DAY, months_later, next_month_begins
 
 SERVED = ("trial", "active", "past_due")
 # What is done more than so much after its time counts from when it was done.
@@ -142,26 +142,28 @@ class Life(Account):
         """In the midst of a period."""
         old, new = self.items(self.terms), self.items(terms)
         another_plan = terms[0] != self.terms[0]
-        rest, are_left = (self.now, self.period.end), days_left(self.period.start, self.period.end, self.now)[0]
+        rest = self.now, self.period.end
         if terms[1] != self.terms[1]:
-            takes = self.charged(old)
-            lines = self.shares(takes, -1) + self.whole(terms) + self.usage(self.now)
+            old = self.charged(old)
+            lines = self.shares(old, -1) + self.whole(terms) + self.usage(self.now)
             self.period, self.instead = Period(self.now, terms[1], 0, terms[0]), {}
             charges = [(item, (self.now, self.period.end)) for item in new]
         else:
-            takes, more = self.charged([one for one in old if one not in new]), [one for one in new if one not in old]
-            lines = self.shares(takes, -1) + self.shares(more, 1)
+            more = [one for one in new if one not in old]
+            old = self.charged([one for one in old if one not in new])
+            lines = self.shares(old, -1) + self.shares(more, 1)
             self.instead = {item: now for item, now in self.instead.items() if item in new}
             if sum(amount for _, amount in lines) == 0:
                 # No invoice tells of it.
-                self.stand_for({item: [] for item in more}, takes)
+                self.stand_for({item: [] for item in more}, old)
             charges = [(item, rest) for item in more]
             if another_plan:
                 self.period.parts.append((self.now, terms[0]))
+        takes = [(item, rest, -line[1]) for item, line in zip(old, lines) if line[1]]
         self.stay_in(terms[0])
         self.terms, self.pending = terms, None
         self.look()
-        self.issue([line for line in lines if line[1]], "change", self.period.span(), charges, [(item, rest) for item in takes if item[2] * are_left])
+        self.issue([line for line in lines if line[1]], "change", self.period.span(), charges, takes)
 
     def cancel(self, at_period_end):
         """Now, or when what is paid for is over."""
@@ -238,9 +240,10 @@ class Life(Account):
             return
         invoice = found[-1]
         amount = invoice.total * percent // 100
-        is_all = invoice.credited + amount >= invoice.total + invoice.used_credit
-        if is_all and self.taken_off_since(invoice):
+        left, worth = self.left_to_credit(invoice)
+        if not 0 < amount <= left:
             raise Refused
+        is_all = invoice.credited + amount >= worth
         self.notes += 1
         invoice.credited += amount
         if is_all:
@@ -255,7 +258,7 @@ class Life(Account):
         """The newest open invoice was a mistake; the credit that it used is there again. Not where a part of it was taken off since."""
         if self.open():
             invoice = self.open()[-1]
-            if self.taken_off_since(invoice):
+            if self.taken_off(invoice):
                 raise Refused
             invoice.status, invoice.left = "void", 0
             self.uncharge(invoice)

@@ -54,7 +54,9 @@ async fn act(gateway: &TestGateway, slug: &str, verb: &str, action: &Value) -> b
             let can = |it: &Value| (it["status"] == "open" || it["status"] == "paid") && it["amountMinor"].as_i64().unwrap() >= 100;
             if let Some(invoice) = invoices(gateway, slug, can).await.first() {
                 let amount = invoice["amountMinor"].as_i64().unwrap() * action["percent"].as_i64().unwrap() / 100;
-                return is_done(&post(format!("/admin/invoices/{}/credit", id(invoice)), json!({"amountMinor": amount})).await);
+                let answer = post(format!("/admin/invoices/{}/credit", id(invoice)), json!({"amountMinor": amount})).await;
+                // More than is left of it is a mistake in what was asked for.
+                return answer.status != 422 && is_done(&answer);
             }
             true
         }

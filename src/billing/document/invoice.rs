@@ -112,6 +112,9 @@ fn sums(issued: &Issued, standing: &Standing) -> Vec<Sum> {
     }
     let on = standing.paid_at.map(|time| format!("On {}", date(time)));
     sums.push(Sum::part("Paid", shown(-standing.paid)).because(on.filter(|_| !standing.paid.is_zero())));
+    if !standing.from_credit.is_zero() {
+        sums.push(Sum::part("Paid with credit", shown(-standing.from_credit)));
+    }
     let reducing = standing.credit_notes.iter().filter(|note| note.outcome == CreditOutcome::Reduced);
     sums.extend(reducing.map(|note| Sum::part(format!("Credit note {}", line(&note.number)), shown(-note.amount))));
     sums.extend(otherwise(issued, standing).map(|(label, rest)| Sum::part(label, shown(-rest))));
@@ -122,7 +125,7 @@ fn sums(issued: &Issued, standing: &Standing) -> Vec<Sum> {
 /// What is neither paid nor credited nor due, so that the rows always add up.
 fn otherwise(issued: &Issued, standing: &Standing) -> Option<(&'static str, Money)> {
     let reduced = standing.credit_notes.iter().filter(|note| note.outcome == CreditOutcome::Reduced).map(|note| note.amount).sum();
-    let rest = issued.total - standing.paid - reduced - standing.due;
+    let rest = issued.total - standing.paid - standing.from_credit - reduced - standing.due;
     let label = match standing.status {
         InvoiceStatus::Paid if sheet::is_paid_by(standing, "next_invoice") => "Left for the next invoice",
         InvoiceStatus::Void => "Void",

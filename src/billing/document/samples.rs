@@ -86,6 +86,7 @@ pub fn invoice_of(currency: &str, lines: Vec<Line>) -> Invoice {
             since: ISSUED,
             due: total,
             paid: Money(0),
+            from_credit: Money(0),
             paid_at: None,
             payment: None,
             attempts: Vec::new(),

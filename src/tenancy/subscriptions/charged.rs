@@ -5,7 +5,7 @@ use super::period::plan_of;
 use super::work::Work;
 use crate::billing::items::items;
 use crate::model::running::{Item, Uncharged};
-use crate::model::{Inputs, Invoice, InvoiceStatus, Issued, Line, Plan, Running, Span, Terms};
+use crate::model::{Inputs, Invoice, InvoiceStatus, Issued, Line, Money, Plan, Running, Span, Terms};
 use crate::tenancy::{Plans, TenancyError};
 
 /// What was charged for something that is agreed, for the rest of the period.
@@ -17,26 +17,38 @@ pub(super) fn charged(item: &Item, uncharged: &[Uncharged]) -> Vec<Item> {
 }
 
 /// An invoice charges nothing any more: neither does it for the period that runs, nor for one that begins when a payment has come.
-pub(super) fn uncharge(work: &mut Work<'_>, issued: &Issued) -> Result<(), TenancyError> {
+/// What `later` ones have taken off of it is charged by them.
+pub(super) fn uncharge(work: &mut Work<'_>, issued: &Issued, later: &[Invoice]) -> Result<(), TenancyError> {
     let terms = work.tenant.terms();
     let plan = plan_of(work, &terms)?;
     let plans = work.desk.plans;
     if let Some(running) = &mut work.tenant.subscription.period {
-        of_period(running, (&terms, &plan), issued, plans);
+        of_period(running, (&terms, &plan), (issued, later), plans);
     }
     if let Some(terms) = work.tenant.subscription.awaiting.as_ref().map(|awaiting| awaiting.terms.clone()) {
         let plan = plan_of(work, &terms)?;
         let period = work.tenant.subscription.awaiting.as_mut().and_then(|awaiting| awaiting.period.as_mut());
-        period.into_iter().for_each(|running| of_period(running, (&terms, &plan), issued, plans));
+        period.into_iter().for_each(|running| of_period(running, (&terms, &plan), (issued, later), plans));
     }
     Ok(())
 }
 
-fn of_period(running: &mut Running, (terms, plan): (&Terms, &Plan), issued: &Issued, plans: &Plans) {
+/// An invoice that was given up is paid: it charges again.
+pub(super) fn recharge(work: &mut Work<'_>, issued: &Issued) {
+    if let Some(running) = work.tenant.subscription.period.as_mut().filter(|running| issued.period == Some(running.span)) {
+        running.uncharged.retain(|one| !issued.lines.iter().any(|line| charges(line, &one.item)));
+    }
+}
+
+fn of_period(running: &mut Running, (terms, plan): (&Terms, &Plan), (issued, later): (&Issued, &[Invoice]), plans: &Plans) {
     if issued.period != Some(running.span) {
         return;
     }
-    let by_it = |item: &Item| issued.lines.iter().any(|line| charges(line, item));
+    let is_taken = |of: &str| {
+        let mut lines = not_void(later).flat_map(|invoice| &invoice.issued.lines);
+        lines.any(|line| takes_off_of(line, issued) && matches!(&line.inputs, Inputs::Proration { of: taken, .. } if taken == of))
+    };
+    let by_it = |item: &Item| !is_taken(&item.of) && issued.lines.iter().any(|line| charges(line, item));
     let came: Vec<(Item, Vec<Item>)> = items(terms, plan)
         .into_iter()
         .filter_map(|item| {
@@ -67,14 +79,28 @@ pub(super) fn instead_of(came: Vec<(Item, Vec<Item>)>, took: Vec<Item>) -> Vec<U
 
 /// Of invoices of a tenant, newest first, the one that has taken off a part of what an earlier one charged.
 pub(super) fn taken_off_by<'a>(later: &'a [Invoice], earlier: &Issued) -> Option<&'a Invoice> {
-    let counts = |invoice: &&Invoice| invoice.standing.status != InvoiceStatus::Void;
-    let takes = |line: &Line| match (&line.inputs, line.period) {
+    not_void(later).find(|invoice| invoice.issued.lines.iter().any(|line| takes_off_of(line, earlier)))
+}
+
+/// How much they have taken off of it, with its tax.
+pub(super) fn given_back(later: &[Invoice], earlier: &Issued) -> Money {
+    let lines = not_void(later).flat_map(|invoice| &invoice.issued.lines).filter(|line| takes_off_of(line, earlier));
+    let net: Money = lines.map(|line| -line.amount).sum();
+    let worth = earlier.total + earlier.balance_used();
+    net.scaled(i128::from(worth.0), i128::from(earlier.subtotal().0.max(1)))
+}
+
+fn not_void(invoices: &[Invoice]) -> impl Iterator<Item = &Invoice> {
+    invoices.iter().filter(|invoice| invoice.standing.status != InvoiceStatus::Void)
+}
+
+fn takes_off_of(line: &Line, earlier: &Issued) -> bool {
+    match (&line.inputs, line.period) {
         (Inputs::Proration { of, is_credit: true, .. }, Some(rest)) => {
             earlier.lines.iter().any(|line| is_of(line, of) && holds(line, rest))
         }
         _ => false,
-    };
-    later.iter().filter(counts).find(|invoice| invoice.issued.lines.iter().any(takes))
+    }
 }
 
 /// Whether a line charges for this.
@@ -91,14 +117,10 @@ fn charges(line: &Line, item: &Item) -> bool {
 fn taken_off(line: &Line, plans: &Plans) -> Option<Item> {
     let Inputs::Proration { price, quantity, of, is_credit: true, .. } = &line.inputs else { return None };
     let plan = of.rsplit_once(" v").and_then(|(name, version)| plans.version(name, version.parse().ok()?));
-    let title = plan.as_ref().map_or_else(|| title_of(line), |plan| format!("{} Plan", plan.title()));
-    Some(Item { of: of.clone(), title, price: *price, quantity: *quantity, is_plan: plan.is_some() })
-}
-
-/// What an add-on was called: it may not be sold any more.
-fn title_of(line: &Line) -> String {
+    // As the line names it: an add-on may not be sold any more.
     let named = line.description.rsplit_once(" - ").map_or(line.description.as_str(), |(named, _)| named);
-    named.rsplit_once(" × ").map_or(named, |(title, _)| title).to_owned()
+    let title = named.strip_suffix(&format!(" × {quantity}")).unwrap_or(named).to_owned();
+    Some(Item { of: of.clone(), title, price: *price, quantity: *quantity, is_plan: plan.is_some() })
 }
 
 fn is_of(line: &Line, named: &str) -> bool {

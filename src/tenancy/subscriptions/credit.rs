@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Desk;
-use super::charged::{taken_off_by, uncharge};
+use super::charged::{given_back, uncharge};
 use super::metered::Metered;
 use super::settle::{expect, forget, reinstate};
 use super::work::Work;
@@ -36,7 +36,8 @@ pub fn credit_invoice(
     expect(&invoice.value, "credited", &[InvoiceStatus::Open, InvoiceStatus::Paid])?;
     let mut work = Work::on(current, desk, cause);
     let mut after = invoice.value.clone();
-    let left = left(&after, credit.refund);
+    let gone = given_back(later, &after.issued);
+    let left = left(&after, credit.refund, gone);
     let amount = credit.amount.unwrap_or(left);
     let currency = &after.issued.currency;
     let is_open = after.standing.status == InvoiceStatus::Open;
@@ -45,20 +46,19 @@ pub fn credit_invoice(
         return Err(TenancyError::Invalid(vec![FieldError::new("/refund", "invalid", detail)]));
     }
     if left.0 <= 0 {
-        let what = if credit.refund { "nothing is left of it that was paid and could be given back" } else { "nothing is left of it" };
+        let what = match (credit.refund, gone.is_zero()) {
+            (true, _) => "nothing is left of it that was paid and could be given back",
+            (false, true) => "nothing is left of it",
+            (false, false) => "nothing is left of it beside what later invoices have taken off",
+        };
         return Err(TenancyError::Invoice(format!("invoice {} cannot be credited: {what}", after.issued.number)));
     }
     if amount.0 <= 0 || amount > left {
-        let detail = format!("an amount is more than 0 and at most what is left of the invoice, {}", left.shown(currency));
+        let beside = if gone.is_zero() { "" } else { " beside what later invoices have taken off" };
+        let detail = format!("an amount is more than 0 and at most what is left of the invoice{beside}, {}", left.shown(currency));
         return Err(TenancyError::Invalid(vec![FieldError::new("/amountMinor", "invalid", detail)]));
     }
-    let is_all = credited(&after, |_| true) + amount >= worth(&after);
-    if is_all && let Some(by) = taken_off_by(later, &after.issued) {
-        return Err(TenancyError::Invoice(format!(
-            "invoice {} cannot be credited whole: {} has taken off a part of what it charges; say how much is to be credited",
-            after.issued.number, by.issued.number
-        )));
-    }
+    let is_all = credited(&after, |_| true) + gone + amount >= worth(&after);
     if is_open && work.tenant.subscription.open.iter().any(|owed| owed.invoice == after.id && (owed.is_trying || owed.payment.is_some())) {
         return Err(TenancyError::Invoice("its payment is under way; wait for the outcome".to_owned()));
     }
@@ -94,7 +94,7 @@ pub fn credit_invoice(
     }
     after.standing.credit_notes.push(note);
     if is_all {
-        uncharge(&mut work, &after.issued)?;
+        uncharge(&mut work, &after.issued, later)?;
     }
     work.restate(invoice, &after)?;
     work.note("invoice.credited", None, Some(facts));
@@ -103,12 +103,14 @@ pub fn credit_invoice(
 }
 
 /// What of an invoice can be credited: of an open one what is to be paid, of a paid one what has not been credited, whether money or
-/// the balance has paid it. Only money can be given back.
-fn left(invoice: &Invoice, refund: bool) -> Money {
+/// the balance has paid it; but for what is `gone`, as later invoices have taken it off. Only money can be given back.
+fn left(invoice: &Invoice, refund: bool, gone: Money) -> Money {
     let standing = &invoice.standing;
-    let left = worth(invoice) - credited(invoice, |_| true);
+    let credited_or_gone = credited(invoice, |_| true) + gone;
+    let left = worth(invoice) - credited_or_gone;
     match standing.status {
-        InvoiceStatus::Open => standing.due,
+        // What it has of an earlier one is to be paid as well.
+        InvoiceStatus::Open => (worth(invoice).max(invoice.issued.total) - credited_or_gone).min(standing.due),
         _ if refund => left.min(standing.paid - credited(invoice, CreditOutcome::is_refund)),
         _ => left,
     }

@@ -17,6 +17,10 @@ use crate::tenancy::usage::UsageReader;
 pub struct Metered {
     days: BTreeMap<Day, Over>,
     months: BTreeMap<Month, u64>,
+    /// What is stored now.
+    level: u64,
+    /// What of this month's storage was billed before.
+    early: u64,
 }
 
 /// Up to when a period is billed: all days before `day`, and so much of it; all months that end before `months`, and `rest`.
@@ -86,8 +90,9 @@ impl Metered {
                 let over = Over { api_calls: day.totals.calls_over, bandwidth: day.totals.egress_over, storage: 0 };
                 metered.days.insert(day.day, over);
             }
-            let stored = usage.storage_over(tenant.id, month, now).await?;
-            metered.months.insert(month, stored.saturating_sub(early(tenant, month)));
+            let (over, level) = usage.stored(tenant.id, month, now).await?;
+            (metered.level, metered.early) = (level, early(tenant, month));
+            metered.months.insert(month, over.saturating_sub(metered.early));
             month = month.next();
         }
         Ok(metered)
@@ -106,6 +111,13 @@ impl Metered {
     /// What a day has counted, and its month of storage.
     pub(super) fn by_now(&self, day: Day) -> Over {
         Over { storage: self.month(day.month()), ..self.day(day) }
+    }
+
+    /// The same where nothing of it is billed: but for storage that is there, which is billed from now on.
+    pub(super) fn not_billed(&self, day: Day, included: Option<u64>) -> Over {
+        let before = self.by_now(day);
+        let is_there = included.map_or(0, |included| self.level.saturating_sub(included)).saturating_sub(self.early);
+        Over { storage: before.storage.saturating_sub(is_there), ..before }
     }
 
     /// What was used in each part of a period.

@@ -38,7 +38,7 @@ pub use due::{Duty, next_duty};
 pub use hook::Hook;
 pub use metered::Metered;
 pub use records::{Bills, Movement};
-pub use settle::{collect_invoice, give_up_invoice, pay_invoice, void_invoice};
+pub use settle::{collect_invoice, give_up_invoice, pay_from_credit, pay_invoice, void_invoice};
 pub use terms::Wanted;
 
 pub use payer::{Message, PayerError, Received};

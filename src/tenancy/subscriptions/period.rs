@@ -67,9 +67,10 @@ pub(in crate::tenancy) fn begin(work: &mut Work<'_>, at: Millis, metered: &Meter
     Ok(())
 }
 
-/// The first period of these terms. What the day has counted before is not billed.
+/// The first period of these terms. What was used before is not billed.
 pub(in crate::tenancy) fn first(terms: &Terms, plan: &Plan, at: Millis, metered: &Metered) -> Running {
-    let counted = if plan.bills_usage() { metered.day(at.day()) } else { Over::default() };
+    let included = terms.applied_to(plan).storage_included();
+    let counted = if plan.bills_usage() { metered.not_billed(at.day(), included) } else { Over::default() };
     Running {
         anchor: at,
         index: 0,

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::Desk;
 use super::change::adopt;
-use super::charged::{taken_off_by, uncharge};
+use super::charged::{recharge, taken_off_by, uncharge};
 use super::metered::Metered;
 use super::period::{begin, is_over};
 use super::work::{Work, invoice_facts};
@@ -42,6 +42,36 @@ pub fn pay_invoice(
     work.done()
 }
 
+/// As much of an open invoice as there is credit is paid with it.
+pub fn pay_from_credit(
+    (current, invoice): (&Versioned<Tenant>, &Versioned<Invoice>),
+    desk: Desk<'_>,
+    metered: &Metered,
+    cause: &Cause,
+) -> Result<Change, TenancyError> {
+    let mut work = Work::on(current, desk, cause);
+    expect(&invoice.value, "paid from credit", &[InvoiceStatus::Open])?;
+    not_under_way(&work, invoice.value.id)?;
+    let used = invoice.value.standing.due.min(work.tenant.subscription.credit);
+    if used.0 <= 0 {
+        return Err(TenancyError::Invoice("the tenant has no credit that could pay it".to_owned()));
+    }
+    work.tenant.subscription.credit = work.tenant.subscription.credit - used;
+    let mut after = invoice.clone();
+    let standing = &mut after.value.standing;
+    (standing.due, standing.from_credit) = (standing.due - used, standing.from_credit + used);
+    let left = standing.due;
+    work.note("invoice.credit_used", None, Some(json!({"id": after.value.id, "number": after.value.issued.number, "amountMinor": used})));
+    if left.is_zero() {
+        let payment = Payment { provider: "credit".to_owned(), reference: None };
+        closed(&mut work, &after, (Money(0), payment), None, metered)?;
+    } else {
+        work.tenant.subscription.open.iter_mut().filter(|owed| owed.invoice == after.value.id).for_each(|owed| owed.due = left);
+        work.restate(invoice, &after.value)?;
+    }
+    work.done()
+}
+
 /// The provider is to be asked for the money of an invoice now, whatever the schedule says.
 pub fn collect_invoice(
     (current, invoice): (&Versioned<Tenant>, &Versioned<Invoice>),
@@ -75,19 +105,21 @@ pub fn void_invoice(
     not_under_way(&work, invoice.value.id)?;
     if let Some(by) = taken_off_by(later, &invoice.value.issued) {
         return Err(TenancyError::Invoice(format!(
-            "invoice {} cannot be voided: {} has taken off a part of what it charges; void that one first, or take back what is \
-             too much with a credit note of that amount",
+            "invoice {} cannot be voided: {} has taken off a part of what it charges; void that one first, or, where it is paid, \
+             take back what is left with a credit note",
             invoice.value.issued.number, by.issued.number
         )));
     }
-    voided(&mut work, invoice, reason)?;
+    voided(&mut work, (invoice, later), reason)?;
     reinstate(&mut work, metered)?;
     work.done()
 }
 
-/// Nobody expects an invoice to be paid any more. A tenant that was past due with it is served no longer.
+/// Nobody expects an invoice to be paid any more. A tenant that was past due with it is served no longer. Not while there is credit
+/// that pays a part of it.
 pub fn give_up_invoice(
     (current, invoice): (&Versioned<Tenant>, &Versioned<Invoice>),
+    later: &[Invoice],
     reason: Option<String>,
     desk: Desk<'_>,
     cause: &Cause,
@@ -98,11 +130,18 @@ pub fn give_up_invoice(
     }
     expect(&invoice.value, "given up", &[InvoiceStatus::Open])?;
     not_under_way(&work, invoice.value.id)?;
+    let (credit, currency) = (work.tenant.subscription.credit, &invoice.value.issued.currency);
+    if credit.0 > 0 {
+        let hint = "pay with that first: `pay` with `fromCredit`";
+        return Err(TenancyError::Invoice(format!("the tenant has a credit of {}; {hint}", credit.shown(currency))));
+    }
     let mut after = invoice.value.clone();
     let standing = &mut after.standing;
     (standing.status, standing.since, standing.remark) = (InvoiceStatus::Uncollectible, cause.now, reason);
     let was_failed = forget(&mut work.tenant, after.id);
-    work.tenant.subscription.awaiting.take_if(|awaiting| awaiting.invoice == after.id);
+    if work.tenant.subscription.awaiting.take_if(|awaiting| awaiting.invoice == after.id).is_none() {
+        uncharge(&mut work, &after.issued, later)?;
+    }
     work.restate(invoice, &after)?;
     work.note("invoice.uncollectible", None, Some(with_remark(&after)));
     if was_failed {
@@ -135,7 +174,7 @@ pub(super) fn declined(work: &mut Work<'_>, invoice: &Versioned<Invoice>, attemp
         // The change is not made, so it is not owed either.
         work.note("invoice.payment_failed", None, Some(facts));
         let reason = attempt.message.unwrap_or_else(|| "the payment was declined".to_owned());
-        voided(work, &Versioned { value: after, version: invoice.version }, Some(format!("the payment was declined: {reason}")))?;
+        voided(work, (&Versioned { value: after, version: invoice.version }, &[]), Some(format!("the payment was declined: {reason}")))?;
         return reinstate(work, metered);
     }
     if let Some(owed) = work.tenant.subscription.open.iter_mut().find(|owed| owed.invoice == after.id) {
@@ -178,6 +217,9 @@ fn closed(
     metered: &Metered,
 ) -> Result<(), TenancyError> {
     let mut after = invoice.value.clone();
+    if after.standing.status == InvoiceStatus::Uncollectible {
+        recharge(work, &after.issued);
+    }
     let standing = &mut after.standing;
     standing.status = InvoiceStatus::Paid;
     standing.since = work.cause.now;
@@ -197,7 +239,7 @@ fn closed(
         if matches!(work.tenant.status, Status::Canceled | Status::Deleted) {
             // The subscription has ended before the money came: the change is not made, so it is due to the tenant, with the
             // balance that went into it.
-            let due = after.standing.paid + after.issued.balance_used();
+            let due = after.standing.paid + after.standing.from_credit + after.issued.balance_used();
             work.tenant.subscription.credit = work.tenant.subscription.credit + due;
             work.note("subscription.change_lapsed", None, Some(json!({"id": after.id, "creditMinor": due})));
         } else {
@@ -218,17 +260,18 @@ pub(super) fn reinstate(work: &mut Work<'_>, metered: &Metered) -> Result<(), Te
     Ok(())
 }
 
-fn voided(work: &mut Work<'_>, invoice: &Versioned<Invoice>, reason: Option<String>) -> Result<(), TenancyError> {
+fn voided(work: &mut Work<'_>, (invoice, later): (&Versioned<Invoice>, &[Invoice]), reason: Option<String>) -> Result<(), TenancyError> {
     let mut after = invoice.value.clone();
     let standing = &mut after.standing;
     (standing.status, standing.since, standing.remark) = (InvoiceStatus::Void, work.cause.now, reason);
     standing.due = Money(0);
     forget(&mut work.tenant, after.id);
     if work.tenant.subscription.awaiting.take_if(|awaiting| awaiting.invoice == after.id).is_none() {
-        uncharge(work, &after.issued)?;
+        uncharge(work, &after.issued, later)?;
     }
     // Below zero where what it was rounded up by is used up by now, or where it had what was left of an earlier one.
-    work.tenant.subscription.credit = work.tenant.subscription.credit + after.issued.balance_used();
+    work.tenant.subscription.credit = work.tenant.subscription.credit + after.issued.balance_used() + after.standing.from_credit;
+    after.standing.from_credit = Money(0);
     work.restate(invoice, &after)?;
     work.note("invoice.voided", None, Some(with_remark(&after)));
     Ok(())

@@ -275,6 +275,7 @@ fn standing(total: Money, at: Millis) -> Standing {
         since: at,
         due: total,
         paid: Money(0),
+        from_credit: Money(0),
         paid_at: is_paid.then_some(at),
         payment: is_paid.then(|| Payment { provider: "credit".to_owned(), reference: None }),
         attempts: Vec::new(),

@@ -109,8 +109,8 @@ async fn next_change(admin: &Admin) -> Vec<(String, i64)> {
     admin.move_to("2027-11-05T12:00:00Z").await;
     admin.subscribe("acme", json!({"plan": "enterprise"})).await.expect(200);
     let invoice = newest(admin).await;
-    let line = |line: &Value| (line["inputs"]["of"].as_str().unwrap().to_owned(), line["amountMinor"].as_i64().unwrap());
-    invoice["items"].as_array().unwrap().iter().map(line).collect()
+    let line = |line: &Value| Some((line["inputs"]["of"].as_str()?.to_owned(), line["amountMinor"].as_i64()?));
+    invoice["items"].as_array().unwrap().iter().filter_map(line).collect()
 }
 
 async fn of_newest(admin: &Admin, nth: usize, verb: &str) -> Answer {
@@ -167,13 +167,55 @@ async fn what_a_plan_of_the_same_price_came_for_is_known_though_no_invoice_tells
 }
 
 #[tokio::test]
-async fn not_all_is_credited_of_what_a_change_has_given_back_in_part() {
+async fn what_a_later_change_has_taken_off_is_not_credited_once_more() {
     let admin = upgraded().await;
     of_newest(&admin, 0, "pay").await.expect(200);
+    // Of 29.00 the change has taken off 14.03.
+    let credited = of_newest(&admin, 0, "credit").await.expect(200).json;
+    assert_eq!(credited["creditNotes"][0]["amountMinor"], 1_497);
     let refused = of_newest(&admin, 0, "credit").await.expect(409).json;
-    assert!(refused["detail"].as_str().unwrap().contains("INV-000002 has taken off a part"), "{refused}");
+    assert!(refused["detail"].as_str().unwrap().contains("beside what later invoices have taken off"), "{refused}");
+    // Without that change the rest of the plan is charged again, and the next one takes it off.
+    of_newest(&admin, 1, "void").await.expect(200);
+    assert_eq!(next_change(&admin).await, [("starter v1".to_owned(), -935), ("enterprise v1".to_owned(), 16_097)]);
+}
+
+#[tokio::test]
+async fn what_was_given_up_is_not_taken_off_unless_it_is_paid_after_all() {
+    for (verb, before) in [("uncollectible", None), ("pay", Some(("pro v1".to_owned(), -3_194)))] {
+        let admin = upgraded().await;
+        of_newest(&admin, 0, "pay").await.expect(200);
+        of_newest(&admin, 1, "uncollectible").await.expect(200);
+        if verb == "pay" {
+            of_newest(&admin, 1, "pay").await.expect(200);
+        }
+        let before = before.unwrap_or_else(|| ("starter v1".to_owned(), -935));
+        assert_eq!(next_change(&admin).await, [before, ("enterprise v1".to_owned(), 16_097)], "{verb}");
+    }
+}
+
+#[tokio::test]
+async fn credit_pays_open_invoices_where_it_is_asked_to() {
+    let mut config = config();
+    config.billing.due_days = 3_000;
+    let admin = Admin::with(config).await;
+    admin.move_to("2027-10-01T12:00:00Z").await;
+    admin.tenant("acme", "pro").await;
+    admin.subscribe("acme", json!({"plan": "pro", "billingCycle": "yearly"})).await.expect(200);
+    admin.move_to("2027-10-25T12:00:00Z").await;
+    admin.subscribe("acme", json!({"plan": "pro", "billingCycle": "monthly"})).await.expect(200);
+    // 990.00 is open, and 356 days of 366 of it are credit, less a month.
+    assert_eq!(balance(&admin).await, 96_295 - 9_900);
+    let refused = of_newest(&admin, 0, "uncollectible").await.expect(409).json;
+    assert!(refused["detail"].as_str().unwrap().contains("a credit of 863.95 USD"), "{refused}");
     let id = admin.invoices("acme").await[0]["id"].as_str().unwrap().to_owned();
-    admin.post(&format!("/admin/invoices/{id}/credit"), json!({"amountMinor": 1_497})).await.expect(200);
+    let pay = async |body: Value| admin.post(&format!("/admin/invoices/{id}/pay"), body).await;
+    pay(json!({"fromCredit": true, "reference": "x"})).await.expect(422).pointers(&["/reference"]);
+    let paid = pay(json!({"fromCredit": true})).await.expect(200).json;
+    assert_eq!((&paid["status"], &paid["amountDueMinor"], &paid["fromCreditMinor"]), (&json!("open"), &json!(12_605), &json!(86_395)));
+    assert_eq!((balance(&admin).await, admin.show("acme").await["amountDueMinor"].clone()), (0, json!(12_605)));
+    pay(json!({"fromCredit": true})).await.expect(409).code("invalid_transition");
+    assert_eq!(pay(Value::Null).await.expect(200).json["status"], "paid");
 }
 
 #[tokio::test]

@@ -133,6 +133,12 @@ fn bills_storage(plan: &mut Plan, included: u64, price: i64) {
     plan.overage = Overage::Billed { api_calls: None, bandwidth: None, storage: Some(price) };
 }
 
+fn billed_by_storage() -> Config {
+    let mut config = billed();
+    bills_storage(config.plans.get_mut("pro").unwrap(), 1, 10);
+    config
+}
+
 async fn stores(admin: &Admin, gigabytes: u64) {
     let body = json!({"meter": "storage", "value": gigabytes * GIGABYTE});
     admin.post("/admin/tenants/acme/usage", body).await.expect(200);
@@ -178,10 +184,24 @@ async fn each_plan_of_a_month_bills_what_was_first_beyond_the_limit_under_it() {
 }
 
 #[tokio::test]
+async fn of_what_was_stored_in_a_trial_only_what_is_there_at_its_end_is_billed() {
+    for (at_the_end, billed) in [(1, None), (6, Some(("storage".to_owned(), 50, 5 * GIGABYTE)))] {
+        let mut config = billed_by_storage();
+        config.billing.due_days = 3_000;
+        let admin = Admin::with(config).await;
+        admin.move_to("2027-10-01T12:00:00Z").await;
+        admin.tenant("acme", "pro").await;
+        stores(&admin, 20).await;
+        stores(&admin, at_the_end).await;
+        admin.move_to("2027-11-15T12:00:00Z").await;
+        let found = overages(&admin.invoices("acme").await[1]);
+        assert_eq!(found, billed.into_iter().collect::<Vec<_>>(), "{at_the_end} GB");
+    }
+}
+
+#[tokio::test]
 async fn the_storage_of_the_month_that_goes_on_is_billed_once_when_a_subscription_ends_with_its_period() {
-    let mut config = billed();
-    bills_storage(config.plans.get_mut("pro").unwrap(), 1, 10);
-    let admin = subscribed(config).await;
+    let admin = subscribed(billed_by_storage()).await;
     stores(&admin, 3).await;
     admin.post("/admin/tenants/acme/cancel", json!({"atPeriodEnd": true})).await.expect(200);
     admin.move_to("2027-11-10T12:00:00Z").await;
