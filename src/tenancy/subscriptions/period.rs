@@ -69,8 +69,10 @@ pub(in crate::tenancy) fn begin(work: &mut Work<'_>, at: Millis, metered: &Meter
 
 /// The first period of these terms. What was used before is not billed.
 pub(in crate::tenancy) fn first(terms: &Terms, plan: &Plan, at: Millis, metered: &Metered) -> Running {
-    let included = terms.applied_to(plan).storage_included();
-    let counted = if plan.bills_usage() { metered.not_billed(at.day(), included) } else { Over::default() };
+    let counted = match plan.bills_usage() {
+        true => metered.not_billed(at.day(), terms.applied_to(plan).storage_included()),
+        false => Over::default(),
+    };
     Running {
         anchor: at,
         index: 0,
