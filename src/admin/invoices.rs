@@ -120,6 +120,6 @@ fn status_of(text: &str) -> Result<InvoiceStatus, Problem> {
     InvoiceStatus::ALL.into_iter().find(|status| status.as_str() == text).ok_or_else(|| {
         let all = InvoiceStatus::ALL.map(InvoiceStatus::as_str);
         let hint = did_you_mean(text, all.iter().copied());
-        Problem::field("/query/status", "invalid", format!("there is no such status{hint}; there are {}", all.join(", ")))
+        Problem::field("/query/status", "invalid", format!("expected one of {}{hint}", all.join(", ")))
     })
 }

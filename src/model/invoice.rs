@@ -112,12 +112,25 @@ pub enum InvoiceStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Payment {
-    /// `manual`, `stripe`; `credit` where the balance covered all, `credit_note` where nothing was left to pay, `next_invoice` where it
-    /// was too little to be charged by itself.
+    /// `manual`, `stripe`, or one of the names that settle without money.
     pub provider: String,
     /// The provider's name of the payment, or what the operator noted.
     #[serde(default)]
     pub reference: Option<String>,
+}
+
+impl Payment {
+    /// The balance covered all.
+    pub const CREDIT: &str = "credit";
+    /// A credit note left nothing to pay.
+    pub const CREDIT_NOTE: &str = "credit_note";
+    /// It was too little to be charged by itself.
+    pub const NEXT_INVOICE: &str = "next_invoice";
+
+    /// Settled by one of these, without money.
+    pub fn without_money(by: &str) -> Self {
+        Self { provider: by.to_owned(), reference: None }
+    }
 }
 
 /// An attempt to collect an invoice.

@@ -21,7 +21,8 @@ pub struct Running {
     /// By what it was taxed when it was charged; that of the day where it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taxed: Option<TaxRule>,
-    /// What is agreed and was not charged after all, as an invoice of the period was voided or credited whole.
+    /// What is agreed and was not charged by itself: an invoice of the period was voided, given up or credited whole, or it came for
+    /// something of the same price.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub uncharged: Vec<Uncharged>,
 }
@@ -42,7 +43,7 @@ pub struct Item {
     pub is_plan: bool,
 }
 
-/// Something that was not charged for after all.
+/// Something that was not charged for by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Uncharged {
     /// As it is agreed.

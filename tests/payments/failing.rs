@@ -48,6 +48,24 @@ async fn the_test_clock_does_not_wait_for_ever_for_a_provider_that_is_gone() {
 }
 
 #[tokio::test]
+async fn what_is_left_of_an_invoice_and_too_little_to_be_charged_is_charged_with_the_next() {
+    let (app, stripe) = (Upstream::replying("hello").start().await, FakeStripe::start().await);
+    let gateway = gateway(&app, &stripe.url()).plaintext().start().await;
+    make(&gateway, "acme").await;
+    pay_with(&gateway, "acme", "pm_one").await.expect(200);
+    stripe.will(CHARGES, "", Turn::Decline("insufficient_funds"));
+    advance(&gateway, "14d").await;
+    let id = invoices(&gateway, "acme").await[0]["id"].as_str().unwrap().to_owned();
+    let credit = json!({"amountMinor": 9_880});
+    gateway.admin(Method::POST, &format!("/admin/invoices/{id}/credit"), credit).await.expect(200);
+    advance(&gateway, "3d").await;
+    let left = show(&gateway, "acme").await;
+    assert_eq!((&left["status"], &left["amountDueMinor"], &left["creditMinor"]), (&json!("active"), &json!(0), &json!(-20)));
+    advance(&gateway, "31d").await;
+    assert_eq!((stripe.taken(), &show(&gateway, "acme").await["creditMinor"]), (vec![9920], &json!(0)));
+}
+
+#[tokio::test]
 async fn what_is_refused_is_not_under_way_and_another_card_is_charged() {
     let (app, stripe) = (Upstream::replying("hello").start().await, FakeStripe::start().await);
     let gateway = gateway(&app, &stripe.url()).plaintext().start().await;

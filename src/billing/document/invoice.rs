@@ -48,9 +48,9 @@ fn facts(invoice: &Invoice) -> Vec<(&'static str, String)> {
 /// `stripe: pi_123`; what an operator noted stands alone.
 fn told(payment: &Payment) -> String {
     match (line(&payment.provider).as_str(), given(payment.reference.as_deref())) {
-        ("credit", None) => "Covered by credit".to_owned(),
-        ("credit_note", None) => "Taken back by credit note".to_owned(),
-        ("next_invoice", None) => "Left for the next invoice".to_owned(),
+        (Payment::CREDIT, None) => "Covered by credit".to_owned(),
+        (Payment::CREDIT_NOTE, None) => "Taken back by credit note".to_owned(),
+        (Payment::NEXT_INVOICE, None) => "Left for the next invoice".to_owned(),
         ("manual", None) => "Received".to_owned(),
         ("manual" | "", Some(reference)) => reference,
         (provider, Some(reference)) => format!("{provider}: {reference}"),
@@ -127,7 +127,7 @@ fn otherwise(issued: &Issued, standing: &Standing) -> Option<(&'static str, Mone
     let reduced = standing.credit_notes.iter().filter(|note| note.outcome == CreditOutcome::Reduced).map(|note| note.amount).sum();
     let rest = issued.total - standing.paid - standing.from_credit - reduced - standing.due;
     let label = match standing.status {
-        InvoiceStatus::Paid if sheet::is_paid_by(standing, "next_invoice") => "Left for the next invoice",
+        InvoiceStatus::Paid if sheet::is_paid_by(standing, Payment::NEXT_INVOICE) => "Left for the next invoice",
         InvoiceStatus::Void => "Void",
         InvoiceStatus::Uncollectible => "Written off",
         InvoiceStatus::Draft | InvoiceStatus::Open | InvoiceStatus::Paid => "Settled otherwise",

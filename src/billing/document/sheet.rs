@@ -1,5 +1,6 @@
 //! What both documents show, made once of an invoice or a credit note: texts in their order, and nothing of how they look.
 
+use crate::model::invoice::Payment;
 use crate::model::{Invoice, InvoiceStatus, Millis, Party, Standing};
 
 use super::texts::{date, given, line, lines};
@@ -170,8 +171,8 @@ pub fn mark(invoice: &Invoice) -> Option<Mark> {
     let (word, since) = match standing.status {
         InvoiceStatus::Open => return None,
         InvoiceStatus::Draft => ("Draft", None),
-        InvoiceStatus::Paid if is_paid_by(standing, "credit_note") => ("Credited", Some(standing.since)),
-        InvoiceStatus::Paid if is_paid_by(standing, "next_invoice") => ("Settled", Some(standing.since)),
+        InvoiceStatus::Paid if is_paid_by(standing, Payment::CREDIT_NOTE) => ("Credited", Some(standing.since)),
+        InvoiceStatus::Paid if is_paid_by(standing, Payment::NEXT_INVOICE) => ("Settled", Some(standing.since)),
         InvoiceStatus::Paid => ("Paid", Some(standing.paid_at.unwrap_or(standing.since))),
         InvoiceStatus::Void => ("Void", Some(standing.since)),
         InvoiceStatus::Uncollectible => ("Uncollectible", Some(standing.since)),
@@ -179,9 +180,9 @@ pub fn mark(invoice: &Invoice) -> Option<Mark> {
     Some(Mark { word, since: since.map(date), status: standing.status })
 }
 
-/// Whether that, and no money, has settled it.
-pub fn is_paid_by(standing: &Standing, what: &str) -> bool {
-    standing.payment.as_ref().is_some_and(|payment| payment.provider == what)
+/// Whether that has paid it.
+pub fn is_paid_by(standing: &Standing, provider: &str) -> bool {
+    standing.payment.as_ref().is_some_and(|payment| payment.provider == provider)
 }
 
 fn block(heading: &'static str, party: &Party) -> Block {

@@ -1,5 +1,5 @@
-//! What the rest of a period was charged for. Mostly what is agreed; less, where an invoice of the period was voided or credited whole:
-//! no later change takes off what nobody was charged for.
+//! What the rest of a period was charged for. Mostly what is agreed; something else or nothing, where an invoice of the period was
+//! voided, given up or credited whole: no later change takes off what nobody was charged for.
 
 use super::period::plan_of;
 use super::work::Work;

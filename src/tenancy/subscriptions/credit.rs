@@ -23,8 +23,8 @@ pub struct Credit {
     pub refund: bool,
 }
 
-/// Credits a part of an invoice, or all of it: of an open one less is to be paid, of a paid one it is due to the tenant. Not all of it
-/// where one of the `later` invoices of the tenant has given a part of it back.
+/// Credits a part of an invoice, or all of it: of an open one less is to be paid, of a paid one it is due to the tenant. At most what is
+/// left of it beside what the `later` invoices of the tenant have taken off.
 pub fn credit_invoice(
     (current, invoice): (&Versioned<Tenant>, &Versioned<Invoice>),
     later: &[Invoice],
@@ -62,7 +62,8 @@ pub fn credit_invoice(
     if is_open && work.tenant.subscription.open.iter().any(|owed| owed.invoice == after.id && (owed.is_trying || owed.payment.is_some())) {
         return Err(TenancyError::Invoice("its payment is under way; wait for the outcome".to_owned()));
     }
-    let is_collected = |payment: &Payment| !matches!(payment.provider.as_str(), "manual" | "credit" | "credit_note" | "next_invoice");
+    let by_hand = ["manual", Payment::CREDIT, Payment::CREDIT_NOTE, Payment::NEXT_INVOICE];
+    let is_collected = |payment: &Payment| !by_hand.contains(&payment.provider.as_str());
     let by_provider = credit.refund && desk.collects && after.standing.payment.as_ref().is_some_and(is_collected);
     let mark = work.draw("credit_note");
     let note = CreditNote {
@@ -138,7 +139,7 @@ fn reduce(work: &mut Work<'_>, invoice: &mut Invoice, amount: Money, now: Millis
     standing.due = standing.due - amount;
     if standing.due.is_zero() {
         (standing.status, standing.since, standing.paid_at) = (InvoiceStatus::Paid, now, Some(now));
-        standing.payment = Some(Payment { provider: "credit_note".to_owned(), reference: None });
+        standing.payment = Some(Payment::without_money(Payment::CREDIT_NOTE));
         forget(&mut work.tenant, invoice.id);
         work.tenant.subscription.awaiting.take_if(|awaiting| awaiting.invoice == invoice.id);
     } else if let Some(owed) = work.tenant.subscription.open.iter_mut().find(|owed| owed.invoice == invoice.id) {

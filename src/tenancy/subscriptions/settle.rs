@@ -13,9 +13,6 @@ use crate::model::{Invoice, InvoiceId, InvoiceStatus, Millis, Money, Status, Ten
 use crate::tenancy::states::Move;
 use crate::tenancy::{Cause, Change, TenancyError, Versioned};
 
-/// What is said to have paid an invoice that is owed with the next one.
-const NEXT_INVOICE: &str = "next_invoice";
-
 /// An invoice is paid, by what `payment` says.
 pub fn pay_invoice(
     (current, invoice): (&Versioned<Tenant>, &Versioned<Invoice>),
@@ -63,8 +60,7 @@ pub fn pay_from_credit(
     let left = standing.due;
     work.note("invoice.credit_used", None, Some(json!({"id": after.value.id, "number": after.value.issued.number, "amountMinor": used})));
     if left.is_zero() {
-        let payment = Payment { provider: "credit".to_owned(), reference: None };
-        closed(&mut work, &after, (Money(0), payment), None, metered)?;
+        closed(&mut work, &after, (Money(0), Payment::without_money(Payment::CREDIT)), None, metered)?;
     } else {
         work.tenant.subscription.open.iter_mut().filter(|owed| owed.invoice == after.value.id).for_each(|owed| owed.due = left);
         work.restate(invoice, &after.value)?;
@@ -194,8 +190,7 @@ pub(super) fn declined(work: &mut Work<'_>, invoice: &Versioned<Invoice>, attemp
 pub(super) fn left_for_next(work: &mut Work<'_>, invoice: &Versioned<Invoice>, metered: &Metered) -> Result<(), TenancyError> {
     let due = invoice.value.standing.due;
     work.tenant.subscription.credit = work.tenant.subscription.credit - due;
-    let payment = Payment { provider: NEXT_INVOICE.to_owned(), reference: None };
-    closed(work, invoice, (Money(0), payment), None, metered)
+    closed(work, invoice, (Money(0), Payment::without_money(Payment::NEXT_INVOICE)), None, metered)
 }
 
 /// The invoice is paid; what waited for it happens, and the tenant is served again.

@@ -277,7 +277,7 @@ fn standing(total: Money, at: Millis) -> Standing {
         paid: Money(0),
         from_credit: Money(0),
         paid_at: is_paid.then_some(at),
-        payment: is_paid.then(|| Payment { provider: "credit".to_owned(), reference: None }),
+        payment: is_paid.then(|| Payment::without_money(Payment::CREDIT)),
         attempts: Vec::new(),
         credit_notes: Vec::new(),
         remark: None,
