@@ -196,7 +196,8 @@ async fn narrow(gateway: &TestGateway) -> TcpStream {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_takes_little_by_little_is_not_one_that_takes_nothing() {
     let origin = RawUpstream::listen().await;
-    let gateway = impatient(&origin).set("limits.idle_timeout", "1s").start().await;
+    // Several times what the client's window takes to open again, at the pace below and on a busy machine.
+    let gateway = impatient(&origin).set("limits.idle_timeout", "3s").start().await;
     let one = Raw::over(gateway.tls_over(narrow(&gateway).await, "acme", "http/1.1").await.unwrap());
     let two = Raw::over(gateway.tls_over(narrow(&gateway).await, "acme", "h2").await.unwrap());
     let mut clients = [one, two];
@@ -205,7 +206,7 @@ async fn a_client_that_takes_little_by_little_is_not_one_that_takes_nothing() {
     let apps = [endless(&origin).await, endless(&origin).await];
     // 160 kB a second, where the system would hold megabytes for each.
     let mut pace = tokio::time::interval(Duration::from_millis(200));
-    for _ in 0..20 {
+    for _ in 0..30 {
         pace.tick().await;
         for client in &mut clients {
             client.take(32 * 1024).await;
@@ -220,7 +221,7 @@ async fn a_client_that_takes_little_by_little_is_not_one_that_takes_nothing() {
 #[tokio::test]
 async fn a_body_that_trickles_in_has_all_the_time_it_needs() {
     let origin = RawUpstream::listen().await;
-    let gateway = impatient(&origin).set("limits.idle_timeout", "1s").set("upstream.response_timeout", "1s").start().await;
+    let gateway = impatient(&origin).set("limits.idle_timeout", "2s").set("upstream.response_timeout", "2s").start().await;
     let mut client = gateway.raw("acme").await;
     client.send(format!("POST / HTTP/1.1\r\n{HOST}content-length: 12\r\n\r\n")).await;
     let app = async {
@@ -276,7 +277,7 @@ async fn a_slow_client_of_many_streams_gets_all_of_each() {
         http::Response::new(full(vec![b'x'; length]))
     });
     let origin = origin.start().await;
-    let gateway = TestGateway::to(&origin).tenant(tenant("acme")).set("limits.idle_timeout", "2s").start().await;
+    let gateway = TestGateway::to(&origin).tenant(tenant("acme")).set("limits.idle_timeout", "3s").start().await;
     // At most 160 kB a second: what the app has said is on its way for some seconds after its last octet.
     let mut pace = tokio::time::interval(Duration::from_millis(100));
     let mut client = Raw::over(gateway.tls_over(narrow(&gateway).await, "acme", "h2").await.unwrap());
