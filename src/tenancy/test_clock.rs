@@ -94,16 +94,17 @@ impl ClockMover {
                 break;
             }
             self.stand_at(at).await?;
-            let (answers, silences) = self.biller.heard().so_far();
+            let heard = self.biller.heard.so_far();
             steps += self.run(at).await?;
             if at.day().month() != now.day().month() {
                 // What is stored counts by the plan with which the month begins.
                 self.begin_month(at).await?;
             }
-            silent = match self.biller.heard().so_far() {
-                (now, _) if now > answers => 0,
-                (_, now) if now > silences => silent + 1,
-                _ => silent,
+            let (answers, silences) = self.biller.heard.so_far();
+            silent = match (answers > heard.0, silences > heard.1) {
+                (true, _) => 0,
+                (false, true) => silent + 1,
+                (false, false) => silent,
             };
             if silent == SILENT_MOMENTS {
                 return Err(ClockError::Silent);

@@ -40,7 +40,7 @@ pub struct Biller {
     /// Who does what is due for one tenant: the run, or a call that waits for it.
     turns: Turns,
     /// Whether the payment provider answers.
-    pub(super) heard: Heard,
+    pub(in crate::tenancy) heard: Heard,
 }
 
 /// How often the payment provider has answered, and how often it has not.
@@ -58,7 +58,7 @@ impl Heard {
     }
 
     /// Answers so far, and silences.
-    pub fn so_far(&self) -> (u64, u64) {
+    pub(in crate::tenancy) fn so_far(&self) -> (u64, u64) {
         (self.answers.load(Ordering::Relaxed), self.silences.load(Ordering::Relaxed))
     }
 }
@@ -74,11 +74,6 @@ impl Biller {
             turns: Turns::default(),
             heard: Heard::default(),
         }
-    }
-
-    /// Whether the payment provider answers.
-    pub fn heard(&self) -> &Heard {
-        &self.heard
     }
 
     /// By what subscriptions are judged.
