@@ -35,11 +35,11 @@ pub struct InvoiceView {
     pub from_credit: f64,
     /// The same in minor units.
     pub from_credit_minor: i64,
-    /// Before tax and credit; tax that the prices contain is in it.
+    /// Before tax and credit; tax that the prices contain is in it, also where the customer owes none: a line takes it off.
     pub subtotal: f64,
     /// The same in minor units.
     pub subtotal_minor: i64,
-    /// Tax, added or included.
+    /// The tax of it, added or included; 0 where the customer owes none.
     pub tax: f64,
     /// The same in minor units.
     pub tax_minor: i64,

@@ -68,7 +68,7 @@ pub struct OverridesBody {
 }
 
 /// Change the subscription. More per month comes at once and is charged for the rest of the period, less comes with the next one,
-/// another cycle begins anew. With `dryRun=true` nothing is changed: the answer is
+/// another cycle begins anew; of a suspended tenant, when it begins its next period. With `dryRun=true` nothing is changed: the answer is
 /// `{lines, total, totalMinor, effectiveAt, limits, wouldExceed, replaces, quote}`; `replaces`, where it is there, is the change that was
 /// to come instead.
 #[utoipa::path(put, path = "/admin/tenants/{id}/subscription", tag = "tenants", request_body = Subscription,

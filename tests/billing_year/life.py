@@ -126,7 +126,8 @@ class Life(Account):
             self.pending = None
         elif self.period and self.period.end > self.now:
             price = self.price if terms[1] == self.terms[1] else self.price_per_month
-            if price(terms) < price(self.terms):
+            begins_none = self.status == "suspended" and terms[1] != self.terms[1]
+            if begins_none or price(terms) < price(self.terms):
                 self.pending = terms
             else:
                 self.change(terms)

@@ -1,5 +1,6 @@
 //! Changes of a subscription: more per month comes now and is charged for the rest of the period, less comes with the next period, and
-//! another cycle credits the rest and begins anew. The preview and the change are the same computation.
+//! another cycle credits the rest and begins anew; of a suspended tenant, with the period that it begins next. The preview and the change
+//! are the same computation.
 
 use aws_lc_rs::digest;
 use serde_json::json;
@@ -80,8 +81,10 @@ pub fn plan_change(work: &mut Work<'_>, terms: Terms, at: Millis, metered: &Mete
     let (old, new) = (plan_of(work, &before)?, plan_of(work, &terms)?);
     let running = work.tenant.subscription.period.clone().filter(|period| period.span.end > at);
     let is_served = matches!(work.tenant.status, Status::Active | Status::PastDue);
+    // Who is suspended begins no period, so that another cycle waits for one.
+    let begins_none = !is_served && terms.billing_cycle != before.billing_cycle;
     match running {
-        Some(period) if costs_less((&terms, &new), (&before, &old)) => {
+        Some(period) if begins_none || costs_less((&terms, &new), (&before, &old)) => {
             let planned = nothing(When::PeriodEnd(period.span.end));
             let at_once = raised(&before, &terms, &old.limits);
             if at_once != before {

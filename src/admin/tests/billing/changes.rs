@@ -111,6 +111,24 @@ async fn another_cycle_credits_the_rest_and_begins_anew() {
 }
 
 #[tokio::test]
+async fn who_is_suspended_begins_no_period_with_another_cycle_but_with_the_next_one() {
+    let admin = subscribed(catalogue(), "pro", "monthly").await;
+    admin.post("/admin/tenants/acme/suspend", json!({})).await.expect(200);
+    admin.move_to("2027-10-31T06:00:00Z").await;
+    let changed = admin.subscribe("acme", json!({"plan": "enterprise", "billingCycle": "yearly"})).await.expect(200).json;
+    assert_eq!(
+        (&changed["status"], &changed["plan"], &changed["pendingChange"]["billingCycle"]),
+        (&json!("suspended"), &json!("pro"), &json!("yearly"))
+    );
+    admin.move_to("2027-12-01T00:00:00Z").await;
+    assert_eq!(admin.invoices("acme").await.len(), 1);
+    let active = admin.post("/admin/tenants/acme/activate", Value::Null).await.expect(200).json;
+    assert_eq!((&active["status"], &active["plan"], &active["billingCycle"]), (&json!("active"), &json!("enterprise"), &json!("yearly")));
+    let invoice = admin.invoices("acme").await.remove(1);
+    assert_eq!(invoice["period"], json!({"start": millis("2027-12-01T00:00:00Z"), "end": millis("2028-12-01T00:00:00Z")}));
+}
+
+#[tokio::test]
 async fn from_free_to_paid_the_first_period_and_its_whole_invoice_start_now() {
     let admin = Admin::with(catalogue()).await;
     admin.move_to("2027-01-31T10:00:00Z").await;

@@ -156,7 +156,8 @@ impl Reckoning {
             (self.plan, self.yearly, self.pending) = (plan, yearly, None);
             return;
         }
-        if PLANS[plan].1 < PLANS[self.plan].1 {
+        // Who is suspended begins no period.
+        if PLANS[plan].1 < PLANS[self.plan].1 || self.paused && yearly != self.yearly {
             self.pending = Some((plan, yearly));
             return;
         }
