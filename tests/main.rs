@@ -3,6 +3,7 @@
 
 mod admin_access;
 mod alerts;
+mod api_keys;
 mod audit;
 mod bad_input;
 mod billing;
@@ -48,6 +49,7 @@ mod refusals;
 mod reports;
 mod resolution;
 mod route_policy;
+mod route_rules;
 mod scale;
 mod sni;
 mod store_full;

@@ -49,6 +49,7 @@ pub fn tenant(number: usize) -> Tenant {
         updated_at: now,
         trial_ends_at: None,
         deleted_at: None,
+        issuers: Vec::new(),
         is_released: false,
     }
 }
@@ -60,6 +61,7 @@ fn slug(number: usize) -> String {
 /// One without tenants.
 pub fn directory() -> Directory {
     Directory::new(DirectorySettings {
+        issuers: Arc::default(),
         base_domain: Host::parse("example.com").unwrap(),
         custom_domains: true,
         plans: Arc::new(Plans::fixed(&BTreeMap::from([("pro".to_owned(), plan())]), &BTreeMap::new())),

@@ -24,6 +24,7 @@ mod invoice_actions;
 mod invoice_documents;
 mod invoice_views;
 mod invoices;
+mod issuers;
 mod keys;
 mod ops;
 mod payment_method;
@@ -139,8 +140,10 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(domains::renew))
         .routes(routes!(domains::list_all))
         .routes(routes!(domains::read_any))
+        .routes(routes!(issuers::list, issuers::replace))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::revoke))
+        .routes(routes!(keys::rotate))
         .routes(routes!(invoices::of_tenant))
         .routes(routes!(invoices::upcoming))
         .routes(routes!(invoices::list))

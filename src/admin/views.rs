@@ -7,7 +7,8 @@ use utoipa::ToSchema;
 use super::AdminState;
 use crate::model::subscription::Bought;
 use crate::model::{
-    AddOn, ApiKey, BillingCycle, Host, KeyId, Limits, Millis, Money, Party, Plan, Status, Subscription, Tenant, TenantConfig, TenantId,
+    AddOn, ApiKey, BillingCycle, Host, KeyId, KeyMode, Limits, Millis, Money, Party, Plan, Status, Subscription, Tenant, TenantConfig,
+    TenantId,
 };
 use crate::tenancy::Change;
 
@@ -159,8 +160,13 @@ pub struct KeyView {
     pub tenant_id: TenantId,
     /// What its owner calls it.
     pub name: String,
+    /// What it is for: `live` or `test`.
+    #[schema(value_type = String)]
+    pub mode: KeyMode,
     /// The first characters of the secret.
     pub prefix: String,
+    /// Its last four characters.
+    pub last_four: Option<String>,
     /// Roles that a request with it has.
     pub roles: Vec<String>,
     /// What it may be used for.
@@ -171,6 +177,12 @@ pub struct KeyView {
     /// From when on it is refused.
     #[schema(value_type = Option<i64>)]
     pub expires_at: Option<Millis>,
+    /// When it was last used, to the second; up to a minute of that is lost where the process is killed.
+    #[schema(value_type = Option<i64>)]
+    pub last_used_at: Option<Millis>,
+    /// The key in whose place it was issued.
+    #[schema(value_type = Option<String>)]
+    pub rotated_from: Option<KeyId>,
     /// The key itself, in the answer that made it and nowhere else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
@@ -315,16 +327,20 @@ pub const fn limits(limits: &Limits) -> LimitsView {
 }
 
 /// A key as JSON writes it.
-pub fn key_view(key: &ApiKey, secret: Option<String>) -> KeyView {
+pub fn key_view(key: &ApiKey, last_used_at: Option<Millis>, secret: Option<String>) -> KeyView {
     KeyView {
         id: key.id,
         tenant_id: key.tenant_id,
         name: key.name.clone(),
+        mode: key.mode(),
         prefix: key.prefix.clone(),
+        last_four: key.last_four.clone(),
         roles: key.roles.clone(),
         scopes: key.scopes.clone(),
         created_at: key.created_at,
         expires_at: key.expires_at,
+        last_used_at,
+        rotated_from: key.rotated_from,
         secret,
     }
 }

@@ -24,6 +24,7 @@ use tokio::time::timeout;
 
 use self::certificates::Tls;
 use self::listeners::Listeners;
+use crate::access::{Issuers, Rhythm};
 use crate::admin::{AdminState, router};
 use crate::billing::quote::Signer;
 use crate::clock::SharedClock;
@@ -106,10 +107,14 @@ impl Gateway {
         let files = TlsFiles::of(&config.upstream);
         let resolver = Arc::new(Resolver::new(addresses.all(), files).context("TLS to upstreams cannot be set up")?);
         let plans = runtime.block_on(Plans::open(&*store, &config, clock.now())).context("the catalogue of plans cannot be read")?;
-        let tenants = tenants(&config, &store, &clock, (Arc::new(plans), &resolver), &tls);
+        let issuers = Arc::new(Issuers::of(&config.issuers)?);
+        let rhythm = Rhythm { every: config.tokens.refresh, at_most_every: config.tokens.refresh_at_most_every };
+        let tenants = tenants(&config, &store, &clock, (Arc::new(plans), &resolver), &tls, &issuers);
         let count = runtime.block_on(load(&tenants)).context("the stored tenants cannot be served")?;
         // So that the first request finds its upstream; a name server that does not answer holds nothing up.
         let _ = runtime.block_on(async { timeout(FIRST_LOOKUP, resolver.refresh()).await });
+        // The same for the keys of issuers.
+        let _ = runtime.block_on(async { timeout(FIRST_LOOKUP, jobs::first_keys(&issuers, rhythm)).await });
         let usage = Arc::new(UsageReader::new(Arc::clone(&store), Arc::clone(&journal), Arc::clone(&tenants.directory)));
         let alerts = Alerts { store: Arc::clone(&store), directory: Arc::clone(&tenants.directory), usage: Arc::clone(&usage) };
         let biller = Arc::new(Biller::new(Arc::clone(&tenants), Arc::clone(&usage)));
@@ -128,6 +133,8 @@ impl Gateway {
             metrics: Arc::clone(&metrics),
             duties: Arc::new(Duties::default()),
             clock: Arc::clone(&clock),
+            issuers,
+            rhythm,
         };
         let mut running = jobs::start(&jobs);
         let hook = billing::hook(&config, &jobs.biller, &clock);
@@ -216,6 +223,7 @@ impl Gateway {
         }
         runtime.block_on(self.running.shutdown());
         let folded = runtime.block_on(jobs::fold_last(&self.jobs));
+        runtime.block_on(jobs::last_uses(&self.jobs));
         self.access.close();
         runtime.block_on(self.admin.shutdown());
         folded.context("the last usage could not be folded; it stays in the journal for the next start")?;
@@ -255,6 +263,7 @@ fn tenants(
     clock: &SharedClock,
     (plans, resolver): (Arc<Plans>, &Arc<Resolver>),
     tls: &Tls,
+    issuers: &Arc<Issuers>,
 ) -> Arc<Tenants> {
     let (asked, told) = (tls.certificates.clone(), tls.certificates.clone().filter(|_| tls.issuer.is_some()));
     let proves: Proof = Arc::new(move |domain| asked.as_ref().is_some_and(|certificates| certificates.proves(domain)));
@@ -268,6 +277,7 @@ fn tenants(
         sso: config.features.sso,
         proves,
         serve,
+        issuers: Arc::clone(issuers),
         clock: Arc::clone(clock),
         accounts: Arc::new(Accounts::new(Arc::clone(config))),
     });

@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::settings::{Settings, WrongUsage};
+use crate::access::Issuers;
 use crate::config::{Config, TlsMode};
 use crate::upstream::{Resolver, TlsFiles};
 
@@ -29,6 +30,7 @@ impl Check {
         if missing.is_empty() {
             Resolver::new(Vec::new(), TlsFiles::of(&config.upstream)).map_err(|error| WrongUsage(error.to_string()))?;
         }
+        Issuers::of(&config.issuers).map_err(|error| WrongUsage(error.to_string()))?;
         Ok(super::print(&summary(&config, self.settings.file()))?)
     }
 }
@@ -52,13 +54,14 @@ fn summary(config: &Config, file: Option<&Path>) -> String {
     let default_port = if scheme == "https" { 443 } else { 80 };
     let port = if port == default_port { String::new() } else { format!(":{port}") };
     format!(
-        "ok: {source}\n  listen    http {}{https}\n  admin     {} ({access})\n  tls       {tls}\n  tenants   {scheme}://<slug>.{}{port}\n  upstream  {}\n  domains   {}\n  plans     {}\n  routes    {}\n",
+        "ok: {source}\n  listen    http {}{https}\n  admin     {} ({access})\n  tls       {tls}\n  tenants   {scheme}://<slug>.{}{port}\n  upstream  {}\n  domains   {}\n  plans     {}\n  issuers   {}\n  routes    {}\n",
         listen.http,
         listen.admin,
         config.tenancy.base_domain,
         joined(&config.upstream.default),
         domains(config),
         joined(config.plans.keys()),
+        config.issuers.len(),
         config.routes.len(),
     )
 }

@@ -13,6 +13,7 @@ mod health;
 mod invoice;
 mod openapi;
 mod plan;
+mod route;
 mod run;
 mod settings;
 mod tenant;
@@ -57,6 +58,7 @@ enum Verb {
     Event(event::Event),
     Tenant(tenant::Tenant),
     Plan(plan::Plan),
+    Route(route::Route),
     Invoice(invoice::Invoice),
     Audit(audit::Audit),
 }
@@ -81,6 +83,7 @@ impl Cli {
             Some(Verb::Event(event)) => event.execute(),
             Some(Verb::Tenant(tenant)) => tenant.execute(),
             Some(Verb::Plan(plan)) => plan.execute(),
+            Some(Verb::Route(route)) => route.execute(),
             Some(Verb::Invoice(invoice)) => invoice.execute(),
             Some(Verb::Audit(audit)) => audit.execute(),
         }

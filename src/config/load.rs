@@ -9,7 +9,7 @@ use super::error::{ConfigError, ConfigErrors, Problems};
 use super::section::Section;
 use super::source::{Place, Source};
 use super::tree::Table;
-use super::{Config, add_ons, billing, checks, domains, env, events, plans, routes, sections, shipped, tls};
+use super::{Config, add_ons, billing, checks, domains, env, events, issuers, plans, routes, sections, shipped, tls};
 
 /// A configuration is written by hand; what is larger is another file.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
@@ -95,6 +95,8 @@ pub(super) fn typed(tree: &Table, problems: &Problems) -> Option<Config> {
     let currency = billing.as_ref().map_or("USD", |billing| billing.currency.as_str());
     let plans = root.section("plans").and_then(|section| plans::read(&section, &defaults.unwrap_or_default(), currency));
     let add_ons = root.section("add_ons").and_then(|section| add_ons::read(&section, currency));
+    let tokens = root.section("tokens").as_ref().and_then(issuers::tokens);
+    let issuers = issuers::read(&root);
     let routes = routes::read(&root);
     root.finish();
 
@@ -138,6 +140,8 @@ pub(super) fn typed(tree: &Table, problems: &Problems) -> Option<Config> {
         events: events?,
         features: features?,
         dev: dev?,
+        tokens: tokens?,
+        issuers: issuers?,
         routes: routes?,
     })
 }

@@ -11,6 +11,7 @@ mod domains;
 mod env;
 mod error;
 mod events;
+mod issuers;
 mod load;
 mod overage;
 mod plans;
@@ -32,18 +33,19 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::Method;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
 pub use domains::Domains;
 pub use error::{ConfigError, ConfigErrors};
 pub use events::{EventEndpoint, Events};
+pub use issuers::Tokens;
+pub use routes::Route;
 pub use suggest::did_you_mean;
 pub use tls::{Acme, Dns01, Tls, TlsMode, TsigAlgorithm};
 pub use units::duration as read_duration;
 
-use crate::model::{AddOn, Gauge, Host, Origin, Party, Plan};
+use crate::model::{AddOn, Host, Issuer, Origin, Party, Plan};
 
 /// Everything an operator can set.
 #[derive(Debug, Clone)]
@@ -80,6 +82,10 @@ pub struct Config {
     pub features: Features,
     /// `[dev]`
     pub dev: Dev,
+    /// `[tokens]`
+    pub tokens: Tokens,
+    /// `[[issuer]]`: of all tenants.
+    pub issuers: Vec<Issuer>,
     /// `[[route]]`, first match wins.
     pub routes: Vec<Route>,
 }
@@ -332,19 +338,4 @@ pub struct Features {
 pub struct Dev {
     /// `POST /admin/clock` moves time.
     pub test_clock: bool,
-}
-
-/// A policy for paths of the tenants' app.
-#[derive(Debug, Clone)]
-pub struct Route {
-    /// Path, on the normalised request path; a trailing `*` matches any rest.
-    pub path: String,
-    /// Methods it applies to; empty is all.
-    pub methods: Vec<Method>,
-    /// A flag the tenant must have on.
-    pub feature: Option<String>,
-    /// Roles of which a verified user or key needs one; empty asks for none.
-    pub roles: Vec<String>,
-    /// What the path stands for: its POST adds one and its DELETE takes one, or (storage) it is refused at the limit.
-    pub counts: Option<Gauge>,
 }

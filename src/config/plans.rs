@@ -83,7 +83,7 @@ pub(super) fn octets(node: &Node) -> Result<Option<u64>, Wrong> {
 }
 
 /// A table, or `"unlimited"`.
-fn rate(section: &Section<'_>) -> Option<Option<Rate>> {
+pub(super) fn rate(section: &Section<'_>) -> Option<Option<Rate>> {
     let Some(Value::Table(_)) = section.find("rate").map(|node| &node.value) else {
         let what = "{ per_second = …, burst = … }";
         return section.maybe("rate", |node| limit(node, what, |node| Err(expected(what, node)))).map(Option::flatten);

@@ -6,6 +6,7 @@ mod domains;
 mod fold;
 mod housekeeping;
 mod journal;
+mod keys;
 
 use std::fmt::Display;
 use std::panic::AssertUnwindSafe;
@@ -17,6 +18,7 @@ use futures_util::FutureExt;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::access::{Issuers, Rhythm};
 use crate::clock::SharedClock;
 use crate::events::Events;
 use crate::metering::Journal;
@@ -26,6 +28,7 @@ use crate::tenancy::{Alerts, BaseCertificate, Biller, Directory, Keeper};
 use crate::upstream::Resolver;
 
 pub use self::fold::fold_last;
+pub use self::keys::{first_keys, last_uses};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// A turn of a duty that takes longer is told as a failure, because nobody can know yet whether it ever ends.
@@ -58,6 +61,10 @@ pub struct Jobs {
     pub duties: Arc<Duties>,
     /// Usage windows follow it.
     pub clock: SharedClock,
+    /// Issuers of tokens.
+    pub issuers: Arc<Issuers>,
+    /// How often their keys are fetched.
+    pub rhythm: Rhythm,
 }
 
 /// Starts all jobs; they end when the set is dropped.
@@ -69,6 +76,8 @@ pub fn start(jobs: &Jobs) -> JoinSet<()> {
     set.spawn(keep("certificates", jobs.clone(), certificates::run));
     set.spawn(keep("base certificate", jobs.clone(), certificates::base));
     set.spawn(keep("domains", jobs.clone(), domains::run));
+    set.spawn(keep("issuers' keys", jobs.clone(), keys::fetch));
+    set.spawn(keep("uses of keys", jobs.clone(), keys::uses));
     set.spawn(keep("events", jobs.clone(), |jobs| jobs.events.run()));
     set.spawn(keep("identity", jobs.clone(), housekeeping::identity));
     set.spawn(keep("resolve", jobs.clone(), housekeeping::resolve));

@@ -19,12 +19,15 @@ pub struct ApiKey {
     pub name: String,
     /// The first characters of the secret, to recognise it by.
     pub prefix: String,
+    /// Its last four characters; none of keys that were issued before they were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_four: Option<String>,
     /// Lower-case hexadecimal SHA-256 of the secret.
     pub hash: String,
     /// Roles that a request with this key has.
     #[serde(default)]
     pub roles: Vec<String>,
-    /// What the key may be used for, for the app to interpret.
+    /// What the key may be used for; routes ask for it.
     #[serde(default)]
     pub scopes: Vec<String>,
     /// When it was made.
@@ -32,4 +35,25 @@ pub struct ApiKey {
     /// From when on it is refused.
     #[serde(default)]
     pub expires_at: Option<Millis>,
+    /// The key in whose place it was issued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotated_from: Option<KeyId>,
+}
+
+/// What a key is for; it shows in its first characters and changes nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyMode {
+    /// `gh_live_…`
+    #[default]
+    Live,
+    /// `gh_test_…`
+    Test,
+}
+
+impl ApiKey {
+    /// What it is for.
+    pub fn mode(&self) -> KeyMode {
+        if self.prefix.starts_with("gh_test_") { KeyMode::Test } else { KeyMode::Live }
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{BillingCycle, Host, Millis, Origin, Party, Slug, Subscription, TenantId, Terms};
+use super::{BillingCycle, Host, Issuer, Millis, Origin, Party, Slug, Subscription, TenantId, Terms};
 
 /// One customer of the app.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,6 +49,9 @@ pub struct Tenant {
     /// Where its requests go; empty is the configured default.
     #[serde(default)]
     pub upstream: Vec<Origin>,
+    /// Issuers of tokens that are believed for this tenant alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub issuers: Vec<Issuer>,
     /// When it was made.
     pub created_at: Millis,
     /// When it last changed.

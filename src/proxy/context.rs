@@ -1,6 +1,7 @@
 //! What a request has around it: what its worker shares, and the exchange that is told in the access log when it ends, however
 //! it ends.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use super::notice::Notices;
 use super::rate_limit::RateLimit;
 use super::request_id::RequestId;
 use super::trouble::Troubles;
+use crate::access::{Identity, TokenCache};
 use crate::clock::{SharedClock, instant};
 use crate::config::Config;
 use crate::limits::RateDecision;
@@ -52,6 +54,8 @@ pub struct Worker {
     pub buffers: Rc<Buffers>,
     /// What goes wrong around the gateway.
     pub troubles: Troubles,
+    /// Tokens that were verified before.
+    pub tokens: RefCell<TokenCache>,
 }
 
 /// One request and its answer. When it is dropped, it is written to the access log and counted.
@@ -86,6 +90,10 @@ pub struct Exchange {
     pub facts: Option<Arc<Facts>>,
     /// The tenant, once it is known.
     pub tenant: Option<Arc<TenantRuntime>>,
+    /// The user that a token proves.
+    pub user: Option<Arc<Identity>>,
+    /// Octets that the body may have.
+    pub max_body: u64,
     /// What was taken of the plan's rate.
     pub rate: Option<RateDecision>,
     /// `RateLimit`, as it stood when this request was let in or refused.
@@ -122,6 +130,7 @@ impl Exchange {
         let time = worker.clock.now();
         Box::new(Self {
             client: connection.peer,
+            max_body: worker.config.limits.max_body,
             worker,
             connection,
             started: instant(),
@@ -136,6 +145,7 @@ impl Exchange {
             client_is_known: true,
             facts: None,
             tenant: None,
+            user: None,
             rate: None,
             rate_limit: None,
             outcome: Outcome { status: 0, code: None, owner: Owner::None, complete: false },

@@ -8,7 +8,7 @@ use http::{StatusCode, Version};
 
 use super::body::{BodyFault, ClientBody};
 use super::context::Exchange;
-use super::credentials::remove_keys;
+use super::credentials::remove_own;
 use super::headers::{Forwarding, append_via, forwarded_for, strip_request, trace};
 use super::inbound::{InboundError, Incoming};
 use super::interim::Interim;
@@ -53,7 +53,7 @@ pub fn outgoing(exchange: &Exchange, ticket: &Ticket, incoming: Incoming) -> Box
     edit(exchange, ticket, &mut fields);
     let limits = &exchange.worker.config.limits;
     let patience = limits.idle_timeout.max(deadline_of(&fields, &ticket.facts().targets));
-    let body = ClientBody::new(body, ticket.another_meter(), Rc::clone(&exchange.inflow), limits.max_body, patience);
+    let body = ClientBody::new(body, ticket.another_meter(), Rc::clone(&exchange.inflow), exchange.max_body, patience);
     Box::new(Request { method: exchange.method.clone(), uri: exchange.uri.clone(), fields, body })
 }
 
@@ -78,7 +78,7 @@ fn check_switch<B>(exchange: &Exchange, response: Box<Response<B>>) -> Result<Bo
 fn edit(exchange: &Exchange, ticket: &Ticket, fields: &mut Fields) {
     let trusted = exchange.connection.trusted;
     strip_request(fields, trusted);
-    remove_keys(fields);
+    remove_own(fields, exchange.user.as_deref());
     if exchange.version == Version::HTTP_10 {
         // Its clients know no interim responses (RFC 9110, section 10.1.1).
         fields.remove(Name::Expect);
@@ -88,6 +88,12 @@ fn edit(exchange: &Exchange, ticket: &Ticket, fields: &mut Fields) {
         fields.set(Name::Upgrade, "websocket");
     }
     introduce(exchange, ticket.facts(), fields);
+    if let Some(user) = &exchange.user {
+        fields.push(Name::XUserId, &*user.said.user);
+        if !user.roles_text.is_empty() {
+            fields.push(Name::XUserRoles, &*user.roles_text);
+        }
+    }
     fields.push(Name::XRequestId, exchange.id.as_str());
     let mut random = [0_u8; 24];
     fastrand::fill(&mut random);

@@ -26,7 +26,6 @@ mod http2;
 mod inbound;
 mod interim;
 mod notice;
-mod path;
 mod patience;
 mod preface;
 mod proxy_protocol;
@@ -185,7 +184,7 @@ type Answered = Result<Box<upstream::Response<ClientBody>>, Refusal>;
 #[inline(never)]
 fn let_in(exchange: &mut Exchange, fields: &Fields) -> Result<(Ticket, Option<Bytes>), Refusal> {
     let resolved = resolve(exchange, fields)?;
-    let authorized = authorize(exchange, resolved)?;
+    let authorized = authorize(exchange, fields, resolved)?;
     let throttled = throttle(authorized)?;
     reserve(exchange, throttled)
 }

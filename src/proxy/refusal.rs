@@ -43,12 +43,18 @@ pub enum Refusal {
     TenantSuspended,
     /// The route needs a feature that the tenant does not have.
     FeatureDisabled(String),
+    /// The route is for other plans: these.
+    PlanExcluded(String),
     /// The route needs a role that the caller does not have.
     Forbidden,
+    /// The route needs this scope, which the caller does not have.
+    ScopeMissing(String),
     /// The plan has no place left for what the route adds.
     PlanLimitReached(Box<PlanLimit>),
     /// More requests than the plan's rate.
     RateLimited(RateDecision),
+    /// More requests than the route's own rate.
+    RouteRateLimited(RateDecision),
     /// More requests in flight than the plan allows.
     TooManyConcurrent,
     /// A quota of the plan is used up.
@@ -140,9 +146,12 @@ impl Refusal {
             Self::TenantMismatch(_) => kind(StatusCode::FORBIDDEN, "tenant_mismatch", Client, "Tenant mismatch", DENIED),
             Self::TenantSuspended => kind(StatusCode::FORBIDDEN, "tenant_suspended", Tenant, "Tenant suspended", DENIED),
             Self::FeatureDisabled(_) => kind(StatusCode::FORBIDDEN, "feature_disabled", Tenant, "Feature disabled", DENIED),
-            Self::Forbidden => kind(StatusCode::FORBIDDEN, "forbidden", Client, "Insufficient permissions", DENIED),
+            Self::PlanExcluded(_) => kind(StatusCode::FORBIDDEN, "feature_disabled", Tenant, "Feature disabled", DENIED),
+            Self::Forbidden | Self::ScopeMissing(_) => kind(StatusCode::FORBIDDEN, "forbidden", Client, "Insufficient permissions", DENIED),
             Self::PlanLimitReached(_) => kind(StatusCode::FORBIDDEN, "plan_limit_reached", Tenant, "Plan limit reached", DENIED),
-            Self::RateLimited(_) => kind(StatusCode::TOO_MANY_REQUESTS, "rate_limited", Tenant, "Rate limit exceeded", DENIED),
+            Self::RateLimited(_) | Self::RouteRateLimited(_) => {
+                kind(StatusCode::TOO_MANY_REQUESTS, "rate_limited", Tenant, "Rate limit exceeded", DENIED)
+            }
             Self::TooManyConcurrent => {
                 kind(StatusCode::TOO_MANY_REQUESTS, "too_many_concurrent_requests", Tenant, "Too many concurrent requests", DENIED)
             }
@@ -191,6 +200,8 @@ impl Refusal {
             Self::Unauthenticated(reason) | Self::TenantMismatch(reason) => (*reason).to_owned(),
             Self::TenantSuspended => "This tenant is suspended; ask whoever runs it.".to_owned(),
             Self::FeatureDisabled(feature) => format!("The feature `{feature}` is not enabled for this tenant."),
+            Self::PlanExcluded(plans) => format!("The tenant's plan does not include this path; these do: {plans}."),
+            Self::ScopeMissing(scope) => format!("The caller's key or token does not have the scope `{scope}` that this path needs."),
             Self::Forbidden => "The caller has none of the roles that this path needs.".to_owned(),
             Self::PlanLimitReached(limit) => {
                 let PlanLimit { gauge, limit, used, plan } = &**limit;
@@ -199,6 +210,9 @@ impl Refusal {
                 format!("{used} of {limit} {unit} are used.{way_out}")
             }
             Self::RateLimited(_) => "More requests than the plan's rate allows; try again after Retry-After seconds.".to_owned(),
+            Self::RouteRateLimited(_) => {
+                "More requests to this path than its own rate allows; try again after Retry-After seconds.".to_owned()
+            }
             Self::TooManyConcurrent => "More requests at the same time than the plan allows; wait for one to end.".to_owned(),
             Self::QuotaExceeded(violation) => {
                 let window = if violation.resource == "apiCalls" {
@@ -220,7 +234,9 @@ impl Refusal {
     /// Seconds after which another try may work, where that is known; never 0.
     pub fn retry_after(&self, now: Millis) -> Option<u64> {
         match self {
-            Self::RateLimited(decision) => Some(decision.retry_after.as_millis().div_ceil(1000).max(1) as u64),
+            Self::RateLimited(decision) | Self::RouteRateLimited(decision) => {
+                Some(decision.retry_after.as_millis().div_ceil(1000).max(1) as u64)
+            }
             Self::TooManyConcurrent | Self::Overloaded => Some(1),
             Self::QuotaExceeded(violation) => Some(seconds_until(violation.resets_at, now)),
             Self::BadRequest(_)
@@ -236,7 +252,9 @@ impl Refusal {
             | Self::TenantMismatch(_)
             | Self::TenantSuspended
             | Self::FeatureDisabled(_)
+            | Self::PlanExcluded(_)
             | Self::Forbidden
+            | Self::ScopeMissing(_)
             | Self::PlanLimitReached(_)
             | Self::NoAddress
             | Self::Unreachable

@@ -22,7 +22,7 @@ use crate::tenancy::TenantRuntime;
 pub struct Resolved {
     /// Whose request it is.
     pub tenant: Arc<TenantRuntime>,
-    /// The key it shows.
+    /// The key or token it shows.
     pub presented: Presented,
     /// True on an api host where the tenant was proved, or taken on trust from a trusted network.
     pub vouched: bool,
@@ -31,14 +31,14 @@ pub struct Resolved {
 /// Finds the tenant.
 pub fn resolve(exchange: &mut Exchange, fields: &Fields) -> Result<Resolved, Refusal> {
     let site = locate(exchange, fields)?;
-    let presented = presented(fields, &exchange.worker.directory, exchange.time);
     match site {
         Site::Tenant(tenant) => {
-            exchange.know(&tenant);
+            let facts = exchange.know(&tenant);
             check_claims(&tenant, fields)?;
+            let presented = presented(&exchange.worker, fields, &facts.verifiers, exchange.time);
             Ok(Resolved { tenant, presented, vouched: false })
         }
-        Site::Api => named(exchange, fields, presented),
+        Site::Api => named(exchange, fields),
     }
 }
 
@@ -144,35 +144,43 @@ fn check_claims(tenant: &TenantRuntime, fields: &Fields) -> Result<(), Refusal> 
     Err(Refusal::TenantMismatch("The field X-Tenant-Id names another tenant than this host; leave it out."))
 }
 
-/// The tenant on an api host: whose key it is, or (from trusted networks, where so configured) whom `X-Tenant-Id` names.
-fn named(exchange: &mut Exchange, fields: &Fields, presented: Presented) -> Result<Resolved, Refusal> {
+/// The tenant on an api host: whose key it is, whom the token names, or (from trusted networks, where so configured) whom
+/// `X-Tenant-Id` names. A token of a tenant's own issuer needs that field, so that the issuer is found.
+fn named(exchange: &mut Exchange, fields: &Fields) -> Result<Resolved, Refusal> {
     let worker = Rc::clone(&exchange.worker);
     let directory = &worker.directory;
+    let claimed = tenant_claims(fields).next().map(|claim| std::str::from_utf8(claim).ok().and_then(|name| directory.by_name(name.trim())));
+    let own = claimed.as_ref().and_then(Option::as_ref).map(|tenant| Arc::clone(&tenant.facts().verifiers));
+    let presented = presented(&worker, fields, own.as_deref().unwrap_or_default(), exchange.time);
     match &presented {
-        Presented::Wrong => Err(Refusal::Unauthenticated(WRONG_KEY)),
-        Presented::Key(key) => {
-            let tenant = directory.by_id(key.tenant_id).ok_or(Refusal::TenantNotFound)?;
+        Presented::Wrong(detail) => Err(Refusal::Unauthenticated(detail)),
+        Presented::User(user) => {
+            let named = user.said.tenant.as_ref().map_or(claimed.flatten(), |name| directory.by_name(name));
+            let tenant = named.ok_or(Refusal::TenantMismatch("The token names a tenant that is not known here."))?;
+            exchange.know(&tenant);
+            let claims = check_claims(&tenant, fields);
+            claims.map_err(|_| Refusal::TenantMismatch("The token belongs to another tenant than X-Tenant-Id names."))?;
+            Ok(Resolved { tenant, presented, vouched: true })
+        }
+        Presented::Key(entry) => {
+            let tenant = directory.by_id(entry.key.tenant_id).ok_or(Refusal::TenantNotFound)?;
             exchange.know(&tenant);
             let claims = check_claims(&tenant, fields);
             claims.map_err(|_| Refusal::TenantMismatch("The API key belongs to another tenant than X-Tenant-Id names."))?;
             Ok(Resolved { tenant, presented, vouched: true })
         }
-        Presented::Nothing if !is_trusted(exchange, fields) => {
-            Err(Refusal::Unauthenticated("This host needs an API key of the tenant, in `Authorization: Bearer gh_…` or `X-Api-Key`."))
-        }
+        Presented::Nothing if !is_trusted(exchange, fields) => Err(Refusal::Unauthenticated(
+            "This host needs an API key of the tenant, in `Authorization: Bearer gh_…` or `X-Api-Key`, or a token that names it.",
+        )),
         Presented::Nothing => {
-            let first = tenant_claims(fields).next().and_then(|claim| std::str::from_utf8(claim).ok());
-            let name = first.ok_or(Refusal::Unauthenticated("Name the tenant in `X-Tenant-Id`, by id or slug."))?;
-            let tenant = directory.by_name(name.trim()).ok_or(Refusal::TenantNotFound)?;
+            let named = claimed.ok_or(Refusal::Unauthenticated("Name the tenant in `X-Tenant-Id`, by id or slug."))?;
+            let tenant = named.ok_or(Refusal::TenantNotFound)?;
             exchange.know(&tenant);
             check_claims(&tenant, fields)?;
             Ok(Resolved { tenant, presented, vouched: true })
         }
     }
 }
-
-/// What a wrong key is told, wherever it is shown.
-pub const WRONG_KEY: &str = "The API key is not one that was issued, or it was revoked or has expired.";
 
 /// Whether the client itself is in a trusted network. A peer that is no trusted proxy and says that it passes the request on
 /// may do so for anyone.

@@ -1,6 +1,7 @@
 //! A worker: one thread with its own runtime, its own listeners and its own connections to upstreams. Workers share nothing
 //! but the directory, the journal and counters.
 
+use std::cell::RefCell;
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
@@ -19,6 +20,7 @@ use super::context::Worker;
 use super::notice::Notices;
 use super::trouble::Troubles;
 use super::watch::Watch;
+use crate::access::TokenCache;
 use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::metering::Journal;
@@ -30,6 +32,8 @@ use crate::upstream::{Pool, PoolSettings};
 
 /// How often a worker looks after its connections and hands over its access log.
 const BEAT: Duration = Duration::from_millis(500);
+/// Verified tokens that a worker remembers, at least.
+const TOKENS: usize = 8192;
 
 /// What all workers share.
 #[derive(Clone)]
@@ -92,6 +96,7 @@ async fn work(shared: Shared, listeners: Vec<(Listener, tokio::net::TcpListener)
         notices: shared.notices,
         buffers: Rc::default(),
         troubles: Troubles::default(),
+        tokens: RefCell::new(TokenCache::new(TOKENS)),
     });
     let watch = Rc::new(Watch::default());
     let mut loops = tokio::task::JoinSet::new();

@@ -278,6 +278,8 @@ fn table_code(table: Table) -> u8 {
         Table::ProviderEvents => 21,
         Table::ProviderObjects => 22,
         Table::AddOns => 23,
+        Table::KeyUses => 24,
+        Table::TenantIssuers => 25,
         Table::Events => 40,
         Table::EventQueue => 41,
     }
@@ -308,6 +310,8 @@ fn table_of(code: u8) -> Option<Table> {
         Table::ProviderEvents,
         Table::ProviderObjects,
         Table::AddOns,
+        Table::KeyUses,
+        Table::TenantIssuers,
         Table::Events,
         Table::EventQueue,
     ];

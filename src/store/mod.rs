@@ -85,6 +85,10 @@ pub enum Table {
     ProviderObjects,
     /// By name: add-ons that the API has added.
     AddOns,
+    /// `<tenant id>/<key id>`: when an API key was last used.
+    KeyUses,
+    /// By the SHA-256 of issuer and audience: the tenant whose users its tokens are; claimed like a slug.
+    TenantIssuers,
     /// By event id: events to the operator's systems, and how their delivery went.
     Events,
     /// By event id: those of them that are not done with.
@@ -106,6 +110,7 @@ impl Table {
                 | Self::Movements
                 | Self::ProviderEvents
                 | Self::ProviderObjects
+                | Self::KeyUses
                 | Self::Events
                 | Self::EventQueue
         )

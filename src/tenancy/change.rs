@@ -24,8 +24,8 @@ pub struct Change {
     pub base: Option<Version>,
     /// What is committed.
     pub tx: Tx,
-    /// What happens to an API key.
-    pub key: Option<KeyChange>,
+    /// What happens to API keys.
+    pub keys: Vec<KeyChange>,
     /// Other tenants that it changes as well.
     pub others: Vec<Tenant>,
     /// Custom domains that are claimed or released by it.
@@ -35,8 +35,8 @@ pub struct Change {
 /// What happens to an API key.
 #[derive(Debug)]
 pub enum KeyChange {
-    /// It becomes usable.
-    Issued(ApiKey),
+    /// It becomes usable, or its end is another.
+    Shown(Box<ApiKey>),
     /// It becomes useless.
     Revoked(KeyId),
 }
@@ -131,7 +131,7 @@ impl Change {
         let key = tenant_key(tenant.id);
         let mut tx = Tx { preconditions: vec![Precondition::Absent(key.clone())], ..Tx::default() };
         tx.puts.push((key, encode(&tenant)?));
-        let mut change = Self { tenant, base: None, tx, key: None, others: Vec::new(), domains: Vec::new() };
+        let mut change = Self { tenant, base: None, tx, keys: Vec::new(), others: Vec::new(), domains: Vec::new() };
         change.claim_names()?;
         Ok(change)
     }
@@ -144,13 +144,13 @@ impl Change {
             puts: vec![(key, encode(&tenant)?)],
             ..Tx::default()
         };
-        Ok(Self { tenant, base: Some(current.version), tx, key: None, others: Vec::new(), domains: Vec::new() })
+        Ok(Self { tenant, base: Some(current.version), tx, keys: Vec::new(), others: Vec::new(), domains: Vec::new() })
     }
 
     /// Everything stays as it is.
     pub(super) fn nothing(current: &Versioned<Tenant>) -> Self {
         let tenant = current.value.clone();
-        Self { tenant, base: Some(current.version), tx: Tx::default(), key: None, others: Vec::new(), domains: Vec::new() }
+        Self { tenant, base: Some(current.version), tx: Tx::default(), keys: Vec::new(), others: Vec::new(), domains: Vec::new() }
     }
 
     /// Takes the tenant's slug, and claims its domain.

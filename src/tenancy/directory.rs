@@ -11,8 +11,10 @@ use dashmap::DashMap;
 
 use super::domains::Shown;
 use super::facts::{Catalogue, DirectorySettings, Facts, PlanMissing};
+use super::live_key::LiveKey;
 use super::runtime::TenantRuntime;
 use super::subscriptions::Accounts;
+use crate::access::Verifier;
 use crate::metering::Journal;
 use crate::model::{ApiKey, CustomDomain, Day, DomainStatus, Host, KeyHash, KeyId, Millis, Status, Tenant, TenantId};
 use crate::store::{UsageRow, Version};
@@ -36,7 +38,7 @@ pub struct Directory {
     /// `max-age` of Strict-Transport-Security of custom domains that want it.
     hsts: DashMap<Box<str>, u32>,
     tenants: DashMap<TenantId, Arc<TenantRuntime>>,
-    keys: DashMap<KeyHash, Arc<ApiKey>>,
+    keys: DashMap<KeyHash, Arc<LiveKey>>,
     key_ids: DashMap<KeyId, KeyHash>,
 }
 
@@ -90,8 +92,31 @@ impl Directory {
     }
 
     /// A key, by hash; expired keys are found as well, `expires_at` decides.
-    pub fn key(&self, hash: &KeyHash) -> Option<Arc<ApiKey>> {
+    pub fn key(&self, hash: &KeyHash) -> Option<Arc<LiveKey>> {
         self.keys.get(hash).map(|entry| Arc::clone(&entry))
+    }
+
+    /// When a key was last used, as far as this process knows.
+    pub fn key_used(&self, key: KeyId) -> Option<Millis> {
+        let hash = *self.key_ids.get(&key)?;
+        self.keys.get(&hash)?.used()
+    }
+
+    /// The keys that were used since this was asked last, and when.
+    pub fn take_used_keys(&self) -> Vec<(TenantId, KeyId, Millis)> {
+        self.keys.iter().filter_map(|entry| Some((entry.key.tenant_id, entry.key.id, entry.take_used()?))).collect()
+    }
+
+    /// What earlier processes knew of a key's last use.
+    pub fn remember_key_used(&self, key: KeyId, at: Millis) {
+        if let Some(entry) = self.key_ids.get(&key).and_then(|hash| self.keys.get(&*hash)) {
+            entry.remember(at);
+        }
+    }
+
+    /// Verify the tokens of issuers of all tenants.
+    pub fn verifiers(&self) -> &Arc<[Arc<Verifier>]> {
+        self.catalogue.settings().issuers.common()
     }
 
     /// How many tenants are known.
@@ -282,15 +307,20 @@ impl Directory {
             return;
         };
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = self.keys.get(&hash).and_then(|before| before.used());
         self.key_ids.insert(key.id, hash);
-        self.keys.insert(hash, Arc::new(key));
+        let entry = Arc::new(LiveKey::of(key));
+        if let Some(at) = used {
+            entry.remember(at);
+        }
+        self.keys.insert(hash, entry);
     }
 
     /// Makes a key useless.
     pub fn revoke_key(&self, tenant: TenantId, key: KeyId) {
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, hash)) = self.key_ids.remove(&key) {
-            self.keys.remove_if(&hash, |_, key| key.tenant_id == tenant);
+            self.keys.remove_if(&hash, |_, entry| entry.key.tenant_id == tenant);
         }
     }
 

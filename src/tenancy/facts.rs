@@ -8,11 +8,13 @@ use http::HeaderValue;
 use serde_json::Value;
 
 use super::features::enabled_features;
+use super::issuers::takes_common;
 use super::plans::Plans;
 use super::subscriptions::Accounts;
+use crate::access::{Issuers, Verifier};
 use crate::clock::SharedClock;
 use crate::message::{Fields, Name};
-use crate::model::{Host, Origin, Plan, Slug, Status, Tenant, TenantConfig, TenantId};
+use crate::model::{Host, Issuer, Origin, Plan, Slug, Status, Tenant, TenantConfig, TenantId};
 use crate::store::Version;
 use crate::upstream::{Resolver, Target};
 
@@ -34,6 +36,8 @@ pub struct DirectorySettings {
     pub proves: Proof,
     /// Takes the stored certificate of a custom domain, or that there is none.
     pub serve: Serve,
+    /// Makes verifiers for tokens.
+    pub issuers: Arc<Issuers>,
     /// What day it is.
     pub clock: SharedClock,
     /// Who is due when, and who pays how much.
@@ -70,6 +74,8 @@ pub struct Facts {
     pub bytes_per_month: Option<u64>,
     /// Where its requests go; never empty.
     pub targets: Arc<[Arc<Target>]>,
+    /// Verify the tokens of its own issuers.
+    pub verifiers: Arc<[Arc<Verifier>]>,
     labels: OnceLock<Box<Labels>>,
 }
 
@@ -102,6 +108,8 @@ pub(super) struct Catalogue {
     policies: DashMap<(String, u32), Option<HeaderValue>>,
     /// Of tenants without one of their own: known before there is any, so that the first finds its addresses.
     default_targets: Arc<[Arc<Target>]>,
+    /// Of tenants without issuers of their own.
+    no_verifiers: Arc<[Arc<Verifier>]>,
 }
 
 impl Facts {
@@ -134,7 +142,7 @@ impl Profile {
 impl Catalogue {
     pub(super) fn new(settings: DirectorySettings) -> Self {
         let default_targets = settings.default_upstream.iter().map(|origin| settings.resolver.target(origin)).collect();
-        Self { policies: DashMap::new(), default_targets, settings }
+        Self { policies: DashMap::new(), default_targets, no_verifiers: Arc::from([]), settings }
     }
 
     pub(super) fn settings(&self) -> &DirectorySettings {
@@ -157,8 +165,22 @@ impl Catalogue {
             bytes_per_month: plan.bytes_per_month(),
             plan,
             targets,
+            verifiers: self.verifiers_of(tenant),
             labels: OnceLock::new(),
         })
+    }
+
+    /// Its own issuers were checked when they were set; keys that cannot be read any more verify nothing.
+    fn verifiers_of(&self, tenant: &Tenant) -> Arc<[Arc<Verifier>]> {
+        if tenant.issuers.is_empty() {
+            return Arc::clone(&self.no_verifiers);
+        }
+        let common = self.settings.issuers.common();
+        // The configuration may have changed since.
+        let is_apart = |issuer: &&Issuer| !common.iter().any(|other| takes_common(issuer, other.issuer()));
+        let verifier = |issuer| self.settings.issuers.verifier(Some(tenant.id), issuer);
+        let skip = |error| tracing::error!(tenant = tenant.slug.as_str(), %error, "an issuer of a tenant has no usable keys");
+        tenant.issuers.iter().filter(is_apart).filter_map(|issuer| verifier(issuer).map_err(skip).ok()).collect()
     }
 
     /// The plan of a tenant with what was agreed and bought besides; most have it as it is, and share it.

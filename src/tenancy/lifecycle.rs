@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use super::issuers::claimed;
 use super::states::{Move, target};
 use super::subscriptions::{begin, end_now, go_on_from, is_over};
 use super::{Cause, Change, Desk, FieldError, Metered, TenancyError, Versioned, Work};
@@ -60,7 +61,9 @@ pub fn move_tenant(current: &Versioned<Tenant>, order: &Order<'_>, desk: Desk<'_
     }
     let is_released = to == Status::Deleted && desk.config.tenancy.keep_deleted.is_zero();
     work.tenant.is_released = is_released;
+    let issuers = if is_released { std::mem::take(&mut work.tenant.issuers) } else { Vec::new() };
     let mut change = work.done()?;
+    change.tx.deletes.extend(claimed(&issuers));
     if is_released {
         change.release_names(order.claims);
     }

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use super::change::decode;
 use super::domains::load_domains;
 use super::gauges::Start;
+use super::keys::load_key_uses;
 use super::walk::{UsageWalk, Walk};
 use super::{PlanMissing, TenancyError, Tenants};
 use crate::metering::{GaugeRecord, UserHash, all_active_users};
@@ -47,6 +48,7 @@ pub async fn load(tenants: &Tenants) -> Result<usize, LoadError> {
             tenants.directory.publish_key(decode(&record.key, &record.value)?);
         }
     }
+    load_key_uses(tenants).await?;
     load_gauges(tenants, tenants.clock.now().day().month()).await?;
     Ok(count)
 }

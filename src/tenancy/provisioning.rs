@@ -85,6 +85,7 @@ pub fn create_tenant(new: &NewTenant, desk: Desk<'_>, cause: &Cause) -> Result<C
         config: tenant_config,
         metadata,
         upstream,
+        issuers: Vec::new(),
         created_at: cause.now,
         updated_at: cause.now,
         trial_ends_at,
@@ -164,7 +165,7 @@ pub fn set_feature(
 }
 
 /// Makes the change out of what differs; nothing where nothing does. Another `customDomain` releases the one before.
-fn finish(
+pub(super) fn finish(
     current: &Versioned<Tenant>,
     claims: &[CustomDomain],
     mut tenant: Tenant,

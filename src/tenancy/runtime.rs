@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
+use dashmap::DashMap;
 
 use super::facts::Facts;
 use super::gauges::{At, Gauges, Start};
@@ -21,6 +22,8 @@ pub struct TenantRuntime {
     id: TenantId,
     facts: ArcSwap<Facts>,
     limiter: ArcSwapOption<RateLimit>,
+    /// Of routes that have a rate of their own, by their places; made by the first request for one.
+    route_limiters: OnceLock<Box<DashMap<usize, RateLimit>>>,
     concurrency: OnceLock<Arc<Concurrency>>,
     /// None before its first request, where nothing was stored of its month.
     window: OnceLock<ArcSwap<DayWindow>>,
@@ -62,6 +65,7 @@ impl TenantRuntime {
             id: facts.tenant.id,
             facts: ArcSwap::from_pointee(facts),
             limiter: ArcSwapOption::empty(),
+            route_limiters: OnceLock::new(),
             concurrency: OnceLock::new(),
             window,
             gauges: OnceLock::new(),
@@ -96,6 +100,15 @@ impl TenantRuntime {
         let fresh = Arc::new(RateLimit::new(rate));
         let before = self.limiter.compare_and_swap(std::ptr::null(), Some(Arc::clone(&fresh)));
         before.as_ref().unwrap_or(&fresh).check()
+    }
+
+    /// Asks the limiter of the route at this place for one request of this tenant, and takes it.
+    pub fn ask_route_rate(&self, place: usize, rate: Rate) -> RateDecision {
+        let limiters = self.route_limiters.get_or_init(|| Box::new(DashMap::with_shard_amount(2)));
+        if let Some(limiter) = limiters.get(&place) {
+            return limiter.check();
+        }
+        limiters.entry(place).or_insert_with(|| RateLimit::new(rate)).check()
     }
 
     /// Its requests in flight.

@@ -180,7 +180,7 @@ impl Tenants {
 }
 
 async fn commit(store: &dyn Store, directory: &Directory, change: Change) -> Result<Versioned<Tenant>, TenancyError> {
-    let Change { tenant, base, tx, key, others, domains } = change;
+    let Change { tenant, base, tx, keys, others, domains } = change;
     let rewritten = tx.puts.iter().any(|(key, _)| *key == tenant_key(tenant.id));
     let claimed: Vec<Key> =
         tx.preconditions.iter().filter_map(|it| if let Precondition::Absent(key) = it { Some(key.clone()) } else { None }).collect();
@@ -204,19 +204,23 @@ async fn commit(store: &dyn Store, directory: &Directory, change: Change) -> Res
     for domain in &domains {
         show(store, directory, domain).await?;
     }
-    match key {
-        Some(KeyChange::Revoked(id)) => directory.revoke_key(tenant.id, id),
-        Some(KeyChange::Issued(key)) => {
-            let id = key.id;
-            directory.publish_key(key);
-            // It may have been listed and revoked between the commit and this line.
-            if store.get(&record_key(tenant.id, id)).await?.is_none() {
-                directory.revoke_key(tenant.id, id);
-            }
+    for key in keys {
+        match key {
+            KeyChange::Shown(key) => show_key(store, directory, *key).await?,
+            KeyChange::Revoked(id) => directory.revoke_key(tenant.id, id),
         }
-        None => {}
     }
     Ok(Versioned { value: tenant, version })
+}
+
+async fn show_key(store: &dyn Store, directory: &Directory, key: ApiKey) -> Result<(), TenancyError> {
+    let (tenant, id) = (key.tenant_id, key.id);
+    directory.publish_key(key);
+    // It may have been listed and revoked between the commit and this line.
+    if store.get(&record_key(tenant, id)).await?.is_none() {
+        directory.revoke_key(tenant, id);
+    }
+    Ok(())
 }
 
 /// What it means that this name is not free; `None` for what is not a name.
@@ -231,6 +235,11 @@ fn taken(key: &Key) -> Option<FieldError> {
             "/customDomain",
             "domain_taken",
             format!("the domain `{}` belongs to another tenant, or is kept for one that was deleted", key.id),
+        )),
+        Table::TenantIssuers => Some(FieldError::new(
+            "/issuers",
+            "issuer_taken",
+            "another tenant has an issuer with the same name and audience, so that each would let in the other's users; give it an audience of its own",
         )),
         _ => None,
     }

@@ -103,7 +103,7 @@ async fn a_key_is_told_once_works_and_is_revoked() {
     let body = json!({"name": "CI", "roles": ["admin"], "scopes": ["read"], "expiresAt": NOW.0 + 1000});
     let key = admin.call("POST", path, body.clone(), &[("idempotency-key", "k1")]).await.expect(201).json;
     let hash = key_hash(key["secret"].as_str().unwrap()).unwrap();
-    assert_eq!(admin.tenants.directory.key(&hash).unwrap().roles, ["admin"]);
+    assert_eq!(admin.tenants.directory.key(&hash).unwrap().key.roles, ["admin"]);
     let again = admin.call("POST", path, body, &[("idempotency-key", "k1")]).await.expect(201);
     assert_eq!((&again.json["id"], &again.json["secret"]), (&key["id"], &Value::Null));
     let list = admin.get(path).await.expect(200);

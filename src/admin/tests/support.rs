@@ -72,6 +72,7 @@ impl Admin {
         let resolver = Arc::new(Resolver::new(vec![config.listen.admin], TlsFiles::default()).unwrap());
         let plans = Arc::new(Plans::fixed(&config.plans, &config.add_ons));
         let directory = Directory::new(DirectorySettings {
+            issuers: Arc::default(),
             base_domain: config.tenancy.base_domain.clone(),
             custom_domains: config.tenancy.custom_domains,
             plans: plans.clone(),

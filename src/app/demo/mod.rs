@@ -13,7 +13,7 @@ use secrecy::ExposeSecret;
 
 use super::Gateway;
 use crate::config::Config;
-use crate::model::{BillingCycle, Host};
+use crate::model::{BillingCycle, Host, KeyMode};
 use crate::tenancy::{Cause, NewKey, NewTenant, TenancyError, Tenants, create_tenant, issue_key};
 use crate::tls::write_dev_certificates;
 
@@ -97,7 +97,7 @@ async fn provision(tenants: &Tenants) -> Result<String, TenancyError> {
         };
         let tenant = tenants.apply(create_tenant(&new, tenants.desk(), &cause)?).await?;
         if secret.is_empty() {
-            let new = NewKey { name: "demo".to_owned(), roles: Vec::new(), scopes: Vec::new(), expires_at: None };
+            let new = NewKey { name: "demo".to_owned(), roles: Vec::new(), scopes: Vec::new(), expires_at: None, mode: KeyMode::default() };
             let (change, _, key) = issue_key(&tenant, &new, &cause)?;
             tenants.apply(change).await?;
             secret = key.expose_secret().to_owned();

@@ -15,6 +15,7 @@ use super::{Bills, Desk, Duty, next_duty, period, settle};
 use crate::billing::payments::{PaymentError, Payments};
 use crate::model::{Invoice, InvoiceId, Millis, Slug, Tenant, TenantId, Terms};
 use crate::store::{Key, Precondition, StoreError, Table};
+use crate::tenancy::issuers::claimed;
 use crate::tenancy::states::Move;
 use crate::tenancy::usage::UsageReader;
 use crate::tenancy::{Cause, Change, TenancyError, Tenants, Versioned};
@@ -257,13 +258,15 @@ impl Biller {
         work.done()
     }
 
-    /// The slug and the domains of a tenant that was deleted long ago become free.
+    /// The slug, the domains and the issuers of a tenant that was deleted long ago become free.
     async fn release(&self, current: &Versioned<Tenant>, cause: &Cause) -> Result<Change, TenancyError> {
         let claims = self.tenants.domains().of(current.value.id).await?;
         let mut work = Work::on(current, self.desk(), cause);
         work.tenant.is_released = true;
+        let issuers = std::mem::take(&mut work.tenant.issuers);
         work.note("tenant.released", None, Some(serde_json::json!({"slug": current.value.slug})));
         let mut change = work.done()?;
+        change.tx.deletes.extend(claimed(&issuers));
         for domain in &claims {
             change.release_domain(&domain.name);
         }

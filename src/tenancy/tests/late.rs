@@ -19,6 +19,7 @@ fn directory() -> (Directory, TenantId) {
     let config = Config::load(None, std::iter::empty(), Vec::new()).unwrap();
     let clock: SharedClock = Arc::new(TestClock::at(NOW));
     let directory = Directory::new(DirectorySettings {
+        issuers: Arc::default(),
         base_domain: config.tenancy.base_domain.clone(),
         custom_domains: false,
         plans: Arc::new(Plans::fixed(&config.plans, &config.add_ons)),

@@ -28,6 +28,7 @@ pub fn directory() -> (Directory, Arc<AtomicBool>) {
     let proved = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&proved);
     let directory = Directory::new(DirectorySettings {
+        issuers: Arc::default(),
         base_domain: Host::parse("example.com").unwrap(),
         custom_domains: true,
         plans: Arc::new(Plans::fixed(&[plan("free", Some(2)), plan("large", Some(9)), plan("open", None)].into(), &Default::default())),
@@ -70,6 +71,7 @@ pub fn tenant(slug: &str) -> Tenant {
         updated_at: NOW,
         trial_ends_at: None,
         deleted_at: None,
+        issuers: Vec::new(),
         is_released: false,
     }
 }

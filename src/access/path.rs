@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 
-/// Every way in which an app may read the path: as it is; decoded; also without `;` parameters and empty segments; and with
-/// dot segments resolved. Usually they are one.
+/// Every way in which an app may read the path: as it is; decoded, once (RFC 3986, section 2.4); also without `;` parameters and empty
+/// segments; with dot segments resolved; and up to a NUL. Usually they are one.
 pub fn readings(path: &str) -> Vec<Cow<'_, str>> {
     let mut readings = vec![Cow::Borrowed(path)];
     let plain = !path.bytes().any(|byte| matches!(byte, b'%' | b';' | b'\\')) && !path.contains("//") && !path.contains("/.");
@@ -12,8 +12,8 @@ pub fn readings(path: &str) -> Vec<Cow<'_, str>> {
         return readings;
     }
     let decoded = decode(path).replace('\\', "/");
-    let rewritten = [rejoin(&decoded, false), rejoin(&decoded, true), decoded];
-    for reading in rewritten {
+    let whole = decoded.split('\0').next().unwrap_or_default().to_owned();
+    for reading in [rejoin(&decoded, false), rejoin(&decoded, true), decoded, whole] {
         if readings.iter().all(|known| **known != *reading) {
             readings.push(Cow::Owned(reading));
         }
@@ -79,5 +79,7 @@ mod tests {
         assert_eq!(readings("*"), ["*", "/*"]);
         assert_eq!(readings("/%zz%"), ["/%zz%"]);
         assert_eq!(readings("/.."), ["/..", "/"]);
+        assert!(readings("/a%00.png").contains(&Cow::Borrowed("/a")));
+        assert!(!readings("/%2561").contains(&Cow::Borrowed("/a")));
     }
 }
