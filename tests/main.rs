@@ -51,6 +51,7 @@ mod resolution;
 mod route_policy;
 mod route_rules;
 mod scale;
+mod signed_context;
 mod sni;
 mod store_full;
 mod store_stalls;

@@ -4,6 +4,7 @@
 mod api_key;
 mod cache;
 mod claims;
+mod context;
 mod fetch;
 mod forwarded;
 mod issuers;
@@ -17,6 +18,7 @@ mod token;
 
 pub use api_key::{IssuedKey, is_gatehouse_key, key_hash, new_key};
 pub use cache::{TokenCache, token_hash};
+pub use context::{Context, ContextKey, ContextKeyError, ContextSigner, LEAD};
 pub use fetch::{Fetched, Fetcher};
 pub use forwarded::is_forwarded;
 pub use issuers::{Issuers, UnusableKeys};

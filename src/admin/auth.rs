@@ -33,7 +33,7 @@ impl Actor {
 
 /// Lets the request on, with its [`Actor`], or answers 401 or 403.
 pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let open = matches!(request.uri().path(), "/livez" | "/readyz" | "/webhooks/stripe");
+    let open = matches!(request.uri().path(), "/livez" | "/readyz" | "/webhooks/stripe" | "/.well-known/jwks.json");
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
     let facts = Facts { peer, method: request.method(), uri: request.uri(), headers: request.headers() };
     match admit(app.config.admin.token.as_ref(), &facts) {

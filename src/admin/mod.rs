@@ -25,6 +25,7 @@ mod invoice_documents;
 mod invoice_views;
 mod invoices;
 mod issuers;
+mod jwks;
 mod keys;
 mod ops;
 mod payment_method;
@@ -59,6 +60,7 @@ use utoipa_axum::routes;
 
 use self::call::RequestId;
 use self::error::Problem;
+use crate::access::ContextSigner;
 use crate::billing::quote::Signer;
 use crate::clock::SharedClock;
 use crate::config::Config;
@@ -100,6 +102,8 @@ pub struct AdminState {
     pub hook: Option<Arc<Hook>>,
     /// Signs quotes.
     pub quotes: Arc<Signer>,
+    /// Signs the context of requests, where that is wanted.
+    pub context: Option<Arc<ContextSigner>>,
     /// Moves billing time, where it can be moved.
     pub clock_mover: Option<Arc<ClockMover>>,
 }
@@ -175,6 +179,7 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(tenant_api::usage))
         .routes(routes!(webhook::stripe))
         .routes(routes!(ops::metrics))
+        .routes(routes!(jwks::read))
         .routes(routes!(ops::livez))
         .routes(routes!(ops::readyz))
         .routes(routes!(docs::openapi))
@@ -233,7 +238,7 @@ async fn finish(mut request: Request, next: Next) -> Response {
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", value);
     }
-    response.headers_mut().insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().entry(http::header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 

@@ -83,7 +83,7 @@ pub(super) async fn base_certificate(
 }
 
 /// The vault, if its key is the one that sealed what is stored.
-async fn vault(config: &Config, store: &dyn Store) -> anyhow::Result<Vault> {
+pub(super) async fn vault(config: &Config, store: &dyn Store) -> anyhow::Result<Vault> {
     let key = Key::new(Table::Settings, "vault-mark");
     let mark = store.get(&key).await?;
     let vault = Vault::open_with(config.store.key.as_ref(), &config.store.key_file, mark.is_some())?;

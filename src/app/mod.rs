@@ -6,6 +6,7 @@
 mod admin;
 mod billing;
 mod certificates;
+mod context;
 mod demo;
 mod limits;
 mod listeners;
@@ -135,6 +136,7 @@ impl Gateway {
             clock: Arc::clone(&clock),
             issuers,
             rhythm,
+            context: runtime.block_on(context::signer(&config, &*tenants.store))?,
         };
         let mut running = jobs::start(&jobs);
         let hook = billing::hook(&config, &jobs.biller, &clock);
@@ -152,6 +154,7 @@ impl Gateway {
             challenges: tls.challenges,
             https_port: config.listen.public_https_port.or(addresses.https.map(|https| https.port())).unwrap_or(443),
             notices,
+            context: jobs.context.as_ref().map(|(signer, ..)| Arc::clone(signer)),
             places: Arc::default(),
             shutdown: shutdown.clone(),
         };
@@ -315,6 +318,7 @@ fn admin_state(
         biller: Arc::clone(&jobs.biller),
         hook,
         quotes,
+        context: jobs.context.as_ref().map(|(signer, ..)| Arc::clone(signer)),
         clock_mover,
     }
 }

@@ -9,7 +9,7 @@ use super::error::{ConfigError, ConfigErrors, Problems};
 use super::section::Section;
 use super::source::{Place, Source};
 use super::tree::Table;
-use super::{Config, add_ons, billing, checks, domains, env, events, issuers, plans, routes, sections, shipped, tls};
+use super::{Config, add_ons, billing, checks, context, domains, env, events, issuers, plans, routes, sections, shipped, tls};
 
 /// A configuration is written by hand; what is larger is another file.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
@@ -97,6 +97,7 @@ pub(super) fn typed(tree: &Table, problems: &Problems) -> Option<Config> {
     let add_ons = root.section("add_ons").and_then(|section| add_ons::read(&section, currency));
     let tokens = root.section("tokens").as_ref().and_then(issuers::tokens);
     let issuers = issuers::read(&root);
+    let context = root.section("context").as_ref().and_then(context::read);
     let routes = routes::read(&root);
     root.finish();
 
@@ -142,6 +143,7 @@ pub(super) fn typed(tree: &Table, problems: &Problems) -> Option<Config> {
         dev: dev?,
         tokens: tokens?,
         issuers: issuers?,
+        context: context?,
         routes: routes?,
     })
 }

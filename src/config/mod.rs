@@ -7,6 +7,7 @@
 mod add_ons;
 mod billing;
 mod checks;
+mod context;
 mod domains;
 mod env;
 mod error;
@@ -36,6 +37,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
+pub use context::Context;
 pub use domains::Domains;
 pub use error::{ConfigError, ConfigErrors};
 pub use events::{EventEndpoint, Events};
@@ -86,6 +88,8 @@ pub struct Config {
     pub tokens: Tokens,
     /// `[[issuer]]`: of all tenants.
     pub issuers: Vec<Issuer>,
+    /// `[context]`
+    pub context: Context,
     /// `[[route]]`, first match wins.
     pub routes: Vec<Route>,
 }

@@ -2,6 +2,7 @@
 
 mod billing;
 mod certificates;
+mod context;
 mod domains;
 mod fold;
 mod housekeeping;
@@ -18,13 +19,14 @@ use futures_util::FutureExt;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::access::{Issuers, Rhythm};
+use crate::access::{ContextSigner, Issuers, Rhythm};
 use crate::clock::SharedClock;
 use crate::events::Events;
 use crate::metering::Journal;
 use crate::observe::{Duties, Duty, Metrics, Turn};
 use crate::store::Store;
 use crate::tenancy::{Alerts, BaseCertificate, Biller, Directory, Keeper};
+use crate::tls::Vault;
 use crate::upstream::Resolver;
 
 pub use self::fold::fold_last;
@@ -65,6 +67,8 @@ pub struct Jobs {
     pub issuers: Arc<Issuers>,
     /// How often their keys are fetched.
     pub rhythm: Rhythm,
+    /// Signs the context of requests, where that is wanted: with keys that are sealed, each for so long.
+    pub context: Option<(Arc<ContextSigner>, Arc<Vault>, Duration)>,
 }
 
 /// Starts all jobs; they end when the set is dropped.
@@ -76,6 +80,7 @@ pub fn start(jobs: &Jobs) -> JoinSet<()> {
     set.spawn(keep("certificates", jobs.clone(), certificates::run));
     set.spawn(keep("base certificate", jobs.clone(), certificates::base));
     set.spawn(keep("domains", jobs.clone(), domains::run));
+    set.spawn(keep("context keys", jobs.clone(), context::run));
     set.spawn(keep("issuers' keys", jobs.clone(), keys::fetch));
     set.spawn(keep("uses of keys", jobs.clone(), keys::uses));
     set.spawn(keep("events", jobs.clone(), |jobs| jobs.events.run()));

@@ -16,6 +16,7 @@ use super::http2::Side;
 use super::notice::Notices;
 use super::rate_limit::RateLimit;
 use super::request_id::RequestId;
+use super::signed_context::Contexts;
 use super::trouble::Troubles;
 use crate::access::{Identity, TokenCache};
 use crate::clock::{SharedClock, instant};
@@ -54,8 +55,12 @@ pub struct Worker {
     pub buffers: Rc<Buffers>,
     /// What goes wrong around the gateway.
     pub troubles: Troubles,
+    /// What clients try that they should not.
+    pub suspicions: Troubles,
     /// Tokens that were verified before.
     pub tokens: RefCell<TokenCache>,
+    /// Signs the context of requests, where that is wanted.
+    pub contexts: Option<Contexts>,
 }
 
 /// One request and its answer. When it is dropped, it is written to the access log and counted.

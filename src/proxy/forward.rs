@@ -94,6 +94,9 @@ fn edit(exchange: &Exchange, ticket: &Ticket, fields: &mut Fields) {
             fields.push(Name::XUserRoles, &*user.roles_text);
         }
     }
+    if let Some(context) = exchange.worker.contexts.as_ref().and_then(|contexts| contexts.say(exchange, ticket.facts())) {
+        fields.push(Name::XTenantContext, context.as_bytes());
+    }
     fields.push(Name::XRequestId, exchange.id.as_str());
     let mut random = [0_u8; 24];
     fastrand::fill(&mut random);

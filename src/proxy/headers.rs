@@ -20,6 +20,7 @@ const RESERVED: NameSet = NameSet::of(&[
     Name::XTenantSlug,
     Name::XTenantPlan,
     Name::XTenantFeatures,
+    Name::XTenantContext,
     Name::XUserId,
     Name::XUserRoles,
     Name::XRequestId,

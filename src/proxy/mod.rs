@@ -38,6 +38,7 @@ mod reserve;
 mod resolve;
 mod settle;
 mod sight;
+mod signed_context;
 mod site;
 mod socket;
 mod tenant_api;

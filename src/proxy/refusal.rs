@@ -185,6 +185,12 @@ impl Refusal {
         }
     }
 
+    /// Whether it may be an attempt to get where the client should not be: it is told in the log.
+    pub fn is_suspicious(&self) -> bool {
+        let code = self.kind().code;
+        matches!(code, "bad_request" | "misdirected_request" | "unauthenticated" | "tenant_mismatch" | "forbidden" | "method_not_allowed")
+    }
+
     /// What happened and what to do. Addresses of upstreams are not told to clients; the log has them.
     pub fn detail(&self) -> String {
         match self {

@@ -82,7 +82,7 @@ pub fn told(mut exchange: Box<Exchange>, status: StatusCode, body: Bytes) -> Ans
 /// A refusal, as a problem document.
 pub fn refused(mut exchange: Box<Exchange>, refusal: &Refusal) -> Answer {
     let Kind { status, code, owner, proxy_error, .. } = refusal.kind();
-    tracing::debug!(request_id = exchange.id.as_str(), code, detail = refusal.detail(), "refused");
+    tell(&exchange, refusal, code);
     let body = Bytes::from(refusal.document(exchange.id.as_str()).to_string());
     if exchange.rate_limit.is_none() {
         exchange.rate_limit = untaken(&exchange, refusal);
@@ -123,6 +123,20 @@ fn untaken(exchange: &Exchange, refusal: &Refusal) -> Option<RateLimit> {
     };
     let taken = tenant.window(exchange.worker.journal.today(exchange.time.day())).calls_today();
     RateLimit::of(facts, rate, facts.calls_per_day.map(|limit| limit.saturating_sub(taken)), exchange.time)
+}
+
+/// What looks like an attempt leaves a trace with its reason, a few times a second at most; all are counted by their code.
+fn tell(exchange: &Exchange, refusal: &Refusal, code: &'static str) {
+    let (request_id, detail) = (exchange.id.as_str(), refusal.detail());
+    if !refusal.is_suspicious() {
+        tracing::debug!(request_id, code, detail, "refused");
+        return;
+    }
+    let tenant = exchange.facts.as_ref().map(|facts| facts.tenant.slug.as_str());
+    let (host, path) = (exchange.host.as_deref().unwrap_or_default(), exchange.uri.path());
+    exchange.worker.suspicions.tell(|left_out| {
+        tracing::warn!(code, detail, client = %exchange.client, tenant, host, path, request_id, left_out, "a request was refused");
+    });
 }
 
 /// An answer that the gateway makes; what it is and whether it is whole is known at once.

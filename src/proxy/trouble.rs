@@ -1,4 +1,5 @@
-//! Trouble: what goes wrong with upstreams and with proxies in front is told in the log, but not as often as it happens.
+//! Trouble: what goes wrong with upstreams and with proxies in front, and what clients try, is told in the log, but not as often as
+//! it happens.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};

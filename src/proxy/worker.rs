@@ -18,9 +18,10 @@ use super::accept::accept;
 use super::connection::{Door, Listener};
 use super::context::Worker;
 use super::notice::Notices;
+use super::signed_context::Contexts;
 use super::trouble::Troubles;
 use super::watch::Watch;
-use crate::access::TokenCache;
+use crate::access::{ContextSigner, TokenCache};
 use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::metering::Journal;
@@ -58,6 +59,8 @@ pub struct Shared {
     pub challenges: Option<Arc<Challenges>>,
     /// Takes notices of the payment provider, where there is one.
     pub notices: Option<Notices>,
+    /// Signs the context of requests, where that is wanted.
+    pub context: Option<Arc<ContextSigner>>,
     /// Connections of all workers.
     pub places: Arc<AtomicUsize>,
     /// Says when to stop.
@@ -96,7 +99,9 @@ async fn work(shared: Shared, listeners: Vec<(Listener, tokio::net::TcpListener)
         notices: shared.notices,
         buffers: Rc::default(),
         troubles: Troubles::default(),
+        suspicions: Troubles::default(),
         tokens: RefCell::new(TokenCache::new(TOKENS)),
+        contexts: shared.context.map(Contexts::of),
     });
     let watch = Rc::new(Watch::default());
     let mut loops = tokio::task::JoinSet::new();

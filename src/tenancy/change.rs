@@ -112,12 +112,17 @@ impl FieldError {
 impl Cause {
     /// An audit row for what this causes.
     pub fn audit(&self, action: &str, tenant: TenantId, before: Option<Value>, after: Option<Value>) -> AuditRow {
+        self.audit_of(action, Some(tenant), before, after)
+    }
+
+    /// The same, where it may be about no tenant.
+    pub fn audit_of(&self, action: &str, tenant: Option<TenantId>, before: Option<Value>, after: Option<Value>) -> AuditRow {
         AuditRow {
             id: AuditId::new(self.now),
             time: self.now,
             actor: self.actor.clone(),
             action: action.to_owned(),
-            tenant_id: Some(tenant),
+            tenant_id: tenant,
             before,
             after,
             request_id: self.request_id.clone(),

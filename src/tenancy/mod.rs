@@ -3,6 +3,7 @@
 mod alerts;
 mod base_certificate;
 mod change;
+mod context_keys;
 mod directory;
 mod documents;
 mod domains;
@@ -36,6 +37,7 @@ pub use crate::config::did_you_mean;
 pub use alerts::Alerts;
 pub use base_certificate::BaseCertificate;
 pub use change::{Cause, Change, FieldError, KeyChange, TenancyError, Versioned};
+pub use context_keys::context_keys;
 pub use directory::Directory;
 pub use documents::{known_tenant_document, tenant_document, usage_document};
 pub use domains::{DomainFilter, Domains, FairQueue, Keeper, NeededRecord, Own, add_domain, next_step, remove_domain, take_over};

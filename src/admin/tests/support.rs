@@ -114,6 +114,7 @@ impl Admin {
             biller: biller.clone(),
             hook: None,
             quotes: Arc::new(Signer::new(&[7; 32])),
+            context: None,
             clock_mover: Some(clock_mover),
             ready: Arc::new(|| true),
             keeper,
