@@ -16,6 +16,7 @@ mod documents;
 mod drain;
 mod events;
 mod extended_connect;
+mod feature_flags;
 mod framing;
 mod framing_h2;
 mod full_disk;

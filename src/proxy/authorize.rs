@@ -110,7 +110,7 @@ fn fits_path(route: &Route, path: &str) -> bool {
 
 fn obey(route: &Route, facts: &Facts, known: bool, roles: &[String]) -> Result<(), Refusal> {
     if let Some(feature) = &route.feature
-        && facts.features.binary_search(feature).is_err()
+        && !facts.has_feature(feature, None)
     {
         return Err(Refusal::FeatureDisabled(feature.clone()));
     }

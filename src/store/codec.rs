@@ -278,6 +278,7 @@ fn table_code(table: Table) -> u8 {
         Table::ProviderEvents => 21,
         Table::ProviderObjects => 22,
         Table::AddOns => 23,
+        Table::Rollouts => 30,
         Table::Events => 40,
         Table::EventQueue => 41,
     }
@@ -308,6 +309,7 @@ fn table_of(code: u8) -> Option<Table> {
         Table::ProviderEvents,
         Table::ProviderObjects,
         Table::AddOns,
+        Table::Rollouts,
         Table::Events,
         Table::EventQueue,
     ];

@@ -85,6 +85,8 @@ pub enum Table {
     ProviderObjects,
     /// By name: add-ons that the API has added.
     AddOns,
+    /// By the name of the flag: roll-outs of feature flags.
+    Rollouts,
     /// By event id: events to the operator's systems, and how their delivery went.
     Events,
     /// By event id: those of them that are not done with.

@@ -234,6 +234,7 @@ pub fn config() -> Config {
                 rate: None,
                 concurrency: None,
                 overage: Overage::Block,
+                features: BTreeMap::new(),
             },
         )
     };
