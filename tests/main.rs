@@ -56,6 +56,7 @@ mod store_stalls;
 mod streaming;
 mod support;
 mod tenant_api;
+mod tenant_commands;
 mod tls_policy;
 mod upstream_framing;
 mod upstreams;

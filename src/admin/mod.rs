@@ -44,6 +44,7 @@ mod usage;
 mod verify;
 mod views;
 mod webhook;
+mod words;
 
 use std::any::Any;
 use std::sync::Arc;

@@ -6,11 +6,14 @@ mod api;
 mod audit;
 mod check;
 mod client;
+mod completions;
 mod demo;
 mod domain;
 mod event;
+mod feature;
 mod health;
 mod invoice;
+mod key;
 mod openapi;
 mod plan;
 mod run;
@@ -23,7 +26,7 @@ mod usage;
 
 use std::io::{self, ErrorKind, Write};
 
-use clap::{Parser, Subcommand};
+use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::ConfigErrors;
 use settings::Settings;
@@ -34,8 +37,7 @@ use settings::Settings;
     name = "gatehouse",
     version,
     about = "A gateway that gives the app you already have tenants: TLS, limits that hold, usage that is counted exactly.",
-    after_help = "Examples:\n  gatehouse demo                  try it, without any set-up\n  gatehouse check -c my.toml      see whether a configuration is right\n  gatehouse run -c my.toml        start the gateway (also without a verb)",
-    args_conflicts_with_subcommands = true
+    after_help = "Examples:\n  gatehouse demo                  try it, without any set-up\n  gatehouse check -c my.toml      see whether a configuration is right\n  gatehouse run -c my.toml        start the gateway (also without a verb)"
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -56,12 +58,21 @@ enum Verb {
     Domain(domain::Domain),
     Event(event::Event),
     Tenant(tenant::Tenant),
+    Key(key::Key),
+    Feature(feature::Feature),
     Plan(plan::Plan),
     Invoice(invoice::Invoice),
     Audit(audit::Audit),
+    Completions(completions::Completions),
 }
 
 impl Cli {
+    /// The arguments of this process. Wrong usage ends it with 2, a question for help or version with 0.
+    pub fn of_process() -> Self {
+        let matches = command().get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
     /// Does what was asked for; `run` where nothing was.
     ///
     /// # Errors
@@ -80,11 +91,33 @@ impl Cli {
             Some(Verb::Domain(domain)) => domain.execute(),
             Some(Verb::Event(event)) => event.execute(),
             Some(Verb::Tenant(tenant)) => tenant.execute(),
+            Some(Verb::Key(key)) => key.execute(),
+            Some(Verb::Feature(feature)) => feature.execute(),
             Some(Verb::Plan(plan)) => plan.execute(),
             Some(Verb::Invoice(invoice)) => invoice.execute(),
             Some(Verb::Audit(audit)) => audit.execute(),
+            Some(Verb::Completions(completions)) => completions.execute(),
         }
     }
+}
+
+/// The command line with all its verbs.
+fn command() -> Command {
+    Cli::command().mut_subcommands(with_examples)
+}
+
+/// A verb, where those below it that have no examples get the ones that show them, or all of its own.
+fn with_examples(verb: Command) -> Command {
+    let (name, examples) = (verb.get_name().to_owned(), verb.get_after_help().map(ToString::to_string).unwrap_or_default());
+    verb.mut_subcommands(|below| {
+        if below.get_after_help().is_some() || examples.is_empty() {
+            return below;
+        }
+        let call = format!("gatehouse {name} {} ", below.get_name());
+        let own: Vec<&str> = examples.lines().filter(|line| format!("{line} ").contains(&call)).collect();
+        let shown = if own.is_empty() { examples.clone() } else { format!("Examples:\n{}", own.join("\n")) };
+        below.after_help(shown)
+    })
 }
 
 /// 2 for a wrong configuration, else 1. (Wrong usage ends in the parser, with 2.)
