@@ -65,6 +65,16 @@ fn wrong_usage_is_2_and_help_is_0() {
 }
 
 #[test]
+fn settings_stand_anywhere_in_one_place() {
+    let set = ["--set", "listen.http=127.0.0.1:1", "--set=listen.https=127.0.0.1:2"];
+    for line in [[&set[..], &["check"]].concat(), [&["check"], &set[..]].concat()] {
+        assert_eq!(gatehouse(Some("tls.mode = \"off\""), &line, &[]).code, Some(0), "{line:?}");
+    }
+    let spread = gatehouse(None, &["--set", "listen.http=127.0.0.1:1", "check", "--set", "tls.mode=off"], &[]);
+    assert!(spread.code == Some(2) && spread.stderr.contains("in one place"), "{}", spread.stderr);
+}
+
+#[test]
 fn the_openapi_document_is_data_on_stdout() {
     let outcome = gatehouse(None, &["openapi"], &[]);
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));

@@ -24,6 +24,7 @@ mod tests;
 mod trust;
 mod usage;
 
+use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
 
 use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -69,8 +70,15 @@ enum Verb {
 impl Cli {
     /// The arguments of this process. Wrong usage ends it with 2, a question for help or version with 0.
     pub fn of_process() -> Self {
-        let matches = command().get_matches();
-        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+        let mut command = command();
+        let matches = command.get_matches_mut();
+        let parsed = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        // Of options in several places the parser keeps those of the last one, and says nothing of the others.
+        let is_set = |argument: &OsString| argument == "--set" || argument.to_string_lossy().starts_with("--set=");
+        if std::env::args_os().filter(is_set).count() > parsed.settings.overrides.len() {
+            command.error(clap::error::ErrorKind::ArgumentConflict, "write all `--set` in one place, such as behind the last word").exit();
+        }
+        parsed
     }
 
     /// Does what was asked for; `run` where nothing was.

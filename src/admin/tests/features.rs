@@ -138,6 +138,28 @@ async fn what_is_wrong_with_a_roll_out_is_told_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn roll_outs_that_are_made_at_once_are_all_there_and_not_more_than_200() {
+    let store = Arc::new(Memory::default());
+    let admin = Admin::on(store.clone(), config(), Arc::new(Manual)).await;
+    let put = async |at: usize| admin.put(&format!("/admin/features/flag-{at}"), json!({"percentage": 50})).await.status.as_u16();
+    let statuses = futures_util::future::join_all((0..210).map(put)).await;
+    let (made, refused) =
+        (statuses.iter().filter(|status| **status == 200).count(), statuses.iter().filter(|status| **status == 422).count());
+    assert_eq!((made, refused), (200, 10));
+    let names = async |admin: &Admin| {
+        let all = admin.get("/admin/features").await.expect(200).json;
+        all["data"].as_array().unwrap().iter().map(|it| it["flag"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let shown = names(&admin).await;
+    assert_eq!(
+        (shown.len(), names(&Admin::on(store, config(), Arc::new(Manual)).await).await),
+        (200, shown.clone()),
+        "what is shown is stored"
+    );
+    admin.put(&format!("/admin/features/{}", shown[0]), json!({"percentage": 60})).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_tenant_keeps_the_flags_of_its_version_of_the_plan() {
     let admin = Admin::start().await;
     let mut pro = admin.get("/admin/plans/pro").await.expect(200).json["versions"][0].clone();
