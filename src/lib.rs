@@ -32,6 +32,12 @@
 //! is made ([`tls::Issuer`]), tenants in turn. What was issued is stored first and then served; handshakes read memory alone
 //! ([`tls::Certificates`]).
 //!
+//! # The life of a feature flag
+//!
+//! What decides over a flag is, in this order: the deployment, the tenant's own config, its plan, a roll-out ([`tenancy::flags_of`]). A
+//! roll-out is committed and then shown to every tenant, by new facts ([`tenancy::Facts`]); a tenant's first request works out what it
+//! has. Flags that are rolled out by user are decided for each request.
+//!
 //! # The life of a subscription
 //!
 //! What a tenant pays for, owes and has coming is in its record. [`tenancy::next_duty`] says of a record what is due next;

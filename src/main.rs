@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
 use gatehouse::cli::{Cli, exit_code};
 
 // A third less memory than others with many connections, and it is given back after they close.
@@ -11,7 +10,7 @@ use gatehouse::cli::{Cli, exit_code};
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    match Cli::parse().execute() {
+    match Cli::of_process().execute() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Where stderr is closed there is nobody left to tell.

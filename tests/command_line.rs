@@ -65,6 +65,16 @@ fn wrong_usage_is_2_and_help_is_0() {
 }
 
 #[test]
+fn settings_stand_anywhere_in_one_place() {
+    let set = ["--set", "listen.http=127.0.0.1:1", "--set=listen.https=127.0.0.1:2"];
+    for line in [[&set[..], &["check"]].concat(), [&["check"], &set[..]].concat()] {
+        assert_eq!(gatehouse(Some("tls.mode = \"off\""), &line, &[]).code, Some(0), "{line:?}");
+    }
+    let spread = gatehouse(None, &["--set", "listen.http=127.0.0.1:1", "check", "--set", "tls.mode=off"], &[]);
+    assert!(spread.code == Some(2) && spread.stderr.contains("in one place"), "{}", spread.stderr);
+}
+
+#[test]
 fn the_openapi_document_is_data_on_stdout() {
     let outcome = gatehouse(None, &["openapi"], &[]);
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
@@ -80,6 +90,26 @@ fn a_reader_that_leaves_early_is_no_failure() {
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn bash_completes_verbs_and_options_of_verbs_below_others() {
+    for (line, expected) in [("gatehouse ten", "tenant"), ("gatehouse key cre", "create"), ("gatehouse feature rollout --b", "--by")] {
+        let script = r#"
+            source <("$1" completions bash) || exit 1
+            read -ra COMP_WORDS <<< "$2"
+            COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+            _gatehouse gatehouse "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+            echo "${COMPREPLY[@]}"
+        "#;
+        let output = Command::new("bash").args(["-c", script, "bash", env!("CARGO_BIN_EXE_gatehouse"), line]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), expected, "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    for shell in ["zsh", "fish", "elvish", "powershell"] {
+        let outcome = gatehouse(None, &["completions", shell], &[]);
+        assert!(outcome.code == Some(0) && outcome.stdout.contains("rollout"), "{shell}");
+    }
+    assert_eq!(gatehouse(None, &["completions", "tcsh"], &[]).code, Some(2));
 }
 
 /// The image's health check and first command are verbs of this binary, and its user is not root.

@@ -11,33 +11,33 @@ use crate::support::{TestGateway, Upstream, tenant};
 const NEW_YEAR: i64 = 1_798_761_600_000;
 const DAY: i64 = 86_400_000;
 
-struct Outcome {
-    code: i32,
-    stdout: String,
-    stderr: String,
+pub struct Outcome {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
 }
 
 impl Outcome {
     #[track_caller]
-    fn expect(self, code: i32) -> Self {
+    pub fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{}{}", self.stdout, self.stderr);
         self
     }
 
     #[track_caller]
-    fn has(self, parts: &[&str]) -> Self {
+    pub fn has(self, parts: &[&str]) -> Self {
         parts.iter().for_each(|part| assert!(self.stdout.contains(part), "{part} in {}{}", self.stdout, self.stderr));
         self
     }
 
     #[track_caller]
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}{}", self.stdout, self.stderr))
     }
 }
 
 /// Runs a line of words against a gateway; a word in single quotes may have spaces.
-async fn run(admin: &str, line: &str) -> Outcome {
+pub async fn run(admin: &str, line: &str) -> Outcome {
     let words: Vec<String> = line
         .split('\'')
         .enumerate()

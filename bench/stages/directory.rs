@@ -23,6 +23,7 @@ fn plan() -> Plan {
         rate: Some(Rate { per_second: 500, burst: 1_000 }),
         concurrency: Some(256),
         overage: Overage::Block,
+        features: BTreeMap::new(),
     }
 }
 

@@ -43,7 +43,7 @@ pub struct Context<'a> {
     /// The name of its plan.
     pub plan: &'a str,
     /// Flags that are on.
-    pub features: &'a [String],
+    pub features: Vec<&'a str>,
     /// The verified user, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<&'a str>,
@@ -136,7 +136,7 @@ mod tests {
     const NOW: Millis = Millis(1_800_000_000_000);
 
     fn context() -> Context<'static> {
-        Context { tenant: "tenant_1", slug: "acme", plan: "pro", features: &[], user: None, roles: None }
+        Context { tenant: "tenant_1", slug: "acme", plan: "pro", features: Vec::new(), user: None, roles: None }
     }
 
     #[test]

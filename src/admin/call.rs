@@ -12,6 +12,7 @@ use utoipa::openapi::{RefOr, Schema};
 use super::App;
 use super::auth::{Actor, is_json};
 use super::error::Problem;
+use super::words::in_json_words;
 use crate::tenancy::{Cause, FieldError, Versioned, did_you_mean};
 
 /// Octets of a request body.
@@ -170,7 +171,7 @@ fn read<T: DeserializeOwned + PartialSchema>(value: Value) -> Result<T, Problem>
     }
     serde_path_to_error::deserialize(value).map_err(|error| {
         let pointer: String = error.path().iter().map(segment).collect();
-        Problem::field(pointer, "invalid", error.inner().to_string())
+        Problem::field(pointer, "invalid", in_json_words(&error.inner().to_string()))
     })
 }
 
@@ -178,7 +179,7 @@ fn read<T: DeserializeOwned + PartialSchema>(value: Value) -> Result<T, Problem>
 pub fn part<T: DeserializeOwned>(value: Value, at: &str) -> Result<T, FieldError> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let below: String = error.path().iter().map(segment).collect();
-        FieldError::new(format!("{at}{below}"), "invalid", error.inner().to_string())
+        FieldError::new(format!("{at}{below}"), "invalid", in_json_words(&error.inner().to_string()))
     })
 }
 

@@ -32,8 +32,10 @@ mod payment_method;
 mod plan_bodies;
 mod plan_views;
 mod plans;
+mod price;
 mod reports;
 mod revenue_views;
+mod rollouts;
 mod stats;
 mod subscription;
 mod tenant_api;
@@ -44,6 +46,7 @@ mod usage;
 mod verify;
 mod views;
 mod webhook;
+mod words;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -136,8 +139,11 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(verify::one))
         .routes(routes!(verify::all))
         .routes(routes!(config::read, config::patch))
+        .routes(routes!(features::list))
         .routes(routes!(features::set, features::remove))
         .routes(routes!(features::set_in_config, features::remove_in_config))
+        .routes(routes!(rollouts::list))
+        .routes(routes!(rollouts::read, rollouts::set, rollouts::remove))
         .routes(routes!(domains::list, domains::add))
         .routes(routes!(domains::read, domains::update, domains::remove))
         .routes(routes!(domains::verify))

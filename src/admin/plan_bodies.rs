@@ -1,20 +1,21 @@
 //! Plans and add-ons as requests write them, read by the same rules as the configuration's; every wrong member is told at once. What
 //! the API shows can be sent back, so that members which only it sets are there, and are not read.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::call::{part, present};
 use super::error::Problem;
+use super::price::Price;
 use crate::model::plan::{Misfit, OveragePrice, Pricing, TierFault, is_name, title};
-use crate::model::{AddOn, Limits, Money, Overage, Plan, Rate, Tier};
+use crate::model::{AddOn, Limits, Money, Overage, Plan, Rate, Tier, is_flag};
 use crate::tenancy::FieldError;
 
 /// Above it, sums of usage could overflow.
 const MOST: u64 = i64::MAX as u64;
-/// A number of so many digits is the same after it was read into a float.
-const EXACT_DIGITS: usize = 15;
 
 /// A plan, or the next version of one. Each price is told as a decimal number or text, or in minor units.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -46,6 +47,9 @@ pub struct PlanBody {
     /// `block` (default), or `{apiCalls, bandwidth, storage}` with prices: `{model, price, per, tiers, hardCap}`.
     #[schema(value_type = Option<Object>)]
     overage: Option<Value>,
+    /// Feature flags that its tenants have on, or off, unless their own config says otherwise.
+    #[schema(value_type = Option<Object>)]
+    features: Option<BTreeMap<String, bool>>,
     /// Not read, but for another currency than the configured one, which is refused.
     currency: Option<String>,
     /// Not read: a version has the next number.
@@ -89,14 +93,6 @@ pub struct AddOnBody {
     currency: Option<String>,
     /// Not read.
     source: Option<String>,
-}
-
-/// A price as it is written.
-#[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "a price is a number such as 99.5, or text such as \"99.50\"")]
-enum Price {
-    Number(serde_json::Number),
-    Text(String),
 }
 
 #[derive(Debug, Deserialize)]
@@ -165,8 +161,12 @@ impl PlanBody {
         if self.concurrency == Some(0) {
             reader.refuse("/concurrency", "at least 1; `null` is unlimited");
         }
-        let concurrency = self.concurrency;
-        reader.finish(Plan { name: self.name, version: 1, price_monthly, price_yearly, limits, rate, concurrency, overage })
+        let (concurrency, features) = (self.concurrency, self.features.unwrap_or_default());
+        for name in features.keys().filter(|name| !is_flag(name)) {
+            let at = format!("/features/{}", name.replace('~', "~0").replace('/', "~1"));
+            reader.refuse(at, "a flag is a letter, then at most 63 letters, digits or `_ . -`");
+        }
+        reader.finish(Plan { name: self.name, version: 1, price_monthly, price_yearly, limits, rate, concurrency, overage, features })
     }
 }
 
@@ -374,21 +374,5 @@ impl Reader<'_> {
             self.refuse(format!("{at}/tiers"), "at least one tier is needed");
         }
         tiers
-    }
-}
-
-impl Price {
-    /// Exactly what was written, or why that cannot be told.
-    fn read(&self, currency: &str) -> Result<Money, String> {
-        let text = match self {
-            Self::Text(text) => text.clone(),
-            Self::Number(number) => number.to_string(),
-        };
-        // A whole number that was read into a float is written `99.0`.
-        let digits = text.trim_end_matches(".0").bytes().filter(u8::is_ascii_digit).count();
-        if matches!(self, Self::Number(number) if number.is_f64()) && digits > EXACT_DIGITS {
-            return Err("a number of so many digits is not exact; write it as text, or in minor units".to_owned());
-        }
-        Money::parse(&text, currency).map_err(|error| error.to_string())
     }
 }

@@ -45,6 +45,7 @@ fn plan_json(plan: &Plan, currency: &str) -> Value {
         "rate": plan.rate.map(|rate| json!({"perSecond": rate.per_second, "burst": rate.burst})),
         "concurrency": plan.concurrency,
         "overage": overage_json(&plan.overage, currency),
+        "features": plan.features,
     })
 }
 

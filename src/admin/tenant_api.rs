@@ -17,7 +17,8 @@ use crate::tenancy::{tenant_document, usage_document};
     responses((status = 200, description = "`{id, name, plan, config, …}`"), (status = 403, body = ProblemView), (status = 404, body = ProblemView)))]
 pub async fn tenant(State(app): State<App>, call: Call) -> Result<Response, Problem> {
     let tenant = app.named(&call).await?;
-    Ok(axum::Json(tenant_document(&tenant)).into_response())
+    let on = app.flags(&tenant, None).into_iter().filter(|flag| flag.enabled).map(|flag| flag.name);
+    Ok(axum::Json(tenant_document(&tenant, &on.collect::<Vec<_>>())).into_response())
 }
 
 /// A tenant's usage this month, and its limits.

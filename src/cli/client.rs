@@ -18,7 +18,7 @@ const PAGE: usize = 500;
 pub(super) struct Asked {
     /// The admin listener; without it the one of the configuration
     #[arg(long, value_name = "URL", global = true)]
-    admin: Option<String>,
+    pub admin: Option<String>,
     /// How it is shown
     #[arg(short, long, value_enum, default_value_t = Output::Table, global = true)]
     pub output: Output,
@@ -39,8 +39,8 @@ pub(super) struct Client {
 }
 
 impl Asked {
-    /// Asks the gateway in `ask`, and shows what that gives: as JSON, or as `table` makes of it.
-    pub fn show<F>(&self, settings: &Settings, ask: impl FnOnce(Client) -> F, table: impl FnOnce(&Value) -> String) -> anyhow::Result<Value>
+    /// Asks the gateway in `ask`.
+    pub fn ask<F>(&self, settings: &Settings, ask: impl FnOnce(Client) -> F) -> anyhow::Result<Value>
     where
         F: Future<Output = anyhow::Result<Value>>,
     {
@@ -48,11 +48,24 @@ impl Asked {
         let address = api::address(self.admin.as_deref(), &config)?;
         let client = Client { address, token: api::token(&config).to_owned() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let told = runtime.block_on(ask(client))?;
-        super::print(&match self.output {
-            Output::Json => format!("{}\n", serde_json::to_string_pretty(&told)?),
-            Output::Table => table(&told),
-        })?;
+        runtime.block_on(ask(client))
+    }
+
+    /// Shows what was told: as JSON, or as `table` makes of it.
+    pub fn print(&self, told: &Value, table: impl FnOnce(&Value) -> String) -> anyhow::Result<()> {
+        Ok(super::print(&match self.output {
+            Output::Json => format!("{}\n", serde_json::to_string_pretty(told)?),
+            Output::Table => table(told),
+        })?)
+    }
+
+    /// Asks the gateway in `ask`, and shows what that gives.
+    pub fn show<F>(&self, settings: &Settings, ask: impl FnOnce(Client) -> F, table: impl FnOnce(&Value) -> String) -> anyhow::Result<Value>
+    where
+        F: Future<Output = anyhow::Result<Value>>,
+    {
+        let told = self.ask(settings, ask)?;
+        self.print(&told, table)?;
         Ok(told)
     }
 }

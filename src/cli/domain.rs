@@ -3,15 +3,15 @@
 use anyhow::bail;
 use clap::{Args, Subcommand};
 use http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::client::{Asked, Client, day, items, moment, sheet, table, text};
+use super::client::{Asked, Client, day, items, moment, segment, sheet, table, text};
 use super::settings::Settings;
 
 /// How the tenants' own domains stand, and what to do about those that are stuck
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gatehouse domain list --status stuck\n  gatehouse domain list --status expiring -o json\n  gatehouse domain show shop.acme.com\n  gatehouse domain verify shop.acme.com      look at its DNS records now"
+    after_help = "Examples:\n  gatehouse domain list --status stuck\n  gatehouse domain list --status expiring -o json\n  gatehouse domain show shop.acme.com\n  gatehouse domain add acme shop.acme.com\n  gatehouse domain verify shop.acme.com      look at its DNS records now"
 )]
 pub(super) struct Domain {
     #[command(subcommand)]
@@ -44,21 +44,58 @@ enum Verb {
         #[command(flatten)]
         settings: Settings,
     },
+    /// Claims a domain for a tenant; tells which DNS records it needs
+    Add {
+        /// Id or slug of the tenant
+        tenant: String,
+        /// The domain
+        domain: String,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Orders a new certificate, though the one that is there is good for a while
+    Renew {
+        /// The domain
+        domain: String,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Takes a domain from its tenant, with its certificate
+    Remove {
+        /// The domain
+        domain: String,
+        #[command(flatten)]
+        settings: Settings,
+    },
+}
+
+impl Verb {
+    const fn settings(&self) -> &Settings {
+        match self {
+            Self::List { settings, .. }
+            | Self::Show { settings, .. }
+            | Self::Verify { settings, .. }
+            | Self::Add { settings, .. }
+            | Self::Renew { settings, .. }
+            | Self::Remove { settings, .. } => settings,
+        }
+    }
 }
 
 impl Domain {
     pub fn execute(self) -> anyhow::Result<()> {
-        let (Verb::List { settings, .. } | Verb::Show { settings, .. } | Verb::Verify { settings, .. }) = &self.verb;
         let ask = async |client: Client| match &self.verb {
             Verb::List { status, .. } => Ok(Value::Array(client.all("/admin/domains", &[("status", status.as_deref())]).await?)),
             Verb::Show { domain, .. } => find(&client, domain).await,
-            Verb::Verify { domain, .. } => {
-                let found = find(&client, domain).await?;
-                let path = format!("/admin/tenants/{}/domains/{}/verify", text(&found["tenantId"]), text(&found["domain"]));
-                client.send(Method::POST, &path, None).await
+            Verb::Verify { domain, .. } => act(&client, Method::POST, domain, "/verify").await,
+            Verb::Renew { domain, .. } => act(&client, Method::POST, domain, "/renew").await,
+            Verb::Remove { domain, .. } => act(&client, Method::DELETE, domain, "").await,
+            Verb::Add { tenant, domain, .. } => {
+                let path = format!("/admin/tenants/{}/domains", segment(tenant));
+                client.send(Method::POST, &path, Some(&json!({"domain": domain}))).await
             }
         };
-        let told = self.asked.show(settings, ask, |told| if told.is_array() { list(told) } else { shown(told) })?;
+        let told = self.asked.show(self.verb.settings(), ask, |told| if told.is_array() { list(told) } else { shown(told) })?;
         if matches!(self.verb, Verb::Verify { .. }) && told["verified"] == false {
             bail!("it is not proved yet");
         }
@@ -70,6 +107,13 @@ impl Domain {
 async fn find(client: &Client, domain: &str) -> anyhow::Result<Value> {
     let name = crate::model::Host::parse(domain)?;
     client.get(&format!("/admin/domains/{name}")).await
+}
+
+/// Something is done with a domain, whoever's it is.
+async fn act(client: &Client, method: Method, domain: &str, action: &str) -> anyhow::Result<Value> {
+    let found = find(client, domain).await?;
+    let path = format!("/admin/tenants/{}/domains/{}{action}", text(&found["tenantId"]), text(&found["domain"]));
+    client.send(method, &path, None).await
 }
 
 fn list(domains: &Value) -> String {

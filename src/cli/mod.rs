@@ -6,11 +6,14 @@ mod api;
 mod audit;
 mod check;
 mod client;
+mod completions;
 mod demo;
 mod domain;
 mod event;
+mod feature;
 mod health;
 mod invoice;
+mod key;
 mod openapi;
 mod plan;
 mod route;
@@ -22,9 +25,10 @@ mod tests;
 mod trust;
 mod usage;
 
+use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
 
-use clap::{Parser, Subcommand};
+use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::ConfigErrors;
 use settings::Settings;
@@ -35,8 +39,7 @@ use settings::Settings;
     name = "gatehouse",
     version,
     about = "A gateway that gives the app you already have tenants: TLS, limits that hold, usage that is counted exactly.",
-    after_help = "Examples:\n  gatehouse demo                  try it, without any set-up\n  gatehouse check -c my.toml      see whether a configuration is right\n  gatehouse run -c my.toml        start the gateway (also without a verb)",
-    args_conflicts_with_subcommands = true
+    after_help = "Examples:\n  gatehouse demo                  try it, without any set-up\n  gatehouse check -c my.toml      see whether a configuration is right\n  gatehouse run -c my.toml        start the gateway (also without a verb)"
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -57,13 +60,29 @@ enum Verb {
     Domain(domain::Domain),
     Event(event::Event),
     Tenant(tenant::Tenant),
+    Key(key::Key),
+    Feature(feature::Feature),
     Plan(plan::Plan),
     Route(route::Route),
     Invoice(invoice::Invoice),
     Audit(audit::Audit),
+    Completions(completions::Completions),
 }
 
 impl Cli {
+    /// The arguments of this process. Wrong usage ends it with 2, a question for help or version with 0.
+    pub fn of_process() -> Self {
+        let mut command = command();
+        let matches = command.get_matches_mut();
+        let parsed = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        // Of options in several places the parser keeps those of the last one, and says nothing of the others.
+        let is_set = |argument: &OsString| argument == "--set" || argument.to_string_lossy().starts_with("--set=");
+        if std::env::args_os().filter(is_set).count() > parsed.settings.overrides.len() {
+            command.error(clap::error::ErrorKind::ArgumentConflict, "write all `--set` in one place, such as behind the last word").exit();
+        }
+        parsed
+    }
+
     /// Does what was asked for; `run` where nothing was.
     ///
     /// # Errors
@@ -82,12 +101,34 @@ impl Cli {
             Some(Verb::Domain(domain)) => domain.execute(),
             Some(Verb::Event(event)) => event.execute(),
             Some(Verb::Tenant(tenant)) => tenant.execute(),
+            Some(Verb::Key(key)) => key.execute(),
+            Some(Verb::Feature(feature)) => feature.execute(),
             Some(Verb::Plan(plan)) => plan.execute(),
             Some(Verb::Route(route)) => route.execute(),
             Some(Verb::Invoice(invoice)) => invoice.execute(),
             Some(Verb::Audit(audit)) => audit.execute(),
+            Some(Verb::Completions(completions)) => completions.execute(),
         }
     }
+}
+
+/// The command line with all its verbs.
+fn command() -> Command {
+    Cli::command().mut_subcommands(with_examples)
+}
+
+/// A verb, where those below it that have no examples get the ones that show them, or all of its own.
+fn with_examples(verb: Command) -> Command {
+    let (name, examples) = (verb.get_name().to_owned(), verb.get_after_help().map(ToString::to_string).unwrap_or_default());
+    verb.mut_subcommands(|below| {
+        if below.get_after_help().is_some() || examples.is_empty() {
+            return below;
+        }
+        let call = format!("gatehouse {name} {} ", below.get_name());
+        let own: Vec<&str> = examples.lines().filter(|line| format!("{line} ").contains(&call)).collect();
+        let shown = if own.is_empty() { examples.clone() } else { format!("Examples:\n{}", own.join("\n")) };
+        below.after_help(shown)
+    })
 }
 
 /// 2 for a wrong configuration, else 1. (Wrong usage ends in the parser, with 2.)

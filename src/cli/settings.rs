@@ -13,10 +13,10 @@ const DEFAULT_FILE: &str = "config.toml";
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct Settings {
     /// The configuration; without it `config.toml` in the working directory, where there is one, else the defaults
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
-    /// Sets one key over file and environment, such as `--set listen.http=127.0.0.1:8080`; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    /// Sets one key over file and environment, such as `--set listen.http=127.0.0.1:8080`; may be repeated, all in one place
+    #[arg(long = "set", value_name = "KEY=VALUE", global = true)]
     pub overrides: Vec<String>,
 }
 

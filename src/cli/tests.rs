@@ -5,9 +5,9 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
-use super::{Cli, exit_code};
+use super::{Cli, command, exit_code};
 
 fn run(arguments: &[&str]) -> anyhow::Result<()> {
     Cli::try_parse_from(std::iter::once(&"gatehouse").chain(arguments)).unwrap().execute()
@@ -15,12 +15,16 @@ fn run(arguments: &[&str]) -> anyhow::Result<()> {
 
 #[test]
 fn the_help_of_every_verb_has_an_example() {
-    let mut command = Cli::command();
+    let mut command = command();
     command.clone().debug_assert();
     command.build();
-    for verb in std::iter::once(&command).chain(command.get_subcommands()).filter(|verb| verb.get_name() != "help") {
+    let of_ours = |verb: &&clap::Command| verb.get_name() != "help";
+    let below = command.get_subcommands().filter(of_ours).flat_map(|verb| std::iter::once(verb).chain(verb.get_subcommands()));
+    let verbs: Vec<_> = std::iter::once(&command).chain(below.filter(of_ours)).collect();
+    assert!(verbs.len() > 50, "{}", verbs.len());
+    for verb in verbs {
         let help = verb.clone().render_long_help().to_string();
-        assert!(help.contains("Example") && help.contains("  gatehouse "), "{help}");
+        assert!(help.contains("Example") && help.contains("gatehouse "), "{help}");
     }
 }
 
@@ -30,6 +34,22 @@ fn without_a_verb_it_is_run() {
     assert!(without.verb.is_none());
     assert_eq!((without.settings.config.unwrap().to_str(), without.settings.overrides.len()), (Some("a.toml"), 1));
     assert!(Cli::try_parse_from(["gatehouse", "rnu"]).unwrap_err().exit_code() == 2);
+}
+
+#[test]
+fn options_of_all_verbs_stand_before_behind_and_between_them() {
+    let spread = |line: &str| {
+        let Cli { verb: Some(super::Verb::Tenant(tenant)), settings } = Cli::try_parse_from(line.split_whitespace()).unwrap() else {
+            panic!("{line}")
+        };
+        let shown = format!("{tenant:?}");
+        assert!(shown.contains("a.toml") && shown.contains("x=1") && shown.contains("127.0.0.1:1") && shown.contains("Json"), "{shown}");
+        assert_eq!(settings.config.unwrap().to_str(), Some("a.toml"));
+    };
+    spread("gatehouse tenant list -c a.toml --set x=1 --admin http://127.0.0.1:1 -o json");
+    spread("gatehouse tenant -c a.toml --set x=1 --admin http://127.0.0.1:1 -o json list");
+    spread("gatehouse -c a.toml --set x=1 tenant --admin http://127.0.0.1:1 list -o json");
+    spread("gatehouse -c b.toml tenant -o json list -c a.toml --admin http://127.0.0.1:1 --set x=1");
 }
 
 #[test]

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::overage;
 use super::section::Section;
 use super::tree::{Node, Value};
-use super::values::{Wrong, expected, limit, price, size, whole};
+use super::values::{Wrong, expected, limit, price, size, switch, whole};
 use crate::model::plan::is_name;
-use crate::model::{Limits, Plan, Rate};
+use crate::model::{Limits, Plan, Rate, is_flag};
 
 /// Above it, sums of usage could overflow.
 pub(super) const MOST: u64 = i64::MAX as u64;
@@ -51,6 +51,7 @@ fn plan(name: &str, section: &Section<'_>, defaults: &Defaults, currency: &str) 
     let rate = rate(section);
     let concurrency = section.maybe("concurrency", |node| limit(node, "a whole number from 1", |node| whole(node, 1..=u32::MAX)));
     let overage = overage::read(section, currency);
+    let features = section.maybe("features", flags);
     section.finish();
     let limits = Limits {
         max_users: max_users?.unwrap_or(defaults.users),
@@ -70,6 +71,7 @@ fn plan(name: &str, section: &Section<'_>, defaults: &Defaults, currency: &str) 
         rate: rate?,
         concurrency: concurrency?.flatten(),
         overage,
+        features: features?.unwrap_or_default(),
     })
 }
 
@@ -80,6 +82,24 @@ pub(super) fn number(node: &Node) -> Result<Option<u64>, Wrong> {
 pub(super) fn octets(node: &Node) -> Result<Option<u64>, Wrong> {
     let read = |node: &Node| size(node).and_then(|size| if size <= MOST { Ok(size) } else { Err(expected("less", node)) });
     limit(node, "a size such as \"10GiB\", \"10GB\" or whole octets", read)
+}
+
+/// A table of flags that are on or off.
+fn flags(node: &Node) -> Result<BTreeMap<String, bool>, Wrong> {
+    let Value::Table(table) = &node.value else { return Err(expected("a table such as { advancedAnalytics = true }", node)) };
+    let (mut flags, mut wrong) = (BTreeMap::new(), Vec::new());
+    for (name, entry) in &table.0 {
+        if !is_flag(name) {
+            let shown: String = name.chars().take(80).flat_map(char::escape_debug).collect();
+            let problem = format!("`{shown}` is not a flag: a letter, then at most 63 letters, digits or `_ . -`");
+            wrong.push((entry.key.clone(), problem));
+        }
+        match switch(&entry.node) {
+            Ok(on) => drop(flags.insert(name.clone(), on)),
+            Err(Wrong(reasons)) => wrong.extend(reasons),
+        }
+    }
+    if wrong.is_empty() { Ok(flags) } else { Err(Wrong(wrong)) }
 }
 
 /// A table, or `"unlimited"`.

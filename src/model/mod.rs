@@ -3,6 +3,7 @@
 pub mod custom_domain;
 pub mod domain;
 pub mod event;
+pub mod feature;
 pub mod gauge;
 pub mod hex;
 pub mod id;
@@ -22,6 +23,7 @@ pub mod usage;
 pub use custom_domain::{Actor, CustomDomain, DomainStatus, Finding, Reason};
 pub use domain::{Host, Slug};
 pub use event::{EventType, EventTypeError};
+pub use feature::{FlagSource, Percentage, PercentageError, Rollout, RolloutBy, is_flag};
 pub use gauge::{Gauge, Levels};
 pub use hex::hex;
 pub use id::{AuditId, CreditNoteId, EventId, InvoiceId, KeyId, TenantId};

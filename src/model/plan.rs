@@ -1,5 +1,7 @@
 //! Plans: what a tenant pays and how much it may use. `None` is unlimited throughout.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Gauge, Money};
@@ -25,6 +27,9 @@ pub struct Plan {
     pub concurrency: Option<u32>,
     /// What happens beyond the limits.
     pub overage: Overage,
+    /// Feature flags that tenants on it have on, or off, unless their own config says otherwise.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub features: BTreeMap<String, bool>,
 }
 
 /// Something that is bought beside a plan.

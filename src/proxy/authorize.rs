@@ -55,6 +55,7 @@ impl Authorized {
 /// Who is asking, as far as it is known.
 struct Caller<'p> {
     is_known: bool,
+    user: Option<&'p str>,
     roles: &'p [String],
     scopes: &'p [String],
 }
@@ -97,14 +98,14 @@ pub fn authorize(exchange: &mut Exchange, fields: &Fields, resolved: Resolved) -
 /// Who is asking. A credential that is good for another tenant only is no credential here.
 fn identify<'p>(exchange: &mut Exchange, facts: &Facts, presented: &'p Presented) -> Result<Caller<'p>, Refusal> {
     match presented {
-        Presented::Nothing => Ok(Caller { is_known: false, roles: &[], scopes: &[] }),
+        Presented::Nothing => Ok(Caller { is_known: false, user: None, roles: &[], scopes: &[] }),
         Presented::Wrong(detail) => Err(Refusal::Unauthenticated(detail)),
         Presented::Key(entry) if entry.key.tenant_id != facts.tenant.id => {
             Err(Refusal::TenantMismatch("The API key belongs to another tenant than this host."))
         }
         Presented::Key(entry) => {
             entry.note(exchange.time);
-            Ok(Caller { is_known: true, roles: &entry.key.roles, scopes: &entry.key.scopes })
+            Ok(Caller { is_known: true, user: None, roles: &entry.key.roles, scopes: &entry.key.scopes })
         }
         Presented::User(user) => {
             let is_here = |name: &str| name == facts.labels().id_text || name == facts.tenant.slug.as_str();
@@ -112,7 +113,7 @@ fn identify<'p>(exchange: &mut Exchange, facts: &Facts, presented: &'p Presented
                 return Err(Refusal::TenantMismatch("The token belongs to another tenant than this host."));
             }
             exchange.user = Some(Arc::clone(user));
-            Ok(Caller { is_known: true, roles: &user.said.roles, scopes: &user.said.scopes })
+            Ok(Caller { is_known: true, user: Some(&user.said.user), roles: &user.said.roles, scopes: &user.said.scopes })
         }
     }
 }
@@ -127,7 +128,7 @@ fn check_length(exchange: &Exchange, fields: &Fields) -> Result<(), Refusal> {
 /// What a route asks for of who is asking and of the tenant; the first that is missing is told.
 fn obey(route: &Route, facts: &Facts, caller: &Caller<'_>) -> Result<(), Refusal> {
     if let Some(feature) = &route.feature
-        && facts.features.binary_search(feature).is_err()
+        && !facts.has_feature(feature, caller.user)
     {
         return Err(Refusal::FeatureDisabled(feature.clone()));
     }

@@ -16,6 +16,7 @@ use super::refusal::Refusal;
 use super::reserve::Ticket;
 use super::settle::answered;
 use super::site::Introduction;
+use crate::access::Identity;
 use crate::clock::instant;
 use crate::message::{Fields, Name};
 use crate::observe::Owner;
@@ -89,10 +90,7 @@ fn edit(exchange: &Exchange, ticket: &Ticket, fields: &mut Fields) {
     }
     introduce(exchange, ticket.facts(), fields);
     if let Some(user) = &exchange.user {
-        fields.push(Name::XUserId, &*user.said.user);
-        if !user.roles_text.is_empty() {
-            fields.push(Name::XUserRoles, &*user.roles_text);
-        }
+        say_user(user, ticket.facts(), fields);
     }
     if let Some(context) = exchange.worker.contexts.as_ref().and_then(|contexts| contexts.say(exchange, ticket.facts())) {
         fields.push(Name::XTenantContext, context.as_bytes());
@@ -102,6 +100,17 @@ fn edit(exchange: &Exchange, ticket: &Ticket, fields: &mut Fields) {
     fastrand::fill(&mut random);
     trace(fields, trusted, &random);
     append_via(fields, exchange.version);
+}
+
+/// Says who the user is; flags that are rolled out by user may be on for this one.
+fn say_user(user: &Identity, facts: &Facts, fields: &mut Fields) {
+    fields.push(Name::XUserId, &*user.said.user);
+    if !user.roles_text.is_empty() {
+        fields.push(Name::XUserRoles, &*user.roles_text);
+    }
+    if let Some(features) = facts.features_for(Some(&user.said.user)) {
+        fields.set(Name::XTenantFeatures, &features);
+    }
 }
 
 /// Says who the tenant is and where the request came from. Where the peer speaks for itself that is the same each time, and is

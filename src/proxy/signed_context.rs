@@ -60,11 +60,16 @@ impl Contexts {
     }
 
     fn sign(&self, facts: &Arc<Facts>, user: Option<&Arc<Identity>>, now: Millis) -> Option<Signed> {
+        let own = user.and_then(|user| facts.features_for(Some(&user.said.user)));
+        let features = match &own {
+            Some(list) => list.split(',').filter(|flag| !flag.is_empty()).collect(),
+            None => facts.features().iter().map(String::as_str).collect(),
+        };
         let context = Context {
             tenant: &facts.labels().id_text,
             slug: facts.tenant.slug.as_str(),
             plan: &facts.plan.name,
-            features: &facts.features,
+            features,
             user: user.map(|user| &*user.said.user),
             roles: user.map(|user| &*user.said.roles),
         };

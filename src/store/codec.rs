@@ -280,6 +280,7 @@ fn table_code(table: Table) -> u8 {
         Table::AddOns => 23,
         Table::KeyUses => 24,
         Table::TenantIssuers => 25,
+        Table::Rollouts => 30,
         Table::Events => 40,
         Table::EventQueue => 41,
     }
@@ -312,6 +313,7 @@ fn table_of(code: u8) -> Option<Table> {
         Table::AddOns,
         Table::KeyUses,
         Table::TenantIssuers,
+        Table::Rollouts,
         Table::Events,
         Table::EventQueue,
     ];

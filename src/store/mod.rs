@@ -89,6 +89,8 @@ pub enum Table {
     KeyUses,
     /// By the SHA-256 of issuer and audience: the tenant whose users its tokens are; claimed like a slug.
     TenantIssuers,
+    /// By the name of the flag: roll-outs of feature flags.
+    Rollouts,
     /// By event id: events to the operator's systems, and how their delivery went.
     Events,
     /// By event id: those of them that are not done with.

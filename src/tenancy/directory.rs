@@ -11,6 +11,7 @@ use dashmap::DashMap;
 
 use super::domains::Shown;
 use super::facts::{Catalogue, DirectorySettings, Facts, PlanMissing};
+use super::features::Rollouts;
 use super::live_key::LiveKey;
 use super::runtime::TenantRuntime;
 use super::subscriptions::Accounts;
@@ -28,6 +29,8 @@ pub struct Directory {
     writer: Mutex<Shown>,
     /// Held from reading a claim in the store until it is shown.
     showing: tokio::sync::Mutex<()>,
+    /// Held by whoever changes roll-outs of flags.
+    rolling: tokio::sync::Mutex<()>,
     /// Tenants whose plan has changed.
     replanned: Mutex<Vec<TenantId>>,
     generation: AtomicU64,
@@ -50,6 +53,7 @@ impl Directory {
             catalogue: Catalogue::new(settings),
             writer: Mutex::default(),
             showing: tokio::sync::Mutex::default(),
+            rolling: tokio::sync::Mutex::default(),
             replanned: Mutex::default(),
             generation: AtomicU64::new(0),
             slugs: DashMap::new(),
@@ -172,6 +176,36 @@ impl Directory {
             let claims = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
             part.iter().for_each(|name| self.name_domain(&claims, name));
             self.generation.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// What holds for the flags of all tenants.
+    pub fn rollouts(&self) -> Arc<Rollouts> {
+        self.catalogue.rollouts()
+    }
+
+    /// Taken by whoever changes roll-outs, so that what is committed and what is shown stay in the same order.
+    pub(super) const fn rolling(&self) -> &tokio::sync::Mutex<()> {
+        &self.rolling
+    }
+
+    /// Shows other roll-outs to every tenant. Those that are published meanwhile have them already.
+    pub(super) async fn show_rollouts(&self, rollouts: Rollouts) {
+        let (rollouts, tenants) = {
+            let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            let tenants: Vec<TenantId> = self.tenants.iter().map(|entry| *entry.key()).collect();
+            (self.catalogue.set_rollouts(rollouts), tenants)
+        };
+        // Not all at once, so that nobody else waits for long.
+        for part in tenants.chunks(256) {
+            {
+                let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+                for tenant in part.iter().filter_map(|tenant| self.by_id(*tenant)) {
+                    let facts = tenant.facts().with_rollouts(&rollouts);
+                    tenant.show_flags(facts);
+                }
+            }
+            tokio::task::yield_now().await;
         }
     }
 

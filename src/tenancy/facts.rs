@@ -3,11 +3,12 @@
 
 use std::sync::{Arc, OnceLock};
 
+use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use http::HeaderValue;
 use serde_json::Value;
 
-use super::features::enabled_features;
+use super::features::{Deciding, Effective, OwnFlags, Rollouts};
 use super::issuers::takes_common;
 use super::plans::Plans;
 use super::subscriptions::Accounts;
@@ -64,8 +65,6 @@ pub struct Facts {
     pub version: Version,
     /// Its plan.
     pub plan: Arc<Plan>,
-    /// Flags that are on, sorted.
-    pub features: Box<[String]>,
     /// For `RateLimit-Policy`, where the tenant has a limit.
     pub policy_value: Option<HeaderValue>,
     /// Calls per day at which it is refused.
@@ -76,10 +75,13 @@ pub struct Facts {
     pub targets: Arc<[Arc<Target>]>,
     /// Verify the tokens of its own issuers.
     pub verifiers: Arc<[Arc<Verifier>]>,
+    own_flags: OwnFlags,
+    rollouts: Arc<Rollouts>,
     labels: OnceLock<Box<Labels>>,
 }
 
 /// What is kept of a tenant in memory.
+#[derive(Clone)]
 pub struct Profile {
     /// For ever.
     pub id: TenantId,
@@ -99,11 +101,13 @@ pub struct Labels {
     pub id_text: String,
     /// `X-Tenant-Id`, `X-Tenant-Slug`, `X-Tenant-Plan`, and `X-Tenant-Features` where any is on.
     pub fields: Fields,
+    flags: Effective,
 }
 
 /// What the facts of many tenants share.
 pub(super) struct Catalogue {
     settings: DirectorySettings,
+    rollouts: ArcSwap<Rollouts>,
     /// The field `RateLimit-Policy` of plans that tenants have as they are.
     policies: DashMap<(String, u32), Option<HeaderValue>>,
     /// Of tenants without one of their own: known before there is any, so that the first finds its addresses.
@@ -121,12 +125,47 @@ impl Facts {
             fields.push(Name::XTenantId, value(&id_text));
             fields.push(Name::XTenantSlug, value(self.tenant.slug.as_str()));
             fields.push(Name::XTenantPlan, value(&self.plan.name));
-            if !self.features.is_empty() {
-                fields.push(Name::XTenantFeatures, value(&self.features.join(",")));
+            let flags = Deciding { tenant: &id_text, plan: &self.plan, own: &self.own_flags, rollouts: &self.rollouts }.effective();
+            if !flags.on.is_empty() {
+                fields.push(Name::XTenantFeatures, value(&flags.on.join(",")));
             }
             // A copy takes no more room than it needs.
-            Box::new(Labels { id_text, fields: fields.clone() })
+            Box::new(Labels { id_text, fields: fields.clone(), flags })
         })
+    }
+
+    /// Flags that are on for everybody, sorted.
+    pub fn features(&self) -> &[String] {
+        &self.labels().flags.on
+    }
+
+    /// Whether a flag is on, for this verified user where there is one.
+    pub fn has_feature(&self, flag: &str, user: Option<&str>) -> bool {
+        let labels = self.labels();
+        labels.flags.has(&labels.id_text, flag, user)
+    }
+
+    /// `X-Tenant-Features` for this verified user; `None` where it is what [`labels`](Self::labels) say, as it mostly is.
+    pub fn features_for(&self, user: Option<&str>) -> Option<String> {
+        let labels = self.labels();
+        labels.flags.of_user(&labels.id_text, user)
+    }
+
+    /// The same facts under other roll-outs.
+    pub(super) fn with_rollouts(&self, rollouts: &Arc<Rollouts>) -> Self {
+        Self {
+            tenant: self.tenant.clone(),
+            version: self.version,
+            plan: Arc::clone(&self.plan),
+            policy_value: self.policy_value.clone(),
+            calls_per_day: self.calls_per_day,
+            bytes_per_month: self.bytes_per_month,
+            targets: Arc::clone(&self.targets),
+            verifiers: Arc::clone(&self.verifiers),
+            own_flags: self.own_flags.clone(),
+            rollouts: Arc::clone(rollouts),
+            labels: OnceLock::new(),
+        }
     }
 }
 
@@ -142,11 +181,22 @@ impl Profile {
 impl Catalogue {
     pub(super) fn new(settings: DirectorySettings) -> Self {
         let default_targets = settings.default_upstream.iter().map(|origin| settings.resolver.target(origin)).collect();
-        Self { policies: DashMap::new(), default_targets, no_verifiers: Arc::from([]), settings }
+        let rollouts = ArcSwap::from_pointee(Rollouts { is_sso_off: !settings.sso, ..Rollouts::default() });
+        Self { rollouts, policies: DashMap::new(), default_targets, no_verifiers: Arc::from([]), settings }
     }
 
     pub(super) fn settings(&self) -> &DirectorySettings {
         &self.settings
+    }
+
+    pub(super) fn rollouts(&self) -> Arc<Rollouts> {
+        self.rollouts.load_full()
+    }
+
+    pub(super) fn set_rollouts(&self, rollouts: Rollouts) -> Arc<Rollouts> {
+        let rollouts = Arc::new(rollouts);
+        self.rollouts.store(Arc::clone(&rollouts));
+        rollouts
     }
 
     /// The facts of `tenant`.
@@ -159,13 +209,14 @@ impl Catalogue {
         Ok(Facts {
             tenant: self.profile(tenant),
             version,
-            features: enabled_features(tenant, self.settings.sso).into(),
             policy_value,
             calls_per_day: plan.calls_per_day(),
             bytes_per_month: plan.bytes_per_month(),
             plan,
             targets,
             verifiers: self.verifiers_of(tenant),
+            own_flags: OwnFlags::of(&tenant.config),
+            rollouts: self.rollouts(),
             labels: OnceLock::new(),
         })
     }

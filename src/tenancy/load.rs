@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::change::decode;
 use super::domains::load_domains;
+use super::features::load_rollouts;
 use super::gauges::Start;
 use super::keys::load_key_uses;
 use super::walk::{UsageWalk, Walk};
@@ -26,6 +27,7 @@ pub enum LoadError {
 
 /// Publishes all that is stored; how many tenants there are.
 pub async fn load(tenants: &Tenants) -> Result<usize, LoadError> {
+    load_rollouts(&*tenants.store, &tenants.directory).await?;
     let mut count = 0;
     let mut usage = UsageWalk::since(tenants.clock.now().day().month().first());
     let mut walk = Walk::over(Table::Tenants);

@@ -42,7 +42,7 @@ pub use directory::Directory;
 pub use documents::{known_tenant_document, tenant_document, usage_document};
 pub use domains::{DomainFilter, Domains, FairQueue, Keeper, NeededRecord, Own, add_domain, next_step, remove_domain, take_over};
 pub use facts::{DirectorySettings, Facts, Labels, PlanMissing, Profile, Proof, Serve};
-pub use features::enabled_features;
+pub use features::{FlagState, NewRollout, Rollouts, flags_of, remove_rollout, set_rollout};
 pub use forget::forget_old;
 pub use gauges::{At, GaugeFull, Gauges, HeldPlace, Shift};
 pub use idempotency::{KeptAnswer, attach_answer, kept_answer, purge_answers};

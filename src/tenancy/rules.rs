@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{FieldError, Plans};
 use crate::config::{Config, did_you_mean};
 use crate::model::party::is_country;
-use crate::model::{Host, Origin, Party, Plan, Slug, TenantConfig};
+use crate::model::{Host, Origin, Party, Plan, Slug, TenantConfig, is_flag};
 
 const MAX_UPSTREAMS: usize = 16;
 /// `_gatehouse.` before it has to fit as well (RFC 1035, section 2.3.4).
@@ -42,13 +42,20 @@ pub(super) fn slug(text: &str, config: &Config) -> Result<Slug, FieldError> {
 
 /// A plan of the catalogue.
 pub(super) fn plan(text: &str, plans: &Plans) -> Result<Arc<Plan>, FieldError> {
-    plans.latest(text).ok_or_else(|| {
-        let offered = plans.offered();
-        let names: Vec<&str> = offered.iter().map(|plan| plan.name.as_str()).collect();
-        let hint = did_you_mean(text, names.iter().copied());
-        let detail = format!("there is no plan `{}`{hint}; the plans are {}", shown(text), names.join(", "));
-        FieldError::new("/plan", "unknown_plan", detail)
-    })
+    plans.latest(text).ok_or_else(|| unknown_plan(text, "/plan", plans))
+}
+
+/// The name of a plan that there is, offered or not.
+pub(super) fn known_plan(text: &str, pointer: &str, plans: &Plans) -> Result<(), FieldError> {
+    if plans.all(Some(text)).is_empty() { Err(unknown_plan(text, pointer, plans)) } else { Ok(()) }
+}
+
+fn unknown_plan(text: &str, pointer: &str, plans: &Plans) -> FieldError {
+    let offered = plans.offered();
+    let names: Vec<&str> = offered.iter().map(|plan| plan.name.as_str()).collect();
+    let hint = did_you_mean(text, names.iter().copied());
+    let detail = format!("there is no plan `{}`{hint}; the plans are {}", shown(text), names.join(", "));
+    FieldError::new(pointer, "unknown_plan", detail)
 }
 
 /// A domain that a customer can own and the gateway does not.
@@ -201,11 +208,9 @@ fn merged_config(current: &TenantConfig, patch: &Value) -> Result<TenantConfig, 
     serde_json::from_value(merged).map_err(|error| error.to_string())
 }
 
-/// The name of a flag: `[A-Za-z][A-Za-z0-9_.-]{0,63}`.
+/// The name of a flag, and whether it may be on in this deployment.
 pub(super) fn flag(name: &str, pointer: &str, on: bool, config: &Config) -> Result<(), FieldError> {
-    let ok = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-    let starts = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
-    if !starts || name.len() > 64 || !name.bytes().all(ok) {
+    if !is_flag(name) {
         let detail = format!("`{}` is not a flag: a letter, then at most 63 letters, digits or `_ . -`", shown(name));
         return Err(FieldError::new(pointer, "invalid_name", detail));
     }

@@ -225,6 +225,11 @@ impl TenantRuntime {
         }
     }
 
+    /// Swaps the facts for those with other flags.
+    pub(super) fn show_flags(&self, facts: Facts) {
+        self.facts.store(Arc::new(facts));
+    }
+
     /// Swaps the facts; the limiter is rebuilt only where the rate changed, so that a change refills no bucket.
     pub(super) fn update(&self, facts: Facts, now: Millis) {
         let rate = facts.plan.rate;

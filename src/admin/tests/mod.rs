@@ -3,6 +3,7 @@
 mod auth;
 mod billing;
 mod domains;
+mod features;
 mod lifecycle;
 mod plans;
 mod readiness;

@@ -236,6 +236,7 @@ pub fn config() -> Config {
                 rate: None,
                 concurrency: None,
                 overage: Overage::Block,
+                features: BTreeMap::new(),
             },
         )
     };

@@ -178,6 +178,16 @@ fn the_gateway_is_not_its_own_upstream() {
 }
 
 #[test]
+fn a_flag_of_a_plan_has_a_name_and_is_on_or_off() {
+    let told = errors("[plans.pro]\nfeatures = { \"9x\" = true, chat = \"yes\" }\n[plans.free]\nfeatures = true\n");
+    insta::assert_snapshot!(told, @r#"
+    config.toml:2:14: plans.pro.features: `9x` is not a flag: a letter, then at most 63 letters, digits or `_ . -`
+    config.toml:2:34: plans.pro.features: expected true or false, found "yes"
+    config.toml:4:12: plans.free.features: expected a table such as { advancedAnalytics = true }, found true
+    "#);
+}
+
+#[test]
 fn overage_is_priced_only_where_a_limit_exists() {
     let told = errors(
         r#"

@@ -29,6 +29,17 @@ fn a_plan_of_ones_own_needs_only_its_prices() {
 }
 
 #[test]
+fn flags_of_a_plan_are_merged_one_by_one_and_keep_their_case() {
+    let features = |file: &str, env: &[(&str, &str)]| super::load(file, env).unwrap().plans["pro"].features.clone();
+    let file = "[plans.pro]\nfeatures = { advancedAnalytics = true, \"beta.2\" = false }";
+    let flags = |all: &[(&str, bool)]| all.iter().map(|(name, on)| ((*name).to_owned(), *on)).collect();
+    assert_eq!(features("", &[]), flags(&[]));
+    assert_eq!(features(file, &[]), flags(&[("advancedAnalytics", true), ("beta.2", false)]));
+    let env = [("GATEHOUSE_PLANS__PRO__FEATURES", "{ advancedAnalytics = false, chat = true }")];
+    assert_eq!(features(file, &env), flags(&[("advancedAnalytics", false), ("beta.2", false), ("chat", true)]));
+}
+
+#[test]
 fn prices_never_pass_through_a_float() {
     // 0.29 × 100 is 28.999… as a float, and 1.15 × 100 is 114.999….
     let plans = good("[plans.x]\nprice_monthly = 0.29\nprice_yearly = 1.15").plans;

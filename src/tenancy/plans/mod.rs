@@ -162,7 +162,7 @@ impl Stored {
     }
 }
 
-fn audit(cause: &Cause, action: &str, before: Option<serde_json::Value>, after: Option<serde_json::Value>) -> AuditRow {
+pub(super) fn audit(cause: &Cause, action: &str, before: Option<serde_json::Value>, after: Option<serde_json::Value>) -> AuditRow {
     AuditRow {
         id: AuditId::new(cause.now),
         time: cause.now,

@@ -116,7 +116,7 @@ fn the_directory_tells_of_a_tenant_what_the_store_does() {
     for tenant in [own, plain] {
         directory.publish(&tenant, Version(1));
         let facts = directory.by_id(tenant.id).unwrap().facts_owned();
-        assert_eq!(known_tenant_document(&facts), tenant_document(&tenant));
+        assert_eq!(known_tenant_document(&facts), tenant_document(&tenant, facts.features()));
         let labels = facts.labels();
         assert_eq!(labels.id_text, tenant.id.to_string());
         let said = |name| labels.fields.get(name).map(|value| std::str::from_utf8(value).unwrap());

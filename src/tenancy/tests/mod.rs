@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod directory;
+mod features;
 mod late;
 mod ledger;
 mod states;

@@ -1,5 +1,6 @@
 //! A directory to publish into, and claims on domains.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,6 +13,11 @@ use crate::upstream::{Resolver, TlsFiles};
 
 /// A directory with a plan without a rate and two with one, and whether domains are proved by a certificate.
 pub fn directory() -> (Directory, Arc<AtomicBool>) {
+    directory_with(BTreeMap::new())
+}
+
+/// The same, where each plan has these flags.
+pub fn directory_with(features: BTreeMap<String, bool>) -> (Directory, Arc<AtomicBool>) {
     let plan = |name: &str, rate: Option<u32>| {
         let plan = Plan {
             name: name.to_owned(),
@@ -22,6 +28,7 @@ pub fn directory() -> (Directory, Arc<AtomicBool>) {
             rate: rate.map(|burst| Rate { per_second: 1, burst }),
             concurrency: None,
             overage: Overage::Block,
+            features: features.clone(),
         };
         (name.to_owned(), plan)
     };
