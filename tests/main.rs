@@ -26,6 +26,7 @@ mod half_closed;
 mod handshakes;
 mod http2_upstreams;
 mod hygiene;
+mod identity;
 mod interim;
 mod journal_faults;
 mod journal_full;

@@ -9,6 +9,7 @@ pub mod disk;
 pub mod faketime;
 pub mod frames;
 pub mod gateway;
+pub mod identity;
 pub mod matrix;
 pub mod nginx;
 pub mod pairs;
