@@ -10,6 +10,7 @@ mod billing;
 mod billing_year;
 mod browser;
 mod clients;
+mod crossing;
 mod custom_domains;
 mod demo;
 mod development;

@@ -158,7 +158,7 @@ async fn a_session_is_resumed_under_its_own_name_only() {
     }
 }
 
-fn roots(gateway: &TestGateway) -> rustls::RootCertStore {
+pub fn roots(gateway: &TestGateway) -> rustls::RootCertStore {
     let mut roots = rustls::RootCertStore::empty();
     let trusted = CertificateDer::pem_file_iter(gateway.ca()).unwrap();
     roots.add_parsable_certificates(trusted.map(Result::unwrap));
@@ -167,7 +167,7 @@ fn roots(gateway: &TestGateway) -> rustls::RootCertStore {
 
 /// Shows every server the tickets of any.
 #[derive(Debug, Default)]
-struct Nameless {
+pub struct Nameless {
     tls12: std::sync::Mutex<Option<rustls::client::Tls12ClientSessionValue>>,
     tls13: std::sync::Mutex<Vec<rustls::client::Tls13ClientSessionValue>>,
 }

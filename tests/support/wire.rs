@@ -113,17 +113,22 @@ impl Wire {
     pub fn answer(&mut self) -> impl Future<Output = Answer> {
         let caller = std::panic::Location::caller();
         async move {
-            loop {
-                if let Some((answer, len)) = parse(&self.read, false) {
-                    self.read.drain(..len);
-                    return answer;
-                }
-                if !self.fill().await {
-                    let (answer, _) = parse(&self.read, true)
-                        .unwrap_or_else(|| panic!("{caller}: the connection ended after {:?}", String::from_utf8_lossy(&self.read)));
-                    self.read.clear();
-                    return answer;
-                }
+            let answer = self.answer_or_end().await;
+            answer.unwrap_or_else(|| panic!("{caller}: the connection ended after {:?}", String::from_utf8_lossy(&self.read)))
+        }
+    }
+
+    /// Reads the next answer; none where the connection ends before.
+    pub async fn answer_or_end(&mut self) -> Option<Answer> {
+        loop {
+            if let Some((answer, len)) = parse(&self.read, false) {
+                self.read.drain(..len);
+                return Some(answer);
+            }
+            if !self.fill().await {
+                let (answer, _) = parse(&self.read, true)?;
+                self.read.clear();
+                return Some(answer);
             }
         }
     }
