@@ -63,6 +63,7 @@ mod support;
 mod tenant_api;
 mod tenant_commands;
 mod tls_policy;
+mod tokens;
 mod upstream_framing;
 mod upstreams;
 mod verification;

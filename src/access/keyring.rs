@@ -71,12 +71,12 @@ impl Keyring {
     }
 
     /// When they are to be fetched next; `None` while they are, and where they never change.
-    pub fn due(&self, rhythm: Rhythm) -> Option<Instant> {
+    pub fn due(&self, rhythm: Rhythm, now: Instant) -> Option<Instant> {
         let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
         if plan.is_running || matches!(self.source, KeySource::Given(_)) {
             return None;
         }
-        let Some(last) = plan.last else { return Some(crate::clock::instant()) };
+        let Some(last) = plan.last else { return Some(now) };
         let regular = plan.due.unwrap_or(last + rhythm.every);
         let asked = last + rhythm.at_most_every;
         Some(if self.is_wanted.load(Ordering::Acquire) { regular.min(asked) } else { regular })

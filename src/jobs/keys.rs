@@ -25,12 +25,12 @@ pub(super) async fn fetch(jobs: Jobs) {
         while running.try_join_next().is_some() {}
         let now = instant();
         for ring in jobs.issuers.rings() {
-            if running.len() < MOST_AT_ONCE && ring.due(jobs.rhythm).is_some_and(|due| due <= now) {
+            if running.len() < MOST_AT_ONCE && ring.due(jobs.rhythm, now).is_some_and(|due| due <= now) {
                 ring.begin(now);
                 running.spawn(once(Arc::clone(&fetcher), ring, jobs.rhythm));
             }
         }
-        let soonest = jobs.issuers.rings().iter().filter_map(|ring| ring.due(jobs.rhythm)).min();
+        let soonest = jobs.issuers.rings().iter().filter_map(|ring| ring.due(jobs.rhythm, now)).min();
         let pause = soonest.map_or(LONGEST_PAUSE, |due| due.saturating_duration_since(now).clamp(Duration::from_millis(20), LONGEST_PAUSE));
         tokio::select! {
             () = jobs.issuers.wake().notified() => {}
@@ -44,7 +44,7 @@ pub(super) async fn fetch(jobs: Jobs) {
 pub async fn first_keys(issuers: &Issuers, rhythm: Rhythm) {
     let fetcher = Arc::new(Fetcher::new());
     let mut running = JoinSet::new();
-    for ring in issuers.rings().into_iter().filter(|ring| ring.due(rhythm).is_some()) {
+    for ring in issuers.rings().into_iter().filter(|ring| ring.due(rhythm, instant()).is_some()) {
         ring.begin(instant());
         running.spawn(once(Arc::clone(&fetcher), ring, rhythm));
     }
