@@ -7,6 +7,7 @@
 mod actions;
 mod add_ons;
 mod audit;
+mod audit_export;
 mod auth;
 mod call;
 mod clock;
@@ -67,6 +68,7 @@ use crate::model::Tenant;
 use crate::observe::{Duties, Metrics};
 use crate::tenancy::{Biller, ClockMover, Hook, Keeper, Reporter, Tenants, UsageReader, Versioned};
 
+pub use self::audit::checked_json;
 pub use self::verify::balance_json;
 
 /// What the admin API works with.
@@ -162,6 +164,7 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(add_ons::list, add_ons::add))
         .routes(routes!(add_ons::withdraw))
         .routes(routes!(audit::list))
+        .routes(routes!(audit::verify))
         .routes(routes!(events::list))
         .routes(routes!(events::endpoints))
         .routes(routes!(events::test))

@@ -58,7 +58,7 @@ enum Verb {
     Tenant(tenant::Tenant),
     Plan(plan::Plan),
     Invoice(invoice::Invoice),
-    Audit(audit::Audit),
+    Audit(Box<audit::Audit>),
 }
 
 impl Cli {

@@ -280,6 +280,7 @@ fn table_code(table: Table) -> u8 {
         Table::AddOns => 23,
         Table::Events => 40,
         Table::EventQueue => 41,
+        Table::AuditHead => 50,
     }
 }
 
@@ -310,6 +311,7 @@ fn table_of(code: u8) -> Option<Table> {
         Table::AddOns,
         Table::Events,
         Table::EventQueue,
+        Table::AuditHead,
     ];
     tables.into_iter().find(|table| table_code(*table) == code)
 }

@@ -1,5 +1,6 @@
 //! Tests of the admin API, through its router and over real sockets.
 
+mod audit;
 mod auth;
 mod billing;
 mod domains;
