@@ -34,6 +34,7 @@ mod limits;
 mod limits_of_heads;
 mod metering;
 mod operator_commands;
+mod operators;
 mod overage;
 mod patience;
 mod payments;

@@ -10,8 +10,8 @@ use secrecy::SecretString;
 use crate::model::KeyHash;
 
 const PREFIX: &str = "gh_live_";
-const RANDOM_CHARS: usize = 43;
-const CHECKSUM_CHARS: usize = 6;
+pub(super) const RANDOM_CHARS: usize = 43;
+pub(super) const CHECKSUM_CHARS: usize = 6;
 /// How much of a key is shown in lists.
 const SHOWN_CHARS: usize = PREFIX.len() + 4;
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -54,7 +54,7 @@ pub fn key_hash(text: &str) -> Option<KeyHash> {
 }
 
 /// Appends characters drawn without bias: bytes of 248 and above are drawn again, because 248 is 4 × 62.
-fn push_random(text: &mut String) {
+pub(super) fn push_random(text: &mut String) {
     let mut missing = RANDOM_CHARS;
     while missing > 0 {
         let mut drawn = [0_u8; 64];
@@ -68,7 +68,7 @@ fn push_random(text: &mut String) {
     }
 }
 
-fn checksum(text: &str) -> String {
+pub(super) fn checksum(text: &str) -> String {
     let mut rest = crc32fast::hash(text.as_bytes());
     let mut chars = ['0'; CHECKSUM_CHARS];
     for place in chars.iter_mut().rev() {

@@ -57,7 +57,7 @@ impl FromRequest<App> for Call {
             let limit = std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
             if limit { too_large() } else { Problem::bad_request("The body did not arrive whole.") }
         })?;
-        let actor = parts.extensions.get::<Actor>().map_or("unknown", |actor| actor.0);
+        let actor = parts.extensions.get::<Actor>().map_or("unknown", |actor| &*actor.name);
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone());
         let source = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical().to_string());
         let reason = reason(&parts.headers)?;

@@ -12,6 +12,7 @@ mod event;
 mod health;
 mod invoice;
 mod openapi;
+mod operator;
 mod plan;
 mod run;
 mod settings;
@@ -59,6 +60,7 @@ enum Verb {
     Plan(plan::Plan),
     Invoice(invoice::Invoice),
     Audit(Box<audit::Audit>),
+    Operator(operator::Operator),
 }
 
 impl Cli {
@@ -83,6 +85,7 @@ impl Cli {
             Some(Verb::Plan(plan)) => plan.execute(),
             Some(Verb::Invoice(invoice)) => invoice.execute(),
             Some(Verb::Audit(audit)) => audit.execute(),
+            Some(Verb::Operator(operator)) => operator.execute(),
         }
     }
 }

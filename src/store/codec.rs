@@ -281,6 +281,7 @@ fn table_code(table: Table) -> u8 {
         Table::Events => 40,
         Table::EventQueue => 41,
         Table::AuditHead => 50,
+        Table::Operators => 51,
     }
 }
 
@@ -312,6 +313,7 @@ fn table_of(code: u8) -> Option<Table> {
         Table::Events,
         Table::EventQueue,
         Table::AuditHead,
+        Table::Operators,
     ];
     tables.into_iter().find(|table| table_code(*table) == code)
 }

@@ -92,6 +92,8 @@ pub enum Table {
     EventQueue,
     /// Written by [`Tx::audit`] only: the end of the audit log.
     AuditHead,
+    /// By id: operators of the admin API. They are read at the start, and nobody follows them.
+    Operators,
 }
 
 impl Table {
@@ -104,6 +106,7 @@ impl Table {
                 | Self::Audit
                 | Self::AuditByTenant
                 | Self::AuditHead
+                | Self::Operators
                 | Self::Idempotency
                 | Self::Invoices
                 | Self::InvoicesByTenant

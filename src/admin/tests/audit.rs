@@ -22,6 +22,8 @@ const WITHOUT: [(&str, &str); 3] = [
 /// Calls that were made, by their place in the OpenAPI document.
 struct Calls<'a> {
     admin: &'a Admin,
+    /// Who makes them, and the token that needs.
+    by: (&'static str, Option<&'static str>),
     seen: BTreeSet<String>,
 }
 
@@ -30,14 +32,16 @@ impl Calls<'_> {
     async fn call(&mut self, operation: &str, names: &[(&str, &str)], body: Value) -> Value {
         let (method, template) = operation.split_once(' ').unwrap();
         let path = names.iter().fold(template.to_owned(), |path, (name, value)| path.replace(&format!("{{{name}}}"), value));
-        let fields = [("x-reason", "because"), ("user-agent", "test")];
+        let (actor, token) = self.by;
+        let fields: Vec<(&str, &str)> = token.map(|token| ("authorization", token)).into_iter().chain([("x-reason", "because")]).collect();
         let answer = self.admin.call(method, &path, body, &fields).await;
         assert!(answer.status.is_success(), "{operation}: {}", answer.text);
-        let rows = rows(self.admin, &format!("requestId={}", id_of(&answer))).await;
+        let rows = self.admin.call("GET", &format!("/admin/audit?requestId={}", id_of(&answer)), Value::Null, &fields).await;
+        let rows = rows.expect(200).json["data"].as_array().unwrap().clone();
         assert!(!rows.is_empty(), "{operation} succeeds without a row");
         for row in &rows {
             let told = (&row["actor"], &row["source"], &row["reason"]);
-            assert_eq!(told, (&json!("loopback"), &json!("127.0.0.1"), &json!("because")), "{operation}: {row}");
+            assert_eq!(told, (&json!(actor), &json!("127.0.0.1"), &json!("because")), "{operation}: {row}");
             assert!(row["before"].is_object() || row["after"].is_object(), "{operation}: {row}");
         }
         self.seen.insert(operation.to_owned());
@@ -55,11 +59,11 @@ async fn rows(admin: &Admin, query: &str) -> Vec<Value> {
 
 #[tokio::test]
 async fn no_operation_of_the_api_succeeds_without_its_row() {
-    let mut config = config();
+    let (mut config, mut secured) = (config(), config());
     let endpoint = "[events.endpoint.crm]\nurl = \"https://crm.example\"\nsecret = \"whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz\"";
     config.events = Config::from_toml(endpoint).unwrap().events;
     let admin = Admin::with(config.clone()).await;
-    let mut calls = Calls { admin: &admin, seen: BTreeSet::new() };
+    let mut calls = Calls { admin: &admin, by: ("loopback", None), seen: BTreeSet::new() };
     of_a_tenant(&mut calls).await;
     of_the_catalogue(&mut calls).await;
     of_invoices(&mut calls).await;
@@ -67,7 +71,7 @@ async fn no_operation_of_the_api_succeeds_without_its_row() {
 
     let bank = Arc::new(Bank::default());
     let admin = Admin::paid_by(config, bank.clone()).await;
-    let mut calls = Calls { admin: &admin, seen: BTreeSet::new() };
+    let mut calls = Calls { admin: &admin, by: ("loopback", None), seen: BTreeSet::new() };
     admin.tenant("acme", "pro").await;
     calls.call("PUT /admin/tenants/{id}/payment-method", &[("id", "acme")], json!({"paymentMethod": "pm_card_visa"})).await;
     bank.will(&[Said::Declines("card_declined", true)]);
@@ -75,6 +79,13 @@ async fn no_operation_of_the_api_succeeds_without_its_row() {
     let invoice = admin.invoices("acme").await[0]["id"].as_str().unwrap().to_owned();
     calls.call("POST /admin/invoices/{id}/pay", &[("id", &invoice)], json!({})).await;
     calls.call("DELETE /admin/tenants/{id}/payment-method", &[("id", "acme")], Value::Null).await;
+    seen.extend(calls.seen);
+
+    secured.admin.token = Some("s3cret".into());
+    let admin = Admin::with(secured).await;
+    let mut calls = Calls { admin: &admin, by: ("admin", Some("Bearer s3cret")), seen: BTreeSet::new() };
+    calls.call("POST /admin/operators", &[], json!({"name": "ada", "role": "support"})).await;
+    calls.call("DELETE /admin/operators/{id}", &[("id", "ada")], Value::Null).await;
     seen.extend(calls.seen);
 
     let document: Value = serde_json::from_str(&openapi_json()).unwrap();

@@ -5,6 +5,7 @@ mod auth;
 mod billing;
 mod domains;
 mod lifecycle;
+mod operators;
 mod plans;
 mod readiness;
 mod shapes;
