@@ -12,11 +12,11 @@ use super::support::{Admin, Answer, NOW, config};
 use crate::admin::openapi_json;
 use crate::config::Config;
 
-/// What changes nothing that is the gateway's, or cannot be done here; why.
+/// What changes nothing by itself, or cannot be done here; why, and where it is looked at.
 const WITHOUT: [(&str, &str); 3] = [
     ("POST /webhooks/stripe", "the payment provider's own messages; what they change has rows of its own"),
-    ("POST /admin/tenants/{id}/domains/{domain}/renew", "needs a certificate authority; it is the same function as verify"),
-    ("PATCH /admin/tenants/{id}/domains/{domain}", "needs TLS; domain.updated is looked at in tests of domains"),
+    ("POST /admin/tenants/{id}/domains/{domain}/renew", "needs a certificate authority: tests/custom_domains/life.rs"),
+    ("PATCH /admin/tenants/{id}/domains/{domain}", "needs TLS: tests/custom_domains/life.rs"),
 ];
 
 /// Calls that were made, by their place in the OpenAPI document.

@@ -162,3 +162,18 @@ async fn a_repeated_answer_is_without_the_token_and_an_expired_token_is_refused(
     let reused = asked.0.call("POST", "/admin/operators", json!({"name": "ci", "role": "support"}), &[("authorization", &bearer)]).await;
     reused.expect(201);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twins_of_one_request_make_one_operator_and_get_the_same_answer() {
+    for _ in 0..20 {
+        let mut secured = config();
+        secured.admin.token = Some("s3cret".into());
+        let admin = Admin::with(secured).await;
+        let fields = [("authorization", "Bearer s3cret"), ("idempotency-key", "k1")];
+        let ask = || admin.call("POST", "/admin/operators", json!({"name": "ada", "role": "owner"}), &fields);
+        let (one, two) = tokio::join!(ask(), ask());
+        let (one, two) = (one.expect(201).json, two.expect(201).json);
+        assert_eq!(one["id"], two["id"]);
+        assert_ne!(one["secret"].is_string(), two["secret"].is_string(), "the token is told once");
+    }
+}
