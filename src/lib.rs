@@ -62,6 +62,9 @@
 //!    invoice, whoever is killed when.
 //! 8. No certificate is ordered without a proof of the domain, and none while DNS says that the order would fail.
 //! 9. An event is in the store exactly when what it tells of is, and none is sent to an address that was not checked.
+//! 10. What an operator or the gateway changes has its row in the audit log, in the same commit; rows form one chain
+//!     ([`store::check_log`]).
+//! 11. Nothing of a token is believed before a key that its issuer has published has verified it.
 
 pub mod access;
 pub mod admin;

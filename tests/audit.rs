@@ -1,5 +1,7 @@
 //! What the admin API has acknowledged is durable, and each change has its row in the audit log.
 
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -133,4 +135,76 @@ async fn what_was_acknowledged_is_there_after_a_kill_with_one_audit_row_each() {
     for slug in made.iter().step_by(37) {
         gateway.get(slug, "/").await.expect(200);
     }
+}
+
+/// Runs a verb, with this on its standard input.
+fn output(command: &mut Command, input: &[u8]) -> Output {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn gatehouse(gateway: &TestGateway, words: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gatehouse"));
+    let store = format!("store.path={}", gateway.dir.path().join("data").display());
+    command.args(words.split_whitespace()).args(["--set", &store, "--set", &format!("listen.admin={}", gateway.admin)]);
+    output(command.env_clear().current_dir(gateway.dir.path()), b"")
+}
+
+fn text(octets: &[u8]) -> String {
+    String::from_utf8(octets.to_vec()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_can_be_checked_by_the_gateway_without_it_and_by_a_stranger() {
+    let origin = Upstream::replying("hello").start().await;
+    let mut gateway = TestGateway::to(&origin).plaintext().tenant(tenant("acme").plan("pro")).tenant(tenant("globex")).start().await;
+    gateway.admin(Method::POST, "/admin/tenants/acme/suspend", json!({})).await.expect(200);
+    let (online, export) = tokio::task::block_in_place(|| (gatehouse(&gateway, "audit verify"), gatehouse(&gateway, "audit export")));
+    assert!(online.status.success() && text(&online.stdout).starts_with("the log is whole: 3 rows\n"), "{online:?}");
+    let head = text(&online.stdout).lines().find_map(|line| line.strip_prefix("head")).unwrap().trim().to_owned();
+
+    let python = |lines: &[u8]| output(Command::new("python3").arg("examples/audit/verify.py"), lines);
+    let checked = tokio::task::block_in_place(|| python(&export.stdout));
+    assert_eq!(text(&checked.stdout), format!("3 rows, 3 of them linked to the one before, head {head}\n"), "{checked:?}");
+    let lines: Vec<String> = text(&export.stdout).lines().map(str::to_owned).collect();
+    let changed = text(&export.stdout).replace("\"tenant.suspended\"", "\"tenant.activated\"");
+    let swapped = [&lines[0], &lines[2], &lines[1]].map(|line| format!("{line}\n")).concat();
+    let one = tokio::task::block_in_place(|| gatehouse(&gateway, "audit export --tenant globex")).stdout;
+    let [changed, swapped, one] = tokio::task::block_in_place(|| [changed.as_bytes(), swapped.as_bytes(), &one].map(python));
+    assert!(!changed.status.success() && text(&changed.stderr).contains("row 3 was changed"), "{changed:?}");
+    assert!(text(&swapped.stdout).starts_with("3 rows, 1 of them"), "{swapped:?}");
+    assert!(one.status.success() && text(&one.stdout).starts_with("1 rows, 0 of them"), "{one:?}");
+
+    assert!(gateway.stop().await.success());
+    let offline = tokio::task::block_in_place(|| gatehouse(&gateway, &format!("audit verify --head {head} -o json")));
+    let told: Value = serde_json::from_slice(&offline.stdout).unwrap();
+    assert_eq!((offline.status.code(), &told["whole"], &told["head"]), (Some(0), &json!(true), &json!(head)), "{offline:?}");
+    let later = format!("audit verify --head 4{}", &head[1..]);
+    let refused = tokio::task::block_in_place(|| (gatehouse(&gateway, &later), gatehouse(&gateway, "audit verify --head 4")));
+    assert_eq!((refused.0.status.code(), refused.1.status.code()), (Some(1), Some(2)), "{refused:?}");
+    assert!(text(&refused.0.stdout).contains("row 4 is not there as it was"), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_somebody_wrote_reaches_the_terminal_but_as_text() {
+    let origin = Upstream::replying("hello").start().await;
+    let gateway = TestGateway::to(&origin).plaintext().tenant(tenant("acme").plan("pro")).start().await;
+    let reason = "\u{1b}[2J\u{9b}31m \u{202e}gnp\u{2028}.\u{7f}";
+    gateway.admin(Method::POST, "/admin/tenants/acme/suspend", json!({"reason": reason})).await.expect(200);
+    for words in ["audit", "audit -o json", "audit export", "tenant show acme", "tenant show acme -o json", "tenant list"] {
+        let shown = tokio::task::block_in_place(|| gatehouse(&gateway, words));
+        let shown = text(&shown.stdout);
+        assert!(shown.contains("acme"), "{words}: {shown}");
+        let odd = |it: char| (it.is_control() && it != '\n') || "\u{2028}\u{202e}".contains(it);
+        assert!(!shown.contains(odd), "{words}: {shown:?}");
+        if words == "tenant show acme -o json" {
+            assert_eq!(serde_json::from_str::<Value>(&shown).unwrap()["statusReason"], reason, "JSON says the same in escapes");
+        }
+    }
+    let said = "tenant activate acme --reason ticket-7";
+    let said = tokio::task::block_in_place(|| gatehouse(&gateway, said));
+    assert!(said.status.success(), "{said:?}");
+    assert_eq!(audit(&gateway, "acme").await[0]["reason"], "ticket-7");
+    assert_eq!(audit(&gateway, "acme").await[0]["source"], "127.0.0.1");
 }

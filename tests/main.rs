@@ -38,6 +38,7 @@ mod limits;
 mod limits_of_heads;
 mod metering;
 mod operator_commands;
+mod operators;
 mod overage;
 mod patience;
 mod payments;

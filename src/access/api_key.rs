@@ -12,8 +12,8 @@ use crate::model::{KeyHash, KeyMode};
 /// What keys begin with, by what they are for.
 const PREFIXES: [(KeyMode, &str); 2] = [(KeyMode::Live, "gh_live_"), (KeyMode::Test, "gh_test_")];
 const PREFIX_CHARS: usize = 8;
-const RANDOM_CHARS: usize = 43;
-const CHECKSUM_CHARS: usize = 6;
+pub(super) const RANDOM_CHARS: usize = 43;
+pub(super) const CHECKSUM_CHARS: usize = 6;
 /// How much of a key is shown in lists.
 const SHOWN_CHARS: usize = PREFIX_CHARS + 4;
 /// And of its end.
@@ -61,7 +61,7 @@ pub fn key_hash(text: &str) -> Option<KeyHash> {
 }
 
 /// Appends characters drawn without bias: bytes of 248 and above are drawn again, because 248 is 4 × 62.
-fn push_random(text: &mut String) {
+pub(super) fn push_random(text: &mut String) {
     let mut missing = RANDOM_CHARS;
     while missing > 0 {
         let mut drawn = [0_u8; 64];
@@ -75,7 +75,7 @@ fn push_random(text: &mut String) {
     }
 }
 
-fn checksum(text: &str) -> String {
+pub(super) fn checksum(text: &str) -> String {
     let mut rest = crc32fast::hash(text.as_bytes());
     let mut chars = ['0'; CHECKSUM_CHARS];
     for place in chars.iter_mut().rev() {

@@ -52,7 +52,7 @@ impl TokenCache {
 }
 
 /// Its name in the cache.
-pub fn token_hash(token: &str) -> TokenHash {
+pub fn cache_key(token: &str) -> TokenHash {
     let mut hash = TokenHash::default();
     hash.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
     hash

@@ -10,6 +10,8 @@ mod forwarded;
 mod issuers;
 mod key_set;
 mod keyring;
+mod lockout;
+mod operator_token;
 mod path;
 mod routes;
 #[cfg(test)]
@@ -17,13 +19,15 @@ mod tests;
 mod token;
 
 pub use api_key::{IssuedKey, is_gatehouse_key, key_hash, new_key};
-pub use cache::{TokenCache, token_hash};
+pub use cache::{TokenCache, cache_key};
 pub use context::{Context, ContextKey, ContextKeyError, ContextSigner, LEAD};
 pub use fetch::{Fetched, Fetcher};
 pub use forwarded::is_forwarded;
 pub use issuers::{Issuers, UnusableKeys};
 pub use key_set::{KeySet, KeySetError};
 pub use keyring::{Keyring, Rhythm};
+pub use lockout::Lockout;
+pub use operator_token::{IssuedToken, new_token, token_hash};
 pub use path::readings;
 pub use routes::{Miss, first_match, miss, policies};
 pub use token::{Identity, TokenFault, Unverified, Verifier};

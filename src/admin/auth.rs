@@ -1,46 +1,121 @@
 //! Who may use the admin API.
 //!
-//! With a token: who sends it. Without: programs on this machine only, and not a web page that a browser on this machine
-//! shows: such a page can send requests here, but not without an `Origin` on writes, not with a JSON content type unless
-//! asked first, and (by DNS rebinding) only under a name of its own in `Host`.
+//! Once there is a token, configured or an operator's: who sends one that is right, and may make the call by its role. Before: programs
+//! on this machine only, and not a web page that a browser on this machine shows: such a page can send requests here, but not without
+//! an `Origin` on writes, not with a JSON content type unless asked first, and (by DNS rebinding) only under a name of its own in
+//! `Host`. With a token there is no such danger, because no browser adds it by itself. Who sends wrong tokens is locked out.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use secrecy::{ExposeSecret, SecretString};
-use subtle::ConstantTimeEq;
 
 use super::App;
 use super::error::Problem;
-use crate::access::is_forwarded;
+use super::permissions;
+use crate::access::{Lockout, is_forwarded};
+use crate::clock::{Clock, SystemClock, instant};
+use crate::model::Role;
 
-/// Who was let in, for the audit log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Actor(pub &'static str);
+/// Who was let in, for the audit log, and what it may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// The name of an operator, `admin` or `loopback`.
+    pub name: Arc<str>,
+    /// Nothing but reading, where it was not let in.
+    pub role: Role,
+    is_stranger: bool,
+}
 
-impl Actor {
-    /// Who asks what everyone may, without being let in.
-    const PROBE: Self = Self("probe");
+/// What is asked before anything is answered.
+#[derive(Clone)]
+pub struct Door {
+    app: App,
+    lockout: Arc<Lockout>,
+}
 
-    /// True where it was not let in.
-    pub fn is_stranger(self) -> bool {
-        self == Self::PROBE
+/// Why somebody is not let in; the text is a label of the metrics.
+struct Refused(&'static str, Box<Problem>);
+
+impl Refused {
+    fn of(reason: &'static str, problem: Problem) -> Self {
+        Self(reason, Box::new(problem))
     }
 }
 
-/// Lets the request on, with its [`Actor`], or answers 401 or 403.
-pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let open = matches!(request.uri().path(), "/livez" | "/readyz" | "/webhooks/stripe" | "/.well-known/jwks.json");
+impl Actor {
+    fn of(name: &str, role: Role) -> Self {
+        Self { name: Arc::from(name), role, is_stranger: false }
+    }
+
+    /// Who asks what everyone may, without being let in.
+    fn probe() -> Self {
+        Self { is_stranger: true, ..Self::of("probe", Role::ReadOnly) }
+    }
+
+    /// True where it was not let in.
+    pub fn is_stranger(&self) -> bool {
+        self.is_stranger
+    }
+}
+
+impl Door {
+    /// In front of everything that `app` answers.
+    pub fn new(app: App) -> Self {
+        Self { app, lockout: Arc::default() }
+    }
+
+    fn admit(&self, facts: &Facts<'_>) -> Result<Actor, Refused> {
+        let now = SystemClock.now();
+        if !self.app.operators.any(now) {
+            let loopback = loopback(facts).map(|()| Actor::of("loopback", Role::Owner));
+            return loopback
+                .map_err(|detail| Refused::of("no_token", Problem::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden", detail)));
+        }
+        let Some(token) = bearer(facts.headers) else { return Err(Refused::of("no_token", unauthenticated(facts.uri))) };
+        let source = facts.peer.unwrap_or(IpAddr::from([0; 4]));
+        if let Some(left) = self.lockout.locked(source, instant()) {
+            return Err(Refused::of("locked_out", locked_out(left)));
+        }
+        match self.app.operators.identify(token, now) {
+            Some(identity) => {
+                self.lockout.succeeded(source);
+                Ok(Actor::of(&identity.name, identity.role))
+            }
+            None => {
+                if let Some(lock) = self.lockout.failed(source, instant()) {
+                    let seconds = lock.as_secs();
+                    tracing::warn!(%source, seconds, "wrong tokens for the admin API: nothing of this source is answered for a while");
+                }
+                Err(Refused::of("wrong_token", unauthenticated(facts.uri)))
+            }
+        }
+    }
+}
+
+/// Lets the request on, with its [`Actor`], or answers 401, 403 or 429.
+pub async fn guard(State(door): State<Door>, mut request: Request, next: Next) -> Response {
+    let open = permissions::OPEN.contains(&request.uri().path());
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
     let facts = Facts { peer, method: request.method(), uri: request.uri(), headers: request.headers() };
-    match admit(app.config.admin.token.as_ref(), &facts) {
-        Ok(actor) => request.extensions_mut().insert(actor),
-        Err(_) if open => request.extensions_mut().insert(Actor::PROBE),
-        Err(problem) => return problem.into_response(),
+    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let may = |actor: Actor| match permissions::check(&actor, request.method(), path) {
+        Ok(()) => Ok(actor),
+        Err(problem) => Err(Refused::of("role", problem)),
     };
+    let actor = match door.admit(&facts).and_then(may) {
+        Ok(actor) => actor,
+        Err(_) if open => Actor::probe(),
+        Err(Refused(reason, problem)) => {
+            door.app.metrics.admin_refused(reason);
+            return problem.into_response();
+        }
+    };
+    request.extensions_mut().insert(actor);
     next.run(request).await
 }
 
@@ -56,31 +131,34 @@ pub struct Facts<'a> {
     pub headers: &'a HeaderMap,
 }
 
-/// Decides who this is; the problem says what is missing.
-pub fn admit(token: Option<&SecretString>, facts: &Facts<'_>) -> Result<Actor, Problem> {
-    match token {
-        Some(token) => bearer(token, facts.headers),
-        None => loopback(facts).map_err(|detail| Problem::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden", detail)),
-    }
-}
-
-fn bearer(token: &SecretString, headers: &HeaderMap) -> Result<Actor, Problem> {
+/// The token of a request, right or wrong, where there is exactly one.
+pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     let mut fields = headers.get_all(header::AUTHORIZATION).iter();
-    let given = match (fields.next(), fields.next()) {
-        (Some(field), None) => field.as_bytes().split_at_checked(7).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer ")),
-        _ => None,
-    };
-    // Compared in constant time; only the length shows.
-    let right = given.is_some_and(|(_, secret)| bool::from(secret.trim_ascii().ct_eq(token.expose_secret().as_bytes())));
-    if right {
-        return Ok(Actor("admin"));
-    }
-    let detail = "The admin API wants `Authorization: Bearer …` with the value of admin.token.";
-    let challenge = HeaderValue::from_static("Bearer realm=\"gatehouse admin\"");
-    Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", "Unauthorized", detail).with_header(header::WWW_AUTHENTICATE, challenge))
+    let (Some(field), None) = (fields.next(), fields.next()) else { return None };
+    let (_, token) = field.as_bytes().split_at_checked(7).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "))?;
+    Some(token.trim_ascii()).filter(|token| !token.is_empty())
 }
 
-fn loopback(facts: &Facts<'_>) -> Result<Actor, &'static str> {
+fn unauthenticated(uri: &Uri) -> Problem {
+    let names = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    let detail = match names.into_iter().any(|(name, _)| name.to_ascii_lowercase().contains("token")) {
+        true => "A token is sent as `Authorization: Bearer …`, never in the URL, where logs keep it; make a new one if this was right.",
+        false => "The admin API wants `Authorization: Bearer …` with the value of admin.token, or the token of an operator.",
+    };
+    let challenge = HeaderValue::from_static("Bearer realm=\"gatehouse admin\"");
+    Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", "Unauthorized", detail).with_header(header::WWW_AUTHENTICATE, challenge)
+}
+
+fn locked_out(left: Duration) -> Problem {
+    let seconds = left.as_millis().div_ceil(1000).max(1);
+    let detail = format!("Too many wrong tokens came from this address; no token is looked at for {seconds} s.");
+    let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many wrong tokens", detail);
+    // Digits are always a valid field value.
+    HeaderValue::from_str(&seconds.to_string()).map_or(problem.clone(), |after| problem.with_header(header::RETRY_AFTER, after))
+}
+
+/// Whether it is a program on this machine; else what is wrong.
+pub fn loopback(facts: &Facts<'_>) -> Result<(), &'static str> {
     if !facts.peer.is_some_and(|peer| peer.to_canonical().is_loopback()) {
         return Err("Without admin.token, only this machine is answered; set admin.token to use the admin API from elsewhere.");
     }
@@ -103,7 +181,7 @@ fn loopback(facts: &Facts<'_>) -> Result<Actor, &'static str> {
     if write && !bare_delete && !is_json(facts.headers) {
         return Err("Without admin.token, writes need `Content-Type: application/json`.");
     }
-    Ok(Actor("loopback"))
+    Ok(())
 }
 
 /// True where the one content type is JSON, or a merge patch; neither can be sent by a page without asking first.

@@ -1,7 +1,9 @@
 //! A request as the handlers see it: read whole, with who sent it; its JSON checked against the schema that the OpenAPI
 //! document shows, so that both say the same.
 
-use axum::extract::{FromRequest, Request};
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, FromRequest, Request};
 use http::{HeaderMap, Method, StatusCode, Uri, header};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer};
@@ -17,6 +19,9 @@ use crate::tenancy::{Cause, FieldError, Versioned, did_you_mean};
 
 /// Octets of a request body.
 const MAX_BODY: usize = 1024 * 1024;
+
+/// Characters of a reason.
+const LONGEST_REASON: usize = 500;
 
 /// The id of the request, as `X-Request-Id` tells it.
 #[derive(Debug, Clone)]
@@ -53,9 +58,11 @@ impl FromRequest<App> for Call {
             let limit = std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
             if limit { too_large() } else { Problem::bad_request("The body did not arrive whole.") }
         })?;
-        let actor = parts.extensions.get::<Actor>().map_or("unknown", |actor| actor.0);
+        let actor = parts.extensions.get::<Actor>().map_or("unknown", |actor| &*actor.name);
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone());
-        let cause = Cause { actor: actor.to_owned(), request_id, now: app.clock.now() };
+        let source = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical().to_string());
+        let reason = reason(&parts.headers)?;
+        let cause = Cause { actor: actor.to_owned(), source, request_id, reason, now: app.clock.now() };
         Ok(Self { method: parts.method, uri: parts.uri, headers: parts.headers, body, cause })
     }
 }
@@ -110,6 +117,21 @@ impl Call {
         let detail = format!("The tenant is at version {tag} by now; read it again.");
         Err(Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", "Changed meanwhile", detail))
     }
+}
+
+/// Why somebody asks for it, for the audit log: the field `X-Reason`, as UTF-8.
+fn reason(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let mut fields = headers.get_all("x-reason").iter();
+    let Some(field) = fields.next() else { return Ok(None) };
+    let wrong = |code, detail: String| Problem::field("/header/X-Reason", code, detail);
+    if fields.next().is_some() {
+        return Err(wrong("reason_twice", "there is more than one `X-Reason`".to_owned()));
+    }
+    let text = std::str::from_utf8(field.as_bytes()).map_err(|_| wrong("reason_not_text", "`X-Reason` is UTF-8".to_owned()))?.trim();
+    if text.chars().count() > LONGEST_REASON {
+        return Err(wrong("reason_too_long", format!("`X-Reason` has at most {LONGEST_REASON} characters")));
+    }
+    Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
 }
 
 /// The entity tag of a version.

@@ -40,9 +40,9 @@ pub async fn advance(State(app): State<App>, call: Call) -> Result<Response, Pro
         (Some(text), None) => {
             let wrong = || Problem::field("/advance", "invalid", "a duration such as \"30d\", \"12h\" or \"0s\", at most 366 days");
             let by = read_duration(text).ok_or_else(wrong)?;
-            mover.move_to(|now| now.plus(by)).await
+            mover.move_to(|now| now.plus(by), &call.cause).await
         }
-        (None, Some(to)) => mover.move_to(|_| Millis(to)).await,
+        (None, Some(to)) => mover.move_to(|_| Millis(to), &call.cause).await,
         _ => return Err(Problem::field("", "invalid", "send either `advance` or `to`")),
     };
     let (now, steps) = outcome.map_err(|error| problem(error, &body))?;

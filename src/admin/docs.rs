@@ -8,7 +8,11 @@ use http::{HeaderValue, header};
 use serde_json::Value;
 
 /// The document is the same for the life of the process.
-static DOCUMENT: LazyLock<Value> = LazyLock::new(|| super::views::json_of(&super::table().split_for_parts().1));
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+    let mut document = super::views::json_of(&super::table().split_for_parts().1);
+    super::permissions::describe(&mut document);
+    document
+});
 static PAGE: LazyLock<String> = LazyLock::new(|| render(&DOCUMENT));
 
 const HEAD: &str = "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
@@ -56,6 +60,8 @@ fn render_operation(page: &mut String, path: &str, method: &str, operation: &Val
         let (name, place, about) = (text(&parameter["name"]), text(&parameter["in"]), text(&parameter["description"]));
         let _ = write!(page, "<tr><td><code>{name}</code><td>{place}<td>{about}");
     }
+    let roles: Vec<&str> = operation["x-roles"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let _ = write!(page, "<tr><td>roles<td><td>{}", roles.join(", "));
     page.push_str("</table>");
     let content = operation["requestBody"]["content"].as_object().into_iter().flatten();
     for (_, body) in content {

@@ -134,10 +134,10 @@ pub async fn update(State(app): State<App>, Path((id, domain)): Path<(String, St
 #[utoipa::path(post, path = "/admin/tenants/{id}/domains/{domain}/verify", tag = "domains",
     params(("id" = String, Path), ("domain" = String, Path)),
     responses((status = 200, body = DomainView), (status = 404, body = ProblemView)))]
-pub async fn verify(State(app): State<App>, Path((id, domain)): Path<(String, String)>) -> Result<Response, Problem> {
+pub async fn verify(State(app): State<App>, Path((id, domain)): Path<(String, String)>, call: Call) -> Result<Response, Problem> {
     let tenant = app.find(&id).await?;
     let claim = app.claim_of(&tenant.value, &domain).await?;
-    let found = app.keeper.check_now(&claim.name).await?.ok_or_else(no_domain)?;
+    let found = app.keeper.check_now(&claim.name, &call.cause).await?.ok_or_else(no_domain)?;
     Ok(axum::Json(app.domain_view(&found).await).into_response())
 }
 
@@ -145,14 +145,14 @@ pub async fn verify(State(app): State<App>, Path((id, domain)): Path<(String, St
 #[utoipa::path(post, path = "/admin/tenants/{id}/domains/{domain}/renew", tag = "domains",
     params(("id" = String, Path), ("domain" = String, Path)),
     responses((status = 200, body = DomainView), (status = 404, body = ProblemView), (status = 409, body = ProblemView)))]
-pub async fn renew(State(app): State<App>, Path((id, domain)): Path<(String, String)>) -> Result<Response, Problem> {
+pub async fn renew(State(app): State<App>, Path((id, domain)): Path<(String, String)>, call: Call) -> Result<Response, Problem> {
     let tenant = app.find(&id).await?;
     let claim = app.claim_of(&tenant.value, &domain).await?;
     if !app.keeper.orders_certificates() {
         let detail = "Certificates come from files here (tls.mode); replace the pair in tls.cert_dir.";
         return Err(Problem::new(StatusCode::CONFLICT, "no_authority", "No certificate authority", detail));
     }
-    let found = app.keeper.renew(&claim.name).await?.ok_or_else(no_domain)?;
+    let found = app.keeper.renew(&claim.name, &call.cause).await?.ok_or_else(no_domain)?;
     Ok(axum::Json(app.domain_view(&found).await).into_response())
 }
 

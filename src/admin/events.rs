@@ -13,9 +13,8 @@ use super::error::Problem;
 use super::event_views::{EndpointView, EventView};
 use super::views::{ProblemView, json_of, page_json};
 use crate::events::{DeliveryState, EventFilter, ResendError};
-use crate::model::{AuditId, EventId, EventType, TenantId};
-use crate::store::AuditRow;
-use crate::tenancy::{Cause, did_you_mean};
+use crate::model::{EventId, EventType, TenantId};
+use crate::tenancy::did_you_mean;
 
 /// Where it is sent again; the whole body may be absent.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -76,7 +75,7 @@ pub async fn resend(State(app): State<App>, Path(id): Path<String>, call: Call) 
     let known: Vec<String> = app.events.endpoints().into_iter().map(|endpoint| endpoint.name).collect();
     let sent = app.events.resend(id, body.endpoint.as_deref(), |event, endpoints| {
         let after = json!({"eventId": id, "type": event.facts.kind, "endpoints": endpoints});
-        row(&call.cause, "event.resent", event.facts.tenant_id, after)
+        call.cause.audit("event.resent", event.facts.tenant_id, None, Some(after))
     });
     let event = sent.await.map_err(|error| problem(error, &known))?;
     Ok(axum::Json(EventView::of(id, &event, true)).into_response())
@@ -88,8 +87,9 @@ pub async fn resend(State(app): State<App>, Path(id): Path<String>, call: Call) 
 pub async fn test(State(app): State<App>, call: Call) -> Result<Response, Problem> {
     let body: TestEvent = call.json()?;
     let known: Vec<String> = app.events.endpoints().into_iter().map(|endpoint| endpoint.name).collect();
-    let sent =
-        app.events.test(&body.endpoint, |id| row(&call.cause, "event.tested", None, json!({"eventId": id, "endpoint": body.endpoint})));
+    let sent = app
+        .events
+        .test(&body.endpoint, |id| call.cause.audit("event.tested", None, None, Some(json!({"eventId": id, "endpoint": body.endpoint}))));
     let (id, event) = sent.await.map_err(|error| problem(error, &known))?;
     Ok((StatusCode::CREATED, axum::Json(EventView::of(id, &event, true))).into_response())
 }
@@ -119,20 +119,6 @@ fn state(query: &Query) -> Result<Option<DeliveryState>, Problem> {
     let hint = did_you_mean(text, known.iter().map(|state| state.as_str()));
     let wrong = || Problem::field("/query/state", "invalid", format!("`state` is `pending`, `delivered` or `failed`{hint}"));
     known.into_iter().find(|state| state.as_str() == text).map(Some).ok_or_else(wrong)
-}
-
-/// An audit row that may be nobody's.
-fn row(cause: &Cause, action: &str, tenant_id: Option<TenantId>, after: serde_json::Value) -> AuditRow {
-    AuditRow {
-        id: AuditId::new(cause.now),
-        time: cause.now,
-        actor: cause.actor.clone(),
-        action: action.to_owned(),
-        tenant_id,
-        before: None,
-        after: Some(after),
-        request_id: cause.request_id.clone(),
-    }
 }
 
 fn problem(error: ResendError, known: &[String]) -> Problem {

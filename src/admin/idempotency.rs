@@ -70,14 +70,18 @@ where
     F: Fn(Slip) -> Fut + Send + Sync,
     Fut: Future<Output = Result<(StatusCode, Value), TenancyError>> + Send,
 {
+    let mut was_taken = false;
     for _ in 0..ATTEMPTS {
         let slip = match Replay::of(app, call).await? {
             Replay::Answer(response) => return Ok(response),
             Replay::First(slip) => slip,
         };
+        let may_be_a_twin = slip.name.is_some() && !was_taken;
         match act(slip).await {
             Ok((status, body)) => return Ok((status, axum::Json(body)).into_response()),
             Err(TenancyError::Conflict) => {}
+            // A twin of this request may have taken the name; then its answer is this one's.
+            Err(TenancyError::Taken(_)) if may_be_a_twin => was_taken = true,
             Err(error) => return Err(error.into()),
         }
     }

@@ -1,12 +1,14 @@
 //! The admin API: the router as a table, and what wraps every request.
 //!
-//! From the outside in: a request gets its id, a panic becomes a 500, [`auth`] lets it in or not, a handler answers. Every
+//! From the outside in: a request gets its id, a panic becomes a 500, [`auth`] lets it in or not, as [`permissions`] says of its role,
+//! a handler answers. Every
 //! error is a [`Problem`] that is rendered where the id is known. The OpenAPI document is made from the
 //! same table as the router.
 
 mod actions;
 mod add_ons;
 mod audit;
+mod audit_export;
 mod auth;
 mod call;
 mod clock;
@@ -27,8 +29,10 @@ mod invoices;
 mod issuers;
 mod jwks;
 mod keys;
+mod operators;
 mod ops;
 mod payment_method;
+mod permissions;
 mod plan_bodies;
 mod plan_views;
 mod plans;
@@ -71,8 +75,9 @@ use crate::events::Events;
 use crate::metering::Journal;
 use crate::model::Tenant;
 use crate::observe::{Duties, Metrics};
-use crate::tenancy::{Biller, ClockMover, Hook, Keeper, Reporter, Tenants, UsageReader, Versioned};
+use crate::tenancy::{Biller, ClockMover, Hook, Keeper, Operators, Reporter, Tenants, UsageReader, Versioned};
 
+pub use self::audit::checked_json;
 pub use self::verify::balance_json;
 
 /// What the admin API works with.
@@ -81,6 +86,8 @@ pub struct AdminState {
     pub tenants: Arc<Tenants>,
     /// Live usage.
     pub usage: Arc<UsageReader>,
+    /// Who may use it.
+    pub operators: Arc<Operators>,
     /// Takes reports.
     pub reporter: Arc<Reporter>,
     /// Events to the operator's systems.
@@ -174,7 +181,10 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(plans::read, plans::withdraw))
         .routes(routes!(add_ons::list, add_ons::add))
         .routes(routes!(add_ons::withdraw))
+        .routes(routes!(operators::list, operators::create))
+        .routes(routes!(operators::revoke))
         .routes(routes!(audit::list))
+        .routes(routes!(audit::verify))
         .routes(routes!(events::list))
         .routes(routes!(events::endpoints))
         .routes(routes!(events::test))
@@ -195,11 +205,12 @@ fn table() -> OpenApiRouter<App> {
 /// The API, to be served with `into_make_service_with_connect_info::<SocketAddr>()`: who the peer is decides who is let in.
 pub fn router(state: AdminState) -> Router {
     let app: App = Arc::new(state);
+    let door = auth::Door::new(Arc::clone(&app));
     let (router, _) = table().split_for_parts();
     router
         .fallback(async || Problem::of_status(StatusCode::NOT_FOUND))
         .method_not_allowed_fallback(async || Problem::of_status(StatusCode::METHOD_NOT_ALLOWED))
-        .layer(from_fn_with_state(Arc::clone(&app), auth::guard))
+        .layer(from_fn_with_state(door, auth::guard))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(finish))
         .with_state(app)

@@ -62,7 +62,7 @@ pub async fn report(State(app): State<App>, Path(id): Path<String>, call: Call) 
     let key = key(&call, &body)?;
     let claim = claim(&body).map_err(Problem::invalid)?;
     let user = if let Claim::ActiveUser(user) = &claim { json!(user) } else { Value::Null };
-    let accepted = app.reporter.report(tenant.id, claim, key.clone(), call.cause.now).await.map_err(|error| problem(error, &id))?;
+    let accepted = app.reporter.report(tenant.id, claim, key.clone(), &call.cause).await.map_err(|error| problem(error, &id))?;
     let answer = json!({
         "tenantId": tenant.id,
         "meter": body.meter,

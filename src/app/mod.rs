@@ -38,7 +38,8 @@ use crate::proxy::{Shared, spawn_worker};
 use crate::shutdown::Shutdown;
 use crate::store::{Embedded, Scan, Store, Table};
 use crate::tenancy::{
-    Accounts, Alerts, Biller, ClockMover, Directory, DirectorySettings, Hook, Plans, Proof, Reporter, Serve, Tenants, UsageReader, load,
+    Accounts, Alerts, Biller, ClockMover, Directory, DirectorySettings, Hook, Operators, Plans, Proof, Reporter, Serve, Tenants,
+    UsageReader, load,
 };
 use crate::tls::server_config;
 use crate::upstream::{Resolver, TlsFiles};
@@ -161,7 +162,9 @@ impl Gateway {
         let Listeners { workers, admin, .. } = listeners;
         let spawn = |(index, sockets)| spawn_worker(index, shared.clone(), sockets).context("a worker thread cannot be started");
         let workers = workers.into_iter().enumerate().map(spawn).collect::<anyhow::Result<Vec<_>>>()?;
-        let admin = admin::serve(admin, router(admin_state(&tenants, &jobs, usage, (quotes, clock_mover, hook), &ready)), &config.limits)?;
+        let operators = runtime.block_on(Operators::load(Arc::clone(&jobs.store), config.admin.token.as_ref()))?;
+        let state = admin_state(&tenants, &jobs, usage, (quotes, clock_mover, hook), operators, &ready);
+        let admin = admin::serve(admin, router(state), &config.limits)?;
         // Before it is ready, so that whoever sees that can stop it in order; not earlier, so that a start can be cut off.
         let signals = Some((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?));
         ready.store(true, Ordering::Release);
@@ -300,12 +303,14 @@ fn admin_state(
     jobs: &Jobs,
     usage: Arc<UsageReader>,
     (quotes, clock_mover, hook): (Arc<Signer>, Option<Arc<ClockMover>>, Option<Arc<Hook>>),
+    operators: Operators,
     ready: &Arc<AtomicBool>,
 ) -> AdminState {
     let ready = Arc::clone(ready);
     AdminState {
         tenants: Arc::clone(tenants),
         usage,
+        operators: Arc::new(operators),
         reporter: Arc::new(Reporter::new(Arc::clone(&jobs.store), Arc::clone(&jobs.journal), Arc::clone(&tenants.directory))),
         events: Arc::clone(&jobs.events),
         metrics: Arc::clone(&jobs.metrics),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, header};
+use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use secrecy::ExposeSecret;
@@ -76,6 +76,37 @@ pub(super) async fn send(
     token: &str,
     body: Option<&Value>,
 ) -> anyhow::Result<Option<Answer>> {
+    send_with(address, method, path, token, None, body).await
+}
+
+/// The same, with a reason for the audit log.
+pub(super) async fn send_with(
+    address: SocketAddr,
+    method: Method,
+    path: &str,
+    token: &str,
+    reason: Option<&str>,
+    body: Option<&Value>,
+) -> anyhow::Result<Option<Answer>> {
+    let mut whole = Vec::new();
+    let keep = |piece: &[u8]| {
+        whole.extend_from_slice(piece);
+        Ok(())
+    };
+    let Some((status, refusal)) = transfer(address, (method, path), token, reason, body, keep).await? else { return Ok(None) };
+    let body = if status.is_success() { whole } else { refusal };
+    Ok(Some(Answer { status, body: serde_json::from_slice(&body).unwrap_or(Value::Null) }))
+}
+
+/// A call whose answer is handed on piece by piece, and that of a refusal given back whole; `None` where nobody listens there.
+pub(super) async fn transfer(
+    address: SocketAddr,
+    (method, path): (Method, &str),
+    token: &str,
+    reason: Option<&str>,
+    body: Option<&Value>,
+    mut take: impl FnMut(&[u8]) -> anyhow::Result<()>,
+) -> anyhow::Result<Option<(StatusCode, Vec<u8>)>> {
     let stream = match timeout(CONNECT, TcpStream::connect(address)).await? {
         Ok(stream) => stream,
         Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => return Ok(None),
@@ -83,6 +114,7 @@ pub(super) async fn send(
     };
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let mut request = Request::builder().method(&method).uri(path).header(header::HOST, format!("localhost:{}", address.port()));
+    request = request.header(header::USER_AGENT, concat!("gatehouse/", env!("CARGO_PKG_VERSION")));
     if method != Method::GET {
         // Without it a write may come from a browser's form.
         request = request.header(header::CONTENT_TYPE, "application/json");
@@ -90,15 +122,23 @@ pub(super) async fn send(
     if !token.is_empty() {
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }
+    if let Some(reason) = reason {
+        request = request.header("x-reason", HeaderValue::from_bytes(reason.as_bytes()).context("--reason is one line of text")?);
+    }
     let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
     let asked = async {
-        let response = sender.send_request(request.body(Full::new(body))?).await?;
-        let status = response.status();
-        let body = response.into_body().collect().await?.to_bytes();
-        anyhow::Ok(Answer { status, body: serde_json::from_slice(&body).unwrap_or(Value::Null) })
+        let sent = timeout(ANSWER, sender.send_request(request.body(Full::new(body))?)).await;
+        let response = sent.context("it takes too long")??;
+        let (status, mut body, mut refusal) = (response.status(), response.into_body(), Vec::new());
+        while let Some(frame) = timeout(ANSWER, body.frame()).await.context("it takes too long")? {
+            let frame = frame?;
+            let piece = frame.data_ref().map(Bytes::as_ref).unwrap_or_default();
+            if status.is_success() { take(piece)? } else { refusal.extend_from_slice(piece) }
+        }
+        anyhow::Ok((status, refusal))
     };
     let answer = tokio::select! {
-        answer = timeout(ANSWER, asked) => answer.context("it takes too long")?,
+        answer = asked => answer,
         // The connection never ends before the answer but by a failure.
         ended = connection => Err(ended.err().map_or_else(|| anyhow::anyhow!("it closed the connection"), Into::into)),
     };

@@ -1,5 +1,6 @@
 //! The admin API of one gateway, for verbs that ask for more than one thing; and what they found, as people read it.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use anyhow::{Context, bail};
@@ -9,6 +10,7 @@ use serde_json::Value;
 
 use super::api;
 use super::settings::{Output, Settings};
+use crate::model::plain;
 
 /// Pages are read in this size.
 const PAGE: usize = 500;
@@ -19,6 +21,9 @@ pub(super) struct Asked {
     /// The admin listener; without it the one of the configuration
     #[arg(long, value_name = "URL", global = true)]
     pub admin: Option<String>,
+    /// Why, in a line; for the audit log
+    #[arg(long, value_name = "TEXT", global = true)]
+    reason: Option<String>,
     /// How it is shown
     #[arg(short, long, value_enum, default_value_t = Output::Table, global = true)]
     pub output: Output,
@@ -36,6 +41,8 @@ pub(super) struct Most {
 pub(super) struct Client {
     address: SocketAddr,
     token: String,
+    /// Told with every call.
+    reason: Option<String>,
 }
 
 impl Asked {
@@ -46,7 +53,7 @@ impl Asked {
     {
         let config = settings.load()?;
         let address = api::address(self.admin.as_deref(), &config)?;
-        let client = Client { address, token: api::token(&config).to_owned() };
+        let client = Client { address, token: api::token(&config).to_owned(), reason: self.reason.clone() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(ask(client))
     }
@@ -54,7 +61,7 @@ impl Asked {
     /// Shows what was told: as JSON, or as `table` makes of it.
     pub fn print(&self, told: &Value, table: impl FnOnce(&Value) -> String) -> anyhow::Result<()> {
         Ok(super::print(&match self.output {
-            Output::Json => format!("{}\n", serde_json::to_string_pretty(told)?),
+            Output::Json => format!("{}\n", escaped(&serde_json::to_string_pretty(told)?)),
             Output::Table => table(told),
         })?)
     }
@@ -78,7 +85,7 @@ impl Client {
 
     /// A call, with a body where there is one. What the API refuses is an error that tells why.
     pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
-        let answer = api::send(self.address, method, path, &self.token, body).await?;
+        let answer = api::send_with(self.address, method, path, &self.token, self.reason.as_deref(), body).await?;
         let answer = answer.with_context(|| format!("no gateway listens on {}; name its admin listener with --admin", self.address))?;
         if answer.status.is_success() {
             return Ok(answer.body);
@@ -121,13 +128,29 @@ impl Client {
     }
 }
 
+/// JSON as a terminal may have it: what it would act on is in texts only, and escaped there.
+pub(super) fn escaped(json: &str) -> String {
+    let lines = json.split('\n').map(|line| {
+        line.chars().fold(String::with_capacity(line.len()), |mut shown, character| {
+            let mut units = [0; 2];
+            match plain(character.encode_utf8(&mut [0; 4])) {
+                Cow::Borrowed(_) => shown.push(character),
+                Cow::Owned(_) => shown.extend(character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}"))),
+            }
+            shown
+        })
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// A part of a path, whatever was typed.
 pub(super) fn segment(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
-/// Columns as wide as their widest cell.
+/// Columns as wide as their widest cell. Nothing in a cell reaches the terminal but text.
 pub(super) fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let rows = rows.map(|row| row.map(|cell| plain(&cell).into_owned()));
     let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
     let widths: [usize; N] = std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
     let line = |row: &[String; N]| {
@@ -139,7 +162,7 @@ pub(super) fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = 
 
 /// A fact a line; what there is nothing to say of is left out.
 pub(super) fn sheet(facts: &[(&str, String)]) -> String {
-    facts.iter().filter(|(_, value)| value != "-").map(|(name, value)| format!("{name:12} {value}\n")).collect()
+    facts.iter().filter(|(_, value)| value != "-").map(|(name, value)| format!("{name:12} {}\n", plain(value))).collect()
 }
 
 /// The items of a list.

@@ -15,6 +15,7 @@ mod health;
 mod invoice;
 mod key;
 mod openapi;
+mod operator;
 mod plan;
 mod route;
 mod run;
@@ -65,8 +66,9 @@ enum Verb {
     Plan(plan::Plan),
     Route(route::Route),
     Invoice(invoice::Invoice),
-    Audit(audit::Audit),
     Completions(completions::Completions),
+    Audit(Box<audit::Audit>),
+    Operator(operator::Operator),
 }
 
 impl Cli {
@@ -108,6 +110,7 @@ impl Cli {
             Some(Verb::Invoice(invoice)) => invoice.execute(),
             Some(Verb::Audit(audit)) => audit.execute(),
             Some(Verb::Completions(completions)) => completions.execute(),
+            Some(Verb::Operator(operator)) => operator.execute(),
         }
     }
 }

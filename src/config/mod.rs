@@ -136,7 +136,7 @@ impl Listen {
 /// Who may use the admin API.
 #[derive(Debug, Clone)]
 pub struct Admin {
-    /// The bearer token; `None` = loopback peers only.
+    /// The bearer token of an owner; `None` = loopback peers only, while there are no operators.
     pub token: Option<SecretString>,
 }
 

@@ -53,12 +53,22 @@ pub(super) fn body(kind: EventType, time: Millis, data: &Map<String, Value>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{AuditId, TenantId};
+    use crate::model::TenantId;
 
     fn row(action: &str, before: Option<Value>, after: Option<Value>) -> AuditRow {
-        let (id, time) = (AuditId::from_bytes([1; 16]), Millis(1_795_521_600_123));
+        let time = Millis(1_795_521_600_123);
         let tenant_id = Some(TenantId::from_bytes([2; 16]));
-        AuditRow { id, time, actor: "admin".to_owned(), action: action.to_owned(), tenant_id, before, after, request_id: None }
+        AuditRow {
+            time,
+            actor: "admin".to_owned(),
+            source: None,
+            action: action.to_owned(),
+            tenant_id,
+            before,
+            after,
+            request_id: None,
+            reason: None,
+        }
     }
 
     fn text(kind: EventType, row: &AuditRow) -> String {

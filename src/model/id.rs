@@ -103,6 +103,7 @@ identifier!(KeyId, "key_", "Names an API key in lists and in the audit log; it i
 identifier!(InvoiceId, "inv_", "Names an invoice for ever; its number is for people.");
 identifier!(CreditNoteId, "cn_", "Names a credit note for ever; its number is for people.");
 identifier!(AuditId, "aud_", "Names one row of the audit log.");
+identifier!(OperatorId, "op_", "Names an operator of the admin API in lists; in the audit log it has a name of its own.");
 identifier!(EventId, "evt_", "Names an event that the operator's systems are told; the `webhook-id` of every attempt.");
 
 #[cfg(test)]

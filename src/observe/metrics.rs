@@ -100,6 +100,14 @@ impl Metrics {
         }
     }
 
+    /// A call of the admin API was refused for who made it: `wrong_token`, `locked_out`, `no_token`, `role`.
+    pub fn admin_refused(&self, reason: &'static str) {
+        let place = numbers::ADMIN_REFUSALS.iter().position(|known| *known == reason);
+        if let Some(counter) = place.and_then(|place| self.numbers.admin_refused.get(place)) {
+            counter.add(1);
+        }
+    }
+
     /// How long the fold took and how it ended; how many rows it wrote.
     pub fn fold(&self, took: Duration, rows: Result<usize, ()>) {
         self.numbers.fold.ended(took, rows);

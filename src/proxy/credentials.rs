@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::context::Worker;
-use crate::access::{Identity, Unverified, Verifier, is_gatehouse_key, key_hash, token_hash};
+use crate::access::{Identity, Unverified, Verifier, cache_key, is_gatehouse_key, key_hash};
 use crate::clock::{Clock, SystemClock};
 use crate::message::{Fields, Name, NameSet};
 use crate::model::Millis;
@@ -80,7 +80,7 @@ fn token_in(worker: &Worker, fields: &Fields, by: [&[Arc<Verifier>]; 2]) -> Pres
 /// What a token comes to: nothing where none of the issuers is its own.
 fn verified(worker: &Worker, text: &str, by: [&[Arc<Verifier>]; 2]) -> Presented {
     let now = SystemClock.now();
-    let hash = token_hash(text);
+    let hash = cache_key(text);
     if let Some(known) = worker.tokens.borrow_mut().get(&hash, &by, now) {
         return Presented::User(known);
     }

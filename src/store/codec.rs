@@ -283,6 +283,8 @@ fn table_code(table: Table) -> u8 {
         Table::Rollouts => 30,
         Table::Events => 40,
         Table::EventQueue => 41,
+        Table::AuditHead => 50,
+        Table::Operators => 51,
     }
 }
 
@@ -316,6 +318,8 @@ fn table_of(code: u8) -> Option<Table> {
         Table::Rollouts,
         Table::Events,
         Table::EventQueue,
+        Table::AuditHead,
+        Table::Operators,
     ];
     tables.into_iter().find(|table| table_code(*table) == code)
 }

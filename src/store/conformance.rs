@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod chains;
 mod commits;
 mod reading;
 mod usage;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 
 use super::memory::Memory;
 use super::{AuditRow, Embedded, Key, Scan, Store, Table, Tx};
-use crate::model::{AuditId, Millis, TenantId};
+use crate::model::{Millis, TenantId};
 
 /// A new store, and what must live as long.
 struct Fresh {
@@ -76,6 +77,10 @@ macro_rules! promises {
 }
 
 promises! {
+    chains:
+        audit_rows_form_one_chain_without_gaps_whatever_conflicts,
+        a_log_of_before_stays_and_the_chain_begins_after_it,
+        a_log_that_was_changed_anywhere_is_told_of;
     commits:
         a_commit_happens_as_a_whole,
         a_broken_precondition_names_its_key_and_nothing_happens,
@@ -124,14 +129,15 @@ fn all(table: Table) -> Scan {
 
 fn audit_row(tenant: Option<TenantId>) -> AuditRow {
     AuditRow {
-        id: AuditId::new(Millis(1_700_000_000_000)),
         time: Millis(1_700_000_000_000),
         actor: "admin".to_owned(),
+        source: None,
         action: "tenant.created".to_owned(),
         tenant_id: tenant,
         before: None,
         after: Some(serde_json::json!({ "slug": "acme" })),
         request_id: None,
+        reason: None,
     }
 }
 

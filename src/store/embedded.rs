@@ -192,8 +192,8 @@ impl fmt::Debug for Embedded {
 #[async_trait]
 impl Store for Embedded {
     async fn commit(&self, tx: Tx) -> Result<Committed, StoreError> {
-        let tx = rules::prepare(tx)?;
-        self.ask(|answer| Job::Commit(tx, answer)).await
+        let prepared = rules::prepare(tx)?;
+        self.ask(|answer| Job::Commit(prepared, answer)).await
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {

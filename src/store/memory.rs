@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::audit::{Draft, Head};
+use super::rules::Prepared;
 use super::{
-    Changed, Committed, KEPT_CHANGES, Key, Precondition, Record, SCHEMA, Scan, Snapshot, Store, StoreError, Tx, UsageRow, Version, rules,
+    Changed, Committed, KEPT_CHANGES, Key, Precondition, Record, SCHEMA, Scan, Snapshot, Store, StoreError, Table, Tx, UsageRow, Version,
+    rules,
 };
 use crate::model::{Day, Millis, TenantId};
 
@@ -38,12 +41,26 @@ impl State {
             self.changes.push(Changed { version: Version(self.version), key });
         }
     }
+
+    fn chain(&self, rows: Vec<Draft>, puts: &mut Vec<(Key, Vec<u8>)>) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let newest = || self.records.keys().rfind(|key| key.table == Table::Audit).map(|key| &*key.id);
+        let mut head = match self.records.get(&Head::key()) {
+            Some(record) => Head::read(&record.value)?,
+            None => Head::begin(newest()),
+        };
+        rows.into_iter().for_each(|row| puts.extend(head.append(row)));
+        puts.push(head.put()?);
+        Ok(())
+    }
 }
 
 #[async_trait]
 impl Store for Memory {
     async fn commit(&self, tx: Tx) -> Result<Committed, StoreError> {
-        let tx = rules::prepare(tx)?;
+        let Prepared { tx, mut rows, is_unversioned } = rules::prepare(tx)?;
         // Lets concurrent callers interleave as they do before a real database.
         tokio::task::yield_now().await;
         let mut state = self.state();
@@ -56,7 +73,7 @@ impl Store for Memory {
                 return Err(StoreError::Conflict(key.clone()));
             }
         }
-        if !tx.is_unversioned() {
+        if !is_unversioned {
             state.version += 1;
         }
         let version = Version(state.version);
@@ -69,9 +86,10 @@ impl Store for Memory {
         for draw in &tx.numbers {
             let number = state.numbers.entry(draw.sequence.clone()).or_insert(0);
             *number += 1;
-            draw.write(*number, &mut puts);
+            draw.write(*number, puts.iter_mut().map(|(_, value)| value).chain(rows.iter_mut().map(|row| &mut row.text)));
             numbers.push(*number);
         }
+        state.chain(rows, &mut puts)?;
         for (key, value) in puts {
             state.records.insert(key.clone(), Record { key: key.clone(), version, value });
             state.note(key);

@@ -3,6 +3,7 @@
 //! A [`Tx`] is data, not code: preconditions, puts, deletes, numbers and audit rows that happen together or not at all.
 //! When [`Store::commit`] has answered, the commit is on disk.
 
+mod audit;
 mod codec;
 #[cfg(test)]
 mod conformance;
@@ -22,10 +23,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::model::{AuditId, Day, Millis, TenantId, Totals};
+use crate::model::{Day, Millis, TenantId, Totals};
 
+pub use audit::{AuditRow, Checked, Link, LinkError, LoggedRow, check_log, rows_of};
 pub use embedded::Embedded;
 pub use number::Draw;
 
@@ -52,7 +53,7 @@ pub enum Table {
     Reported,
     /// Written by [`Tx::audit`] only: audit rows by id.
     Audit,
-    /// `<tenant id>/<audit id>`: the audit rows of one tenant.
+    /// `<tenant id>/<audit id>`: names the audit rows of one tenant; [`rows_of`] reads them.
     AuditByTenant,
     /// Small settings of the deployment.
     Settings,
@@ -95,6 +96,10 @@ pub enum Table {
     Events,
     /// By event id: those of them that are not done with.
     EventQueue,
+    /// Written by [`Tx::audit`] only: the end of the audit log.
+    AuditHead,
+    /// By id: operators of the admin API. They are read at the start, and nobody follows them.
+    Operators,
 }
 
 impl Table {
@@ -106,6 +111,8 @@ impl Table {
             Self::UsagePages
                 | Self::Audit
                 | Self::AuditByTenant
+                | Self::AuditHead
+                | Self::Operators
                 | Self::Idempotency
                 | Self::Invoices
                 | Self::InvoicesByTenant
@@ -164,28 +171,6 @@ pub enum Precondition {
     Unchanged(Key, Version),
 }
 
-/// One row of the audit log.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AuditRow {
-    /// Sorts by time.
-    pub id: AuditId,
-    /// When.
-    pub time: Millis,
-    /// Who: `admin`, `loopback`, `system`, …
-    pub actor: String,
-    /// What, such as `tenant.created`.
-    pub action: String,
-    /// To whom.
-    pub tenant_id: Option<TenantId>,
-    /// What it was, where that helps; never a secret.
-    pub before: Option<Value>,
-    /// What it became.
-    pub after: Option<Value>,
-    /// The request that did it.
-    pub request_id: Option<String>,
-}
-
 /// What happens together or not at all.
 #[derive(Debug, Clone, Default)]
 pub struct Tx {
@@ -197,7 +182,7 @@ pub struct Tx {
     pub deletes: Vec<Key>,
     /// Numbers to draw, without gaps: the answer is in [`Committed::numbers`], same order.
     pub numbers: Vec<Draw>,
-    /// Audit rows; each must be new, else it is a conflict.
+    /// Audit rows, in their order; the store chains them to the log.
     pub audit: Vec<AuditRow>,
 }
 

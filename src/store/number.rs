@@ -3,7 +3,6 @@
 
 use aws_lc_rs::rand;
 
-use super::Key;
 use crate::model::hex;
 
 /// The next number of a sequence, to be drawn by a commit.
@@ -39,11 +38,11 @@ impl Draw {
     }
 
     /// Writes the number into the values that are to have it.
-    pub(super) fn write(&self, number: u64, puts: &mut [(Key, Vec<u8>)]) {
+    pub(super) fn write<'a>(&self, number: u64, values: impl Iterator<Item = &'a mut Vec<u8>>) {
         let Some(mark) = &self.stands_for else { return };
         let text = self.text(number);
         let finder = memchr::memmem::Finder::new(mark.as_bytes());
-        for (_, value) in puts {
+        for value in values {
             let mut from = 0;
             while let Some(found) = value.get(from..).and_then(|rest| finder.find(rest)) {
                 let at = from + found;

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{Changed, Key, Precondition, Record, SCHEMA, Snapshot, StoreError, Table, Tx, UsageRow};
+use super::audit::{ADDED, Draft};
+use super::{AuditRow, Changed, Key, Precondition, Record, SCHEMA, Snapshot, StoreError, Table, Tx, UsageRow};
 use crate::model::Millis;
 
 /// The longest id, in bytes.
@@ -11,8 +12,17 @@ pub(super) const MAX_ID: usize = 512;
 /// The longest value, in bytes.
 pub(super) const MAX_VALUE: usize = 1 << 20;
 
-/// Checks `tx` and turns its audit rows into records that must be new, so that they share the commit's fate by construction.
-pub(super) fn prepare(mut tx: Tx) -> Result<Tx, StoreError> {
+/// A commit that was checked. Its audit rows are not in [`Tx::audit`] any more, but ready to be chained.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub tx: Tx,
+    pub rows: Vec<Draft>,
+    /// See [`Tx::is_unversioned`].
+    pub is_unversioned: bool,
+}
+
+/// Checks `tx` and makes its audit rows ready.
+pub(super) fn prepare(mut tx: Tx) -> Result<Prepared, StoreError> {
     for (key, value) in &tx.puts {
         writable(key)?;
         fits(key, value)?;
@@ -23,21 +33,15 @@ pub(super) fn prepare(mut tx: Tx) -> Result<Tx, StoreError> {
         id(&key.id)?;
     }
     tx.numbers.iter().try_for_each(|draw| id(&draw.sequence))?;
-    let mut seen = BTreeSet::new();
-    for row in std::mem::take(&mut tx.audit) {
-        if !seen.insert(row.id) {
-            return Err(StoreError::Refused(format!("two audit rows of one commit have the id {}", row.id)));
-        }
-        let value = serde_json::to_vec(&row).map_err(|error| StoreError::Refused(format!("audit row {}: {error}", row.id)))?;
-        let key = Key::new(Table::Audit, row.id.to_string());
-        fits(&key, &value)?;
-        tx.preconditions.push(Precondition::Absent(key.clone()));
-        if let Some(tenant) = row.tenant_id {
-            tx.puts.push((Key::new(Table::AuditByTenant, format!("{tenant}/{}", row.id)), value.clone()));
-        }
-        tx.puts.push((key, value));
-    }
-    Ok(tx)
+    let is_unversioned = tx.is_unversioned();
+    let rows = std::mem::take(&mut tx.audit).into_iter().map(draft).collect::<Result<_, _>>()?;
+    Ok(Prepared { tx, rows, is_unversioned })
+}
+
+fn draft(row: AuditRow) -> Result<Draft, StoreError> {
+    let draft = Draft::of(row)?;
+    let size = draft.text.len() + ADDED;
+    if size <= MAX_VALUE { Ok(draft) } else { Err(StoreError::Refused(format!("an audit row has {size} bytes, more than {MAX_VALUE}"))) }
 }
 
 /// Checks that `snapshot` is whole and of a schema that this version reads.
@@ -113,7 +117,7 @@ fn unique(new: bool, what: impl Fn() -> String) -> Result<(), StoreError> {
 }
 
 fn writable(key: &Key) -> Result<(), StoreError> {
-    if matches!(key.table, Table::Audit | Table::AuditByTenant) {
+    if matches!(key.table, Table::Audit | Table::AuditByTenant | Table::AuditHead) {
         return Err(StoreError::Refused("the audit log is written by audit rows only, and never changed".to_owned()));
     }
     id(&key.id)

@@ -122,7 +122,7 @@ impl Alerts {
         });
         let id = tenant.id();
         let key = Key::new(Table::Alerts, format!("{id}/{}/{resource}/{kind}/{limit}/{percent}", window.text()));
-        let cause = Cause { actor: "system".to_owned(), request_id: None, now };
+        let cause = Cause::of("system", now);
         let bytes = encode(&event).map_err(|error| match error {
             TenancyError::Store(error) => error,
             other => StoreError::Refused(other.to_string()),

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::json;
 
-use super::TenancyError;
 use super::change::encode;
 use super::domains::schedule::{self, Renewal};
+use super::{Cause, TenancyError};
 use crate::clock::{Clock, SystemClock};
 use crate::dns::{Dns, Updater};
 use crate::model::{Host, Millis};
@@ -120,7 +121,8 @@ impl BaseCertificate {
             Err(error) => return Ok(Err(error)),
         };
         let record = encode(&IssuedRecord::new(issued.chain, &issued.sealed_key, SystemClock.now(), self.issuer.directory()))?;
-        self.store.commit(Tx { puts: vec![(key(&self.names), record.clone())], ..Tx::default() }).await?;
+        let row = Cause::of("system", SystemClock.now()).audit("certificate.issued", None, None, Some(json!({"names": self.names})));
+        self.store.commit(Tx { puts: vec![(key(&self.names), record.clone())], audit: vec![row], ..Tx::default() }).await?;
         self.certificates.set_base(&self.names[1], Some(&record));
         Ok(Ok(()))
     }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::domains::{claim, release};
-use crate::model::{ApiKey, AuditId, CustomDomain, Host, KeyId, Millis, Status, Tenant, TenantId};
+use crate::model::{ApiKey, CustomDomain, Host, KeyId, Millis, Status, Tenant, TenantId};
 use crate::store::{AuditRow, Key, Precondition, StoreError, Table, Tx, Version};
 
 /// A value with the version it was read at.
@@ -41,13 +41,17 @@ pub enum KeyChange {
     Revoked(KeyId),
 }
 
-/// Who wants something, when, and through which request.
+/// Who wants something, when, why, and through which request.
 #[derive(Debug, Clone)]
 pub struct Cause {
-    /// `admin`, `loopback`, `system`, …
+    /// The name of an operator, `admin`, `loopback`, `system`, …
     pub actor: String,
+    /// The address that the request came from, where there is one.
+    pub source: Option<String>,
     /// The request, where there is one.
     pub request_id: Option<String>,
+    /// Why, in the words of who wants it.
+    pub reason: Option<String>,
     /// Billing time.
     pub now: Millis,
 }
@@ -110,22 +114,23 @@ impl FieldError {
 }
 
 impl Cause {
-    /// An audit row for what this causes.
-    pub fn audit(&self, action: &str, tenant: TenantId, before: Option<Value>, after: Option<Value>) -> AuditRow {
-        self.audit_of(action, Some(tenant), before, after)
+    /// Without a request: what `actor`, a part of the gateway, does by itself.
+    pub fn of(actor: &str, now: Millis) -> Self {
+        Self { actor: actor.to_owned(), source: None, request_id: None, reason: None, now }
     }
 
-    /// The same, where it may be about no tenant.
-    pub fn audit_of(&self, action: &str, tenant: Option<TenantId>, before: Option<Value>, after: Option<Value>) -> AuditRow {
+    /// An audit row for what this causes, to a tenant or to none.
+    pub fn audit(&self, action: &str, tenant: impl Into<Option<TenantId>>, before: Option<Value>, after: Option<Value>) -> AuditRow {
         AuditRow {
-            id: AuditId::new(self.now),
             time: self.now,
             actor: self.actor.clone(),
+            source: self.source.clone(),
             action: action.to_owned(),
-            tenant_id: tenant,
+            tenant_id: tenant.into(),
             before,
             after,
             request_id: self.request_id.clone(),
+            reason: self.reason.clone(),
         }
     }
 }

@@ -46,9 +46,9 @@ pub async fn context_keys(store: &dyn Store, vault: &Vault, every: Duration, now
     let has_changed = added.is_some() || next.len() != count;
     if has_changed {
         let precondition = record.map_or(Precondition::Absent(place.clone()), |it| Precondition::Unchanged(place.clone(), it.version));
-        let cause = Cause { actor: "system".to_owned(), request_id: None, now };
+        let cause = Cause::of("system", now);
         let ids: Vec<&str> = keys.iter().map(|key| key.id.as_str()).collect();
-        let audit = vec![cause.audit_of("context_keys.changed", None, None, Some(json!({"published": ids, "added": added})))];
+        let audit = vec![cause.audit("context_keys.changed", None, None, Some(json!({"published": ids, "added": added})))];
         let tx = Tx { preconditions: vec![precondition], puts: vec![(place, encode(&next)?)], audit, ..Tx::default() };
         store.commit(tx).await?;
     }

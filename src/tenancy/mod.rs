@@ -17,6 +17,7 @@ mod keys;
 mod lifecycle;
 mod live_key;
 mod load;
+mod operators;
 mod plans;
 mod provisioning;
 mod reporting;
@@ -51,6 +52,7 @@ pub use keys::{LONGEST_OVERLAP, NewKey, issue_key, revoke_key, rotate_key, write
 pub use lifecycle::{Order, move_tenant};
 pub use live_key::LiveKey;
 pub use load::{LoadError, load};
+pub use operators::{Identity, NewOperator, Operators, RevokeError};
 pub use plans::{Added, CatalogueError, Listed, Plans, Source, add_add_on, add_plan, withdraw_add_on, withdraw_plan};
 pub use provisioning::{NewTenant, TenantPatch, create_tenant, set_feature, update_tenant};
 pub use reporting::{Accepted, Claim, ReportError, Reporter};

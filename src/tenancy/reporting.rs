@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
 use tokio::sync::Mutex;
 
-use super::{Directory, Shift};
+use super::{Cause, Directory, Shift};
 use crate::metering::{Journal, ReportKey, SlotUnavailable, fold_reports, kept_report, short_hash};
 use crate::model::{Gauge, Millis, TenantId};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Tx};
 
 /// How many keys may be worked on at once, at least; more where they meet in different places.
 const LOCKS: usize = 64;
@@ -73,15 +74,17 @@ impl Reporter {
         tenant: TenantId,
         claim: Claim,
         key: Option<String>,
-        now: Millis,
+        cause: &Cause,
     ) -> Result<Accepted, ReportError> {
-        let this = Arc::clone(self);
-        let task = tokio::spawn(async move { this.take(tenant, &claim, key.as_deref(), now).await });
+        let (this, cause) = (Arc::clone(self), cause.clone());
+        let task = tokio::spawn(async move { this.take(tenant, &claim, key.as_deref(), &cause).await });
         task.await.map_err(|error| StoreError::Unavailable(format!("the report was cut off: {error}")))?
     }
 
-    async fn take(&self, tenant: TenantId, claim: &Claim, key: Option<&str>, now: Millis) -> Result<Accepted, ReportError> {
-        let Some(key) = key.map(|key| key_of(tenant, key, claim)) else {
+    async fn take(&self, tenant: TenantId, claim: &Claim, key: Option<&str>, cause: &Cause) -> Result<Accepted, ReportError> {
+        let now = cause.now;
+        let Some((name, key)) = key.map(|name| (name, key_of(tenant, name, claim))) else {
+            self.log(tenant, claim, None, cause).await?;
             let level = self.write(tenant, claim, None, now)?;
             return self.store(level, now).await;
         };
@@ -99,8 +102,29 @@ impl Reporter {
             let same = kept.body == key.body_text();
             return if same { Ok(Accepted { level: kept.level, time: kept.time }) } else { Err(ReportError::KeyReused) };
         }
+        self.log(tenant, claim, Some(name), cause).await?;
         let level = self.write(tenant, claim, Some(key), now)?;
         self.store(level, now).await
+    }
+
+    /// The row of the audit log. The journal, where a report is durable first, has no place for it; so the row comes before the report,
+    /// and no report is without one.
+    async fn log(&self, tenant: TenantId, claim: &Claim, key: Option<&str>, cause: &Cause) -> Result<(), ReportError> {
+        if self.directory.by_id(tenant).is_none() {
+            return Err(ReportError::NoTenant);
+        }
+        let mut after = match claim {
+            Claim::Gauge(gauge, Shift::By(delta)) => json!({"meter": gauge.name(), "delta": delta}),
+            Claim::Gauge(gauge, Shift::To(level)) => json!({"meter": gauge.name(), "value": level}),
+            // Who that is, is the tenant's affair.
+            Claim::ActiveUser(_) => json!({"meter": "activeUser"}),
+        };
+        if let Some(key) = key {
+            after["idempotencyKey"] = json!(key);
+        }
+        let audit = vec![cause.audit("usage.reported", tenant, None, Some(after))];
+        self.store.commit(Tx { audit, ..Tx::default() }).await?;
+        Ok(())
     }
 
     async fn store(&self, level: Option<u64>, time: Millis) -> Result<Accepted, ReportError> {

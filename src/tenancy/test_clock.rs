@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::change::{decode, encode};
-use super::{Biller, TenancyError};
+use super::{Biller, Cause, TenancyError};
 use crate::clock::{Clock, TestClock};
 use crate::metering::{Journal, fold_reports};
 use crate::model::Millis;
-use crate::store::{Key, Store, Table, Tx};
+use crate::store::{AuditRow, Key, Store, Table, Tx};
 
 /// The furthest that it moves at once: ten years.
 const FURTHEST_DAYS: i64 = 3653;
@@ -69,7 +71,7 @@ impl ClockMover {
     }
 
     /// Moves to `to`, doing everything that is due until then; how many steps of billing that were.
-    pub async fn move_to(&self, to: impl FnOnce(Millis) -> Millis) -> Result<(Millis, usize), ClockError> {
+    pub async fn move_to(&self, to: impl FnOnce(Millis) -> Millis, cause: &Cause) -> Result<(Millis, usize), ClockError> {
         let _turn = self.turn.lock().await;
         let begun = self.clock.now();
         let to = to(begun);
@@ -79,7 +81,8 @@ impl ClockMover {
         if to > begun.plus_days(FURTHEST_DAYS) {
             return Err(ClockError::TooFar);
         }
-        self.stand_at(begun).await?;
+        let row = cause.audit("clock.moved", None, Some(json!({"now": begun})), Some(json!({"now": to})));
+        self.stand_at(begun, vec![row]).await?;
         self.begin_month(begun).await?;
         // What the job has begun, as after a start, is on no agenda until it is done.
         let mut steps = self.run(begun).await?;
@@ -93,7 +96,7 @@ impl ClockMover {
             if at > to {
                 break;
             }
-            self.stand_at(at).await?;
+            self.stand_at(at, Vec::new()).await?;
             let heard = self.biller.heard.so_far();
             steps += self.run(at).await?;
             if at.day().month() != now.day().month() {
@@ -110,7 +113,7 @@ impl ClockMover {
                 return Err(ClockError::Silent);
             }
         }
-        self.stand_at(to).await?;
+        self.stand_at(to, Vec::new()).await?;
         Ok((to, steps))
     }
 
@@ -123,9 +126,9 @@ impl ClockMover {
     }
 
     /// Stored first: time never goes back, whatever happens.
-    async fn stand_at(&self, at: Millis) -> Result<(), ClockError> {
+    async fn stand_at(&self, at: Millis, audit: Vec<AuditRow>) -> Result<(), ClockError> {
         let store = &self.biller.tenants().store;
-        let tx = Tx { puts: vec![(key(), encode(&at)?)], ..Tx::default() };
+        let tx = Tx { puts: vec![(key(), encode(&at)?)], audit, ..Tx::default() };
         store.commit(tx).await.map_err(TenancyError::from)?;
         let before = self.clock.now().day();
         self.clock.set(at);

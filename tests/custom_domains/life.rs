@@ -103,6 +103,24 @@ async fn a_renewed_certificate_goes_live_and_open_connections_notice_nothing() {
 }
 
 #[tokio::test]
+async fn what_an_operator_does_to_a_domain_that_is_served_is_in_the_audit_log() {
+    let scene = Scene::new(Habits::default()).await;
+    scene.serve("acme", DOMAIN).await;
+    let path = format!("/admin/tenants/acme/domains/{DOMAIN}");
+    let calls = [
+        (Method::POST, "/verify", json!({}), "domain.checked"),
+        (Method::POST, "/renew", json!({}), "certificate.renewal_requested"),
+        (Method::PATCH, "", json!({"hstsMaxAge": 60}), "domain.updated"),
+    ];
+    for (method, rest, body, action) in calls {
+        let answer = scene.gateway.admin(method, &format!("{path}{rest}"), body).await.expect(200);
+        let found = format!("/admin/audit?requestId={}", answer.header("x-request-id"));
+        let rows = scene.gateway.admin(Method::GET, &found, Value::Null).await.expect(200).json();
+        assert_eq!((&rows["data"][0]["action"], &rows["data"][0]["actor"]), (&json!(action), &json!("loopback")), "{rows}");
+    }
+}
+
+#[tokio::test]
 async fn a_domain_says_that_it_wants_tls_once_its_owner_says_so() {
     let scene = Scene::new(Habits::default()).await;
     scene.serve("acme", DOMAIN).await;

@@ -8,7 +8,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
 use super::support::{NOW, Signer, claims, issuer, verdict, verifier};
-use crate::access::cache::{TokenCache, token_hash};
+use crate::access::cache::{TokenCache, cache_key};
 use crate::access::token::TokenFault;
 use crate::model::{Millis, TokenAlgorithm};
 
@@ -134,7 +134,7 @@ fn a_token_that_was_verified_is_known_until_it_expires_or_its_key_goes() {
     let token = signer.sign(&claims());
     let identity = std::sync::Arc::new(verdict(&one, &token).ok().unwrap());
     let mut cache = TokenCache::new(2);
-    let (hash, now) = (token_hash(&token), |seconds: i64| Millis((NOW + seconds) * 1000));
+    let (hash, now) = (cache_key(&token), |seconds: i64| Millis((NOW + seconds) * 1000));
     cache.put(hash, std::sync::Arc::clone(&identity));
     let by = [std::sync::Arc::clone(&one)];
     assert!(cache.get(&hash, &[&by], now(0)).is_some());

@@ -26,7 +26,8 @@ use crate::observe::{Duties, Metrics};
 use crate::store::Store;
 use crate::store::memory::Memory;
 use crate::tenancy::{
-    Accounts, Biller, ClockMover, Directory, DirectorySettings, Keeper, Own, Plans, Reporter, Tenants, UsageReader, load, stored_clock,
+    Accounts, Biller, ClockMover, Directory, DirectorySettings, Keeper, Operators, Own, Plans, Reporter, Tenants, UsageReader, load,
+    stored_clock,
 };
 use crate::upstream::{Resolver, TlsFiles};
 
@@ -101,7 +102,9 @@ impl Admin {
         let biller = Arc::new(Biller::new(tenants.clone(), usage.clone()));
         let clock_mover = Arc::new(ClockMover::new(clock.clone(), biller.clone(), journal.clone()));
         let metrics = Arc::new(Metrics::default());
+        let operators = Arc::new(Operators::load(store.clone(), config.admin.token.as_ref()).await.unwrap());
         let state = AdminState {
+            operators,
             events: Arc::new(Events::new(store.clone(), &config.events, Vec::new(), metrics.clone())),
             tenants: tenants.clone(),
             usage,

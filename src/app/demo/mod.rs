@@ -81,7 +81,7 @@ fn certificates(folder: &Path, base_domain: &Host) -> anyhow::Result<PathBuf> {
 
 /// Makes the tenants and a key for the first; the key's secret.
 async fn provision(tenants: &Tenants) -> Result<String, TenancyError> {
-    let cause = Cause { actor: "demo".to_owned(), request_id: None, now: tenants.clock.now() };
+    let cause = Cause::of("demo", tenants.clock.now());
     let mut secret = String::new();
     for (name, slug, plan) in TENANTS {
         let new = NewTenant {

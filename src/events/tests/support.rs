@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 
 use crate::config::Config;
 use crate::events::Events;
-use crate::model::{AuditId, Millis, TenantId};
+use crate::model::{Millis, TenantId};
 use crate::observe::Metrics;
 use crate::store::memory::Memory;
 use crate::store::{AuditRow, Store};
@@ -42,14 +42,15 @@ pub fn quick(more: &str) -> String {
 pub fn row(action: &str, after: Value) -> AuditRow {
     let time = Millis(1_795_521_600_000);
     AuditRow {
-        id: AuditId::new(time),
         time,
         actor: "system".to_owned(),
+        source: None,
         action: action.to_owned(),
         tenant_id: Some(TENANT),
         before: None,
         after: Some(after),
         request_id: None,
+        reason: None,
     }
 }
 

@@ -12,7 +12,8 @@ use prometheus_client::registry::Unit;
 
 use super::events;
 use super::numbers::{
-    BOUNDS, CLASSES, CODES, Cell, Counter, DOMAIN_STATUSES, Durations, LISTENERS, Numbers, OWNERS, REASONS, SOURCES, STATUSES,
+    ADMIN_REFUSALS, BOUNDS, CLASSES, CODES, Cell, Counter, DOMAIN_STATUSES, Durations, LISTENERS, Numbers, OWNERS, REASONS, SOURCES,
+    STATUSES,
 };
 
 impl Collector for Numbers {
@@ -66,7 +67,9 @@ impl Numbers {
         let closed = labelled("listener", &LISTENERS, |place| closed[place]);
         counters(out, "gatehouse_connections_closed", "Client connections that were closed", closed)?;
         let refused = labelled("reason", &REASONS, |place| self.connections_refused[place].get());
-        counters(out, "gatehouse_connections_refused", "Connections refused before any request", refused)
+        counters(out, "gatehouse_connections_refused", "Connections refused before any request", refused)?;
+        let refused = labelled("reason", &ADMIN_REFUSALS, |place| self.admin_refused[place].get());
+        counters(out, "gatehouse_admin_refused", "Calls of the admin API that were refused for who made them", refused)
     }
 
     fn fold(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {

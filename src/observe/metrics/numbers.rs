@@ -40,6 +40,8 @@ pub(super) const CODES: [&str; 23] = [
 pub(super) const LISTENERS: [&str; 3] = ["http", "https", "other"];
 /// Why a connection is refused; the last one stands for all others.
 pub(super) const REASONS: [&str; 5] = ["handshake", "limit", "no_certificate", "proxy_protocol", "other"];
+/// Why a call of the admin API is refused before it is looked at.
+pub(super) const ADMIN_REFUSALS: [&str; 4] = ["wrong_token", "locked_out", "no_token", "role"];
 /// Statuses of tenants; the last one stands for all others.
 pub(super) const STATUSES: [&str; 7] = ["trial", "active", "past_due", "suspended", "canceled", "deleted", "other"];
 /// How custom domains stand.
@@ -172,6 +174,7 @@ pub(super) struct Numbers {
     pub(super) opened: [Counter; LISTENERS.len()],
     pub(super) closed: [Counter; LISTENERS.len()],
     pub(super) connections_refused: [Counter; REASONS.len()],
+    pub(super) admin_refused: [Counter; ADMIN_REFUSALS.len()],
     pub(super) tenants: [Counter; STATUSES.len()],
     /// In the order of [`DOMAIN_STATUSES`].
     pub(super) domains: [Counter; DOMAIN_STATUSES.len()],
@@ -196,6 +199,7 @@ impl Default for Numbers {
             opened: Default::default(),
             closed: Default::default(),
             connections_refused: Default::default(),
+            admin_refused: Default::default(),
             tenants: Default::default(),
             domains: Default::default(),
             certificates: Default::default(),

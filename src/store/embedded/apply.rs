@@ -2,17 +2,19 @@
 //! is then given up, because a part of a commit may be in it.
 
 use std::collections::VecDeque;
+use std::ops::Bound;
 use std::time::Duration;
 
 use super::stage::Stage;
 use crate::model::{Millis, Totals};
+use crate::store::audit::{Draft, Head as LogHead};
 use crate::store::codec::{self, Head, PART, space};
-use crate::store::rules::lease_end;
-use crate::store::{Committed, Draw, KEPT_CHANGES, Key, Precondition, StoreError, Tx, UsageRow, Version};
+use crate::store::rules::{Prepared, lease_end};
+use crate::store::{Committed, Draw, KEPT_CHANGES, Key, Precondition, StoreError, Table, UsageRow, Version};
 
 /// Does all of `tx`, or, where a precondition does not hold, nothing: the inner error names the key.
-pub(super) fn commit(stage: &mut Stage<'_>, log: &mut VecDeque<Vec<u8>>, tx: Tx) -> Result<Result<Committed, Key>, StoreError> {
-    let is_unversioned = tx.is_unversioned();
+pub(super) fn commit(stage: &mut Stage<'_>, log: &mut VecDeque<Vec<u8>>, prepared: Prepared) -> Result<Result<Committed, Key>, StoreError> {
+    let Prepared { tx, mut rows, is_unversioned } = prepared;
     for precondition in tx.preconditions {
         if let Some(key) = broken(stage, precondition)? {
             return Ok(Err(key));
@@ -30,7 +32,8 @@ pub(super) fn commit(stage: &mut Stage<'_>, log: &mut VecDeque<Vec<u8>>, tx: Tx)
         index += 1;
     }
     let mut puts = tx.puts;
-    let numbers = draw(stage, &tx.numbers, &mut puts)?;
+    let numbers = draw(stage, &tx.numbers, &mut puts, &mut rows)?;
+    chain(stage, rows, &mut puts)?;
     for (key, value) in puts {
         set_record(stage, &key, Some((version, &value)))?;
         note(stage, log, index, &key)?;
@@ -44,17 +47,42 @@ pub(super) fn commit(stage: &mut Stage<'_>, log: &mut VecDeque<Vec<u8>>, tx: Tx)
     Ok(Ok(Committed { version: Version(version), numbers }))
 }
 
-/// Draws numbers and writes them into the values that are to have them.
-fn draw(stage: &mut Stage<'_>, draws: &[Draw], puts: &mut [(Key, Vec<u8>)]) -> Result<Vec<u64>, StoreError> {
+/// Draws numbers and writes them into the values and audit rows that are to have them.
+fn draw(stage: &mut Stage<'_>, draws: &[Draw], puts: &mut [(Key, Vec<u8>)], rows: &mut [Draft]) -> Result<Vec<u64>, StoreError> {
     let mut numbers = Vec::with_capacity(draws.len());
     for draw in draws {
         let key = codec::named_key(space::NUMBER, &draw.sequence);
         let number = stage.read(&key, codec::number_of)?.unwrap_or(0) + 1;
         stage.put(key, &number.to_le_bytes())?;
-        draw.write(number, puts);
+        draw.write(number, puts.iter_mut().map(|(_, value)| value).chain(rows.iter_mut().map(|row| &mut row.text)));
         numbers.push(number);
     }
     Ok(numbers)
+}
+
+/// Puts audit rows at the end of the log as this group has it so far, so that one that conflicts leaves no gap.
+fn chain(stage: &Stage<'_>, rows: Vec<Draft>, puts: &mut Vec<(Key, Vec<u8>)>) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let key = LogHead::key();
+    let stored = stage.read(&codec::head_key(key.table, &key.id), |payload| Head::decode(payload).map(|head| head.first.to_vec()))?;
+    let mut head = match stored {
+        Some(value) => LogHead::read(&value)?,
+        None => LogHead::begin(newest(stage)?.as_deref()),
+    };
+    rows.into_iter().for_each(|row| puts.extend(head.append(row)));
+    puts.push(head.put()?);
+    Ok(())
+}
+
+/// The id of the newest row of a log without a chain.
+fn newest(stage: &Stage<'_>) -> Result<Option<String>, StoreError> {
+    let mut end = codec::head_key(Table::Audit, "");
+    // Ids have ASCII only.
+    end.push(u8::MAX);
+    let last = stage.entries.range((Bound::Included(codec::head_key(Table::Audit, "")), Bound::Excluded(end)), true).next().transpose()?;
+    Ok(last.and_then(|(key, _)| codec::head_of(&key)).map(|key| key.id))
 }
 
 /// Raises the counters of one row to at least these.

@@ -12,7 +12,7 @@ mod opening;
 use std::path::Path;
 
 use super::Embedded;
-use crate::model::{AuditId, Millis, TenantId};
+use crate::model::{Millis, TenantId};
 use crate::store::{AuditRow, Key, Snapshot, Store, StoreError, Table, Tx};
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -22,14 +22,15 @@ fn runtime() -> tokio::runtime::Runtime {
 /// A commit whose parts can be recognised: a record of a few parts, its slug, an audit row and a number.
 fn commit_named(name: &str, tenant: TenantId) -> Tx {
     let audit = AuditRow {
-        id: AuditId::new(Millis(1_700_000_000_000)),
         time: Millis(1_700_000_000_000),
         actor: "test".to_owned(),
+        source: None,
         action: name.to_owned(),
         tenant_id: Some(tenant),
         before: None,
         after: None,
         request_id: None,
+        reason: None,
     };
     Tx {
         puts: vec![(Key::new(Table::Tenants, name), value_of(name)), (Key::new(Table::Slugs, name), name.into())],

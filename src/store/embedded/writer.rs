@@ -23,8 +23,9 @@ use super::{Durable, Shared, apply, import};
 use crate::model::Millis;
 use crate::store::codec::State;
 use crate::store::room::Room;
+use crate::store::rules::Prepared;
 use crate::store::seal::Seal;
-use crate::store::{Committed, Snapshot, StoreError, Tx, UsageRow};
+use crate::store::{Committed, Snapshot, StoreError, UsageRow};
 
 /// A group ends once it would write this many bytes. sled's log grows by up to a dozen times as much, because every tenth
 /// change of a page of 16 entries writes the page.
@@ -41,7 +42,7 @@ pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// A request to the writer.
 pub(super) enum Job {
-    Commit(Tx, Answer<Committed>),
+    Commit(Prepared, Answer<Committed>),
     Usage(Vec<UsageRow>, Answer<()>),
     Lease { name: String, holder: String, now: Millis, ttl: Duration, answer: Answer<bool> },
     Import(Box<Snapshot>, Answer<()>),
@@ -107,8 +108,8 @@ impl Writer {
         let mut import = None;
         while let Some(job) = next.take() {
             match job {
-                Job::Commit(tx, answer) => {
-                    let outcome = apply::commit(&mut stage, &mut self.log, tx);
+                Job::Commit(prepared, answer) => {
+                    let outcome = apply::commit(&mut stage, &mut self.log, prepared);
                     settle(outcome.map(|committed| committed.map_err(StoreError::Conflict)), answer, replies)?;
                 }
                 Job::Usage(rows, answer) => {

@@ -83,22 +83,24 @@ impl Keeper {
 
     /// Looks at a domain and writes down what is found; queues its order where it needs one. None where nobody claims it.
     pub async fn check(&self, name: &Host) -> Result<Option<CustomDomain>, TenancyError> {
-        self.check_with(name, |_| {}).await
+        self.check_with(name, None, |_| {}).await
     }
 
     /// The same at somebody's wish: a failed order is not waited for any more.
-    pub async fn check_now(&self, name: &Host) -> Result<Option<CustomDomain>, TenancyError> {
-        self.check_with(name, |claim| claim.order_at = None).await
+    pub async fn check_now(&self, name: &Host, cause: &Cause) -> Result<Option<CustomDomain>, TenancyError> {
+        self.check_with(name, Some(("domain.checked", cause)), |claim| claim.order_at = None).await
     }
 
     /// Orders a new certificate though the one that is there is good for a while.
-    pub async fn renew(&self, name: &Host) -> Result<Option<CustomDomain>, TenancyError> {
-        self.check_with(name, |claim| (claim.order_at, claim.renew_now) = (None, true)).await
+    pub async fn renew(&self, name: &Host, cause: &Cause) -> Result<Option<CustomDomain>, TenancyError> {
+        self.check_with(name, Some(("certificate.renewal_requested", cause)), |claim| (claim.order_at, claim.renew_now) = (None, true))
+            .await
     }
 
     async fn check_with(
         &self,
         name: &Host,
+        wish: Option<(&str, &Cause)>,
         change: impl Fn(&mut CustomDomain) + Send + Sync,
     ) -> Result<Option<CustomDomain>, TenancyError> {
         loop {
@@ -114,7 +116,11 @@ impl Keeper {
             if self.is_given_up(&found, now) {
                 return self.expire(&found).await.map(|()| None);
             }
-            let mut tx = self.lost(&claim.value, &found);
+            let mut tx = self.lost(&claim.value, &found, wish.map_or(&system(), |(_, cause)| cause));
+            // What came of it tells of the wish as well.
+            if let Some((action, cause)) = wish.filter(|_| tx.audit.is_empty()) {
+                tx.audit.push(cause.audit(action, found.tenant_id, None, Some(json!({"domain": name}))));
+            }
             self.announce(&mut found, &mut tx, now);
             if self.domains.save(&claim, &found, tx).await? {
                 tell(&claim.value, &found);
@@ -176,9 +182,8 @@ impl Keeper {
     }
 
     /// A proof that has lapsed takes the certificate and its key with it.
-    pub(super) fn lost(&self, before: &CustomDomain, found: &CustomDomain) -> Tx {
+    pub(super) fn lost(&self, before: &CustomDomain, found: &CustomDomain, cause: &Cause) -> Tx {
         let mut tx = Tx::default();
-        let cause = system();
         if before.is_proved() && !found.is_proved() {
             tx.deletes.push(Key::new(Table::Certificates, found.name.as_str()));
             tx.audit.push(cause.audit("domain.lapsed", found.tenant_id, Some(json!({"domain": found.name})), None));
@@ -244,5 +249,5 @@ pub(super) fn tell(before: &CustomDomain, found: &CustomDomain) {
 
 /// What the gateway does by itself.
 pub(super) fn system() -> Cause {
-    Cause { actor: "system".to_owned(), request_id: None, now: SystemClock.now() }
+    Cause::of("system", SystemClock.now())
 }

@@ -85,7 +85,7 @@ impl Keeper {
     ) -> Result<(), TenancyError> {
         let (mut current, mut found) = (claim.clone(), found.clone());
         loop {
-            let (mut settled, mut with) = (found.clone(), self.lost(&current.value, &found));
+            let (mut settled, mut with) = (found.clone(), self.lost(&current.value, &found, &system()));
             outcome(&mut settled);
             // A proof that has lapsed leaves nothing to serve.
             let is_kept = settled.is_proved() || self.tenants.directory.proves(settled.name.as_str());

@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 
 use super::change::encode;
 use super::{Cause, TenancyError};
-use crate::model::{AddOn, AuditId, Millis, Plan, Terms};
+use crate::model::{AddOn, Millis, Plan, Terms};
 use crate::store::{AuditRow, Key, Table};
 
 /// Plans by name and version, and add-ons by name.
@@ -163,16 +163,7 @@ impl Stored {
 }
 
 pub(super) fn audit(cause: &Cause, action: &str, before: Option<serde_json::Value>, after: Option<serde_json::Value>) -> AuditRow {
-    AuditRow {
-        id: AuditId::new(cause.now),
-        time: cause.now,
-        actor: cause.actor.clone(),
-        action: action.to_owned(),
-        tenant_id: None,
-        before: before.map(in_minor_units),
-        after: after.map(in_minor_units),
-        request_id: cause.request_id.clone(),
-    }
+    cause.audit(action, None, before.map(in_minor_units), after.map(in_minor_units))
 }
 
 /// Plans and add-ons are kept in minor units, and audit rows say so, as all others do.

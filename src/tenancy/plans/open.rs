@@ -56,7 +56,7 @@ impl Plans {
         }
         hold_currency(store, &shelf, &config.billing.currency).await?;
         shelf.add_ons.extend(config.add_ons.iter().map(|(name, add_on)| (name.clone(), add_on.clone())));
-        let cause = Cause { actor: "config".to_owned(), request_id: None, now };
+        let cause = Cause::of("config", now);
         for plan in config.plans.values() {
             let versions = shelf.versions.get(&plan.name).map(Vec::as_slice).unwrap_or_default();
             let known = versions.iter().rfind(|it| it.source == Source::Config);

@@ -206,7 +206,7 @@ impl Biller {
         at: Millis,
         now: Millis,
     ) -> Result<Option<Versioned<Tenant>>, TenancyError> {
-        let cause = Cause { actor: "system".to_owned(), request_id: None, now };
+        let cause = Cause::of("system", now);
         let change = match duty {
             Duty::Release => self.release(current, &cause).await?,
             Duty::Collect(invoice) => return self.collect(current, invoice, now).await.map(|()| None),

@@ -293,5 +293,5 @@ fn owed_mut(tenant: &mut Tenant, invoice: InvoiceId) -> Option<&mut Owed> {
 }
 
 pub(super) fn system(now: Millis) -> Cause {
-    Cause { actor: "system".to_owned(), request_id: None, now }
+    Cause::of("system", now)
 }

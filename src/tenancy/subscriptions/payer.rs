@@ -84,8 +84,8 @@ impl Biller {
             if let Some(payer) = &mut work.tenant.subscription.payer
                 && payer.method.take().is_some()
             {
-                payer.shown = None;
-                work.note("payment_method.removed", None, None);
+                let before = json!({"paymentMethod": payer.shown.take()});
+                work.note("payment_method.removed", Some(before), None);
             }
             Ok(())
         })

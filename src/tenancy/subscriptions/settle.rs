@@ -80,6 +80,7 @@ pub fn collect_invoice(
     if let Some(owed) = work.tenant.subscription.open.iter_mut().find(|owed| owed.invoice == invoice.value.id) {
         owed.try_at = Some(cause.now);
     }
+    work.note("invoice.collection_requested", None, Some(invoice_facts(&invoice.value)));
     work.done()
 }
 

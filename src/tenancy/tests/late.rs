@@ -42,7 +42,7 @@ fn directory() -> (Directory, TenantId) {
         upstream: Vec::new(),
         billing: None,
     };
-    let cause = Cause { actor: "system".to_owned(), request_id: None, now: NOW };
+    let cause = Cause::of("system", NOW);
     let plans = Plans::fixed(&config.plans, &config.add_ons);
     let desk = Desk { config: &config, plans: &plans, collects: false, chargeable: Chargeable::default() };
     let tenant = create_tenant(&new, desk, &cause).unwrap().tenant;

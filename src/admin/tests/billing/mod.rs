@@ -5,7 +5,7 @@ mod crashes;
 mod credits;
 mod life;
 mod properties;
-mod provider;
+pub(in crate::admin::tests) mod provider;
 mod returning;
 mod revenue;
 mod usage;

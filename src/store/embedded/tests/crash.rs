@@ -88,6 +88,12 @@ fn check(content: &Snapshot, acknowledged: &BTreeMap<String, u64>) {
     }
     let commits = tenants.len();
     assert_eq!((slugs.len(), audit.len(), of(Table::AuditByTenant).count()), (commits, commits, commits));
+    let in_memory = crate::store::memory::Memory::default();
+    let checked = runtime().block_on(async {
+        in_memory.import(content.clone()).await.unwrap();
+        crate::store::check_log(&in_memory, None).await.unwrap()
+    });
+    assert_eq!((checked.rows, checked.problems), (commits as u64, vec![]), "the chain has each row");
     let numbers: BTreeMap<&str, u64> = content.numbers.iter().map(|(name, number)| (name.as_str(), *number)).collect();
     assert_eq!(numbers["commits"], commits as u64);
     for row in &content.usage {
