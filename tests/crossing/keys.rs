@@ -56,12 +56,15 @@ fn on_a_host(table: &mut Table, keys: &Keys) {
     let (acme, globex) = (Way::Tls(ACME), Way::Tls(GLOBEX));
     for (whose, key, want) in [
         ("its own key", &keys.acme, OWN),
+        ("its own test key", &keys.acme_test, OWN),
         ("globex's key", &keys.globex, MISMATCH),
+        ("globex's test key", &keys.globex_test, MISMATCH),
         ("globex's owner", &keys.globex_owner, MISMATCH),
         ("a suspended tenant's key", &keys.suspended, MISMATCH),
         ("a deleted tenant's key", &keys.deleted, MISMATCH),
         ("a revoked key", &keys.revoked, NO_KEY),
         ("an expired key", &keys.expired, NO_KEY),
+        ("a key that was replaced", &keys.rotated, NO_KEY),
     ] {
         for (how, request) in shown(ACME, key) {
             table.both(format!("on acme's host, {whose}, {how}"), &acme, &request, &want);
@@ -86,6 +89,8 @@ fn on_the_api_host(table: &mut Table, keys: &Keys, globex_id: &str) {
     let way = Way::Tls(API);
     for (whose, key, want) in [
         ("acme's key", &keys.acme, OWN),
+        ("acme's test key", &keys.acme_test, OWN),
+        ("a key that was replaced", &keys.rotated, NO_KEY),
         ("a suspended tenant's key", &keys.suspended, Refused(403, "tenant_suspended")),
         ("a deleted tenant's key", &keys.deleted, Refused(404, "tenant_not_found")),
         ("a revoked key", &keys.revoked, NO_KEY),
@@ -123,6 +128,7 @@ fn two_keys(table: &mut Table, keys: &Keys) {
             ("acme's and a revoked one", acme, &keys.revoked),
             ("acme's and an expired one", acme, &keys.expired),
             ("acme's and another of acme", acme, &keys.acme_viewer),
+            ("acme's and a test key of globex", acme, &keys.globex_test),
         ] {
             let list = format!("{first},{second}");
             for (how, request) in [

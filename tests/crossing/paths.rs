@@ -22,6 +22,7 @@ const GUARDED: &str = r"
     /admin;x=1  /admin;x=1/x  /admin;/x  /;/admin/x  /;x=1/admin/x  /x/..;/admin/x  /x/..;a=b/admin/x  /x/%2e%2e;/admin/x
     /.;/admin/x  /admin/..;/open  /admin%3bx=1/x  /admin/;/x
     /ADMIN/x  /Admin/x  /aDMIN/X  /%41DMIN/x  //ADMIN/x  /x/../ADMIN/x
+    /admin%00  /admin%00.html  /admin%00/x  /admin/%00
     /admin%5cx  /admin%5Cx  /%5cadmin%5cx  /x%5c..%5cadmin%5cx  /x/..%5cadmin/x  /%5c%5cadmin/x
 ";
 
@@ -30,7 +31,7 @@ const GUARDED_RAW: &str = r"
     /admin\x  /\admin/x  /x\..\admin\x  /x/..\admin/x
 ";
 
-/// Other paths, whatever they look like: after one decoding they are not below `/admin`.
+/// Other paths, whatever they look like: after one decoding (RFC 3986, section 2.4) they are not below `/admin`.
 const FREE: &str = r"
     /  /open  /open/admin/x  /administrator  /admin2/x  /xadmin/x  /admins/x  /open?/admin/x  /?/admin/x  /open?x=/../admin/x
     /open;/admin=1
@@ -38,8 +39,9 @@ const FREE: &str = r"
     /%2561dmin/x  /admin%252fx  /x/%252e%252e/admin/x  /x/..%252fadmin/x  /%25%36%31dmin/x
     /%c0%afadmin/x  /open/%c0%ae%c0%ae/admin/x  /open/..%c0%afadmin/x  /open/%e0%80%ae%e0%80%ae/admin/x  /open/%uff0e%uff0e/admin/x
     /%u0061dmin/x
-    /%EF%BD%81dmin/x  /open%EF%BC%8Fadmin/x  /%zzadmin/x  /%admin/x  /adm%  /admin%00.html  /open%00/admin/x  /open%0a/admin/x
+    /%EF%BD%81dmin/x  /open%EF%BC%8Fadmin/x  /%zzadmin/x  /%admin/x  /adm%  /open%00/admin/x  /open%0a/admin/x
     /open%0d%0aX-Tenant-Id:%20globex
+    /admin.  /admin./x  /admin%20  /admin%20/x  /admin%09/x  /%20admin/x  /admin%0a/x  /admin%85/x  /admin%a0/x
 ";
 
 /// All rows.

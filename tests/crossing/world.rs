@@ -60,7 +60,12 @@ pub struct Keys {
     pub acme_owner: String,
     pub globex: String,
     pub globex_owner: String,
+    /// Issued for tests; they do the same.
+    pub acme_test: String,
+    pub globex_test: String,
     pub revoked: String,
+    /// One that another is in the place of.
+    pub rotated: String,
     pub expired: String,
     /// Of a tenant that is suspended, and one that is gone.
     pub suspended: String,
@@ -111,6 +116,9 @@ impl Keys {
         let keys = "/admin/tenants/acme/keys";
         let made = gateway.admin(Method::POST, keys, json!({"name": "to be revoked"})).await.expect(201).json();
         gateway.admin(Method::DELETE, &format!("{keys}/{}", made["id"].as_str().unwrap()), Value::Null).await.expect(200);
+        let old = gateway.admin(Method::POST, keys, json!({"name": "to be rotated"})).await.expect(201).json();
+        let rotate = format!("{keys}/{}/rotate", old["id"].as_str().unwrap());
+        gateway.admin(Method::POST, &rotate, json!({"overlap": "0s"})).await.expect(201);
         let expires = now() + 2_000;
         let all = Self {
             acme: gateway.key("acme", json!({})).await,
@@ -118,6 +126,9 @@ impl Keys {
             acme_owner: gateway.key("acme", json!({"roles": ["owner"]})).await,
             globex: gateway.key("globex", json!({})).await,
             globex_owner: gateway.key("globex", json!({"roles": ["owner"]})).await,
+            acme_test: gateway.key("acme", json!({"mode": "test"})).await,
+            globex_test: gateway.key("globex", json!({"mode": "test"})).await,
+            rotated: old["secret"].as_str().unwrap().to_owned(),
             revoked: made["secret"].as_str().unwrap().to_owned(),
             expired: gateway.key("acme", json!({"expiresAt": expires})).await,
             suspended: gateway.key("hooli", json!({})).await,
