@@ -4,16 +4,18 @@
 use std::borrow::Cow;
 
 /// Every way in which an app may read the path: as it is; decoded, once (RFC 3986, section 2.4); also without `;` parameters and empty
-/// segments; with dot segments resolved; and up to a NUL. Usually they are one.
+/// segments; with dot segments resolved; without dots and spaces at the ends of segments, as Windows reads them; and up to a NUL.
+/// Usually they are one.
 pub fn readings(path: &str) -> Vec<Cow<'_, str>> {
     let mut readings = vec![Cow::Borrowed(path)];
-    let plain = !path.bytes().any(|byte| matches!(byte, b'%' | b';' | b'\\')) && !path.contains("//") && !path.contains("/.");
-    if plain && path.starts_with('/') {
+    let plain = !path.bytes().any(|byte| matches!(byte, b'%' | b';' | b'\\')) && !["//", "/.", "./"].iter().any(|odd| path.contains(odd));
+    if plain && path.starts_with('/') && !path.ends_with('.') {
         return readings;
     }
     let decoded = decode(path).replace('\\', "/");
     let whole = decoded.split('\0').next().unwrap_or_default().to_owned();
-    for reading in [rejoin(&decoded, false), rejoin(&decoded, true), decoded, whole] {
+    let resolved = rejoin(&decoded, true);
+    for reading in [rejoin(&decoded, false), bare(&resolved), resolved, decoded, whole] {
         if readings.iter().all(|known| **known != *reading) {
             readings.push(Cow::Owned(reading));
         }
@@ -44,6 +46,11 @@ fn rejoin(decoded: &str, resolve: bool) -> String {
         path.push('/');
     }
     path
+}
+
+/// Without dots and white space at the ends of segments.
+fn bare(path: &str) -> String {
+    path.split('/').map(|segment| segment.trim_end_matches(['.', ' ', '\t'])).collect::<Vec<_>>().join("/")
 }
 
 /// Decodes `%XX` once; what is not a valid triplet stays.
@@ -80,6 +87,10 @@ mod tests {
         assert_eq!(readings("/%zz%"), ["/%zz%"]);
         assert_eq!(readings("/.."), ["/..", "/"]);
         assert!(readings("/a%00.png").contains(&Cow::Borrowed("/a")));
+        for spelling in ["/a.", "/a%20", "/a./", "/a%2e%20./", "/a%09"] {
+            let found = readings(spelling);
+            assert!(found.iter().any(|reading| reading.trim_end_matches('/') == "/a"), "{spelling}: {found:?}");
+        }
         assert!(!readings("/%2561").contains(&Cow::Borrowed("/a")));
     }
 }

@@ -26,7 +26,8 @@ const RESERVED: NameSet = NameSet::of(&[
     Name::XRequestId,
 ]);
 
-/// Fields by which proxies say who is behind them, and to which trace a request belongs.
+/// Fields by which proxies say who is behind them, what it asked for (some apps serve that path instead, past the policy of the one
+/// that is written), and to which trace a request belongs.
 const FORWARDING: NameSet = NameSet::of(&[
     Name::XForwarded,
     Name::XForwardedFor,
@@ -34,6 +35,8 @@ const FORWARDING: NameSet = NameSet::of(&[
     Name::XForwardedProto,
     Name::Forwarded,
     Name::XRealIp,
+    Name::XOriginalUrl,
+    Name::XRewriteUrl,
     Name::Traceparent,
     Name::Tracestate,
 ]);
