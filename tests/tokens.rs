@@ -178,10 +178,19 @@ async fn an_outage_of_the_provider_is_not_one_of_the_gateway() {
         identity.outage(Outage::None).await;
     }
     assert!(gateway.log().iter().any(|line| line.contains("cannot be fetched; those known stay")));
-    // A gateway that begins in an outage refuses, serves everything else, and recovers.
+    // A gateway that starts in an outage has kept them.
     identity.outage(Outage::Answer(503, String::new())).await;
     gateway.stop().await;
     gateway.start_again().await;
+    ask(&gateway, "acme", "/", &token).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_never_had_the_keys_refuses_tokens_and_serves_everything_else_until_it_has() {
+    let (origin, identity) = (Upstream::echoing().start().await, Identity::start_with(&["RS256", "ES256"]).await);
+    identity.outage(Outage::Answer(503, String::new())).await;
+    let gateway = believing(TestGateway::to(&origin), &identity, "").start().await;
+    let token = identity.token("ES256").user("alice").tenant("acme").mint().await;
     ask(&gateway, "acme", "/", &token).await.expect(401).code("unauthenticated");
     gateway.get("acme", "/").await.expect(200);
     identity.outage(Outage::None).await;

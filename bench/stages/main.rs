@@ -3,6 +3,7 @@
 //! `cargo bench --bench stages`, or one of them: `cargo bench --bench stages -- directory`.
 #![allow(clippy::unwrap_used)]
 
+mod access;
 mod access_log;
 mod directory;
 mod framing;
@@ -21,6 +22,7 @@ criterion_group!(
     limits::bench,
     journal::bench,
     metering::bench,
+    access::bench,
     access_log::bench
 );
 criterion_main!(stages);

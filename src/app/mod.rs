@@ -39,7 +39,7 @@ use crate::shutdown::Shutdown;
 use crate::store::{Embedded, Scan, Store, Table};
 use crate::tenancy::{
     Accounts, Alerts, Biller, ClockMover, Directory, DirectorySettings, Hook, Operators, Plans, Proof, Reporter, Serve, Tenants,
-    UsageReader, load,
+    UsageReader, load, restore_key_sets,
 };
 use crate::tls::server_config;
 use crate::upstream::{Resolver, TlsFiles};
@@ -115,8 +115,9 @@ impl Gateway {
         let count = runtime.block_on(load(&tenants)).context("the stored tenants cannot be served")?;
         // So that the first request finds its upstream; a name server that does not answer holds nothing up.
         let _ = runtime.block_on(async { timeout(FIRST_LOOKUP, resolver.refresh()).await });
-        // The same for the keys of issuers.
-        let _ = runtime.block_on(async { timeout(FIRST_LOOKUP, jobs::first_keys(&issuers, rhythm)).await });
+        // The same for the keys of issuers; those of the last time are known at once.
+        runtime.block_on(restore_key_sets(&*store, &issuers)).context("the keys of issuers cannot be read")?;
+        let _ = runtime.block_on(async { timeout(FIRST_LOOKUP, jobs::first_keys(&issuers, &store, rhythm)).await });
         let usage = Arc::new(UsageReader::new(Arc::clone(&store), Arc::clone(&journal), Arc::clone(&tenants.directory)));
         let alerts = Alerts { store: Arc::clone(&store), directory: Arc::clone(&tenants.directory), usage: Arc::clone(&usage) };
         let biller = Arc::new(Biller::new(Arc::clone(&tenants), Arc::clone(&usage)));

@@ -8,7 +8,8 @@ use tokio::task::JoinSet;
 use super::{Jobs, every};
 use crate::access::{Fetcher, Issuers, Keyring, Rhythm};
 use crate::clock::instant;
-use crate::tenancy::write_key_uses;
+use crate::store::Store;
+use crate::tenancy::{keep_key_set, write_key_uses};
 
 /// How long nothing is due at most, so that a new keyring or a wish that came at the wrong moment is seen.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -27,7 +28,7 @@ pub(super) async fn fetch(jobs: Jobs) {
         for ring in jobs.issuers.rings() {
             if running.len() < MOST_AT_ONCE && ring.due(jobs.rhythm, now).is_some_and(|due| due <= now) {
                 ring.begin(now);
-                running.spawn(once(Arc::clone(&fetcher), ring, jobs.rhythm));
+                running.spawn(once(Arc::clone(&fetcher), ring, Arc::clone(&jobs.store), jobs.rhythm));
             }
         }
         let soonest = jobs.issuers.rings().iter().filter_map(|ring| ring.due(jobs.rhythm, now)).min();
@@ -41,17 +42,17 @@ pub(super) async fn fetch(jobs: Jobs) {
 }
 
 /// The first keys, for those who must not start without having tried.
-pub async fn first_keys(issuers: &Issuers, rhythm: Rhythm) {
+pub async fn first_keys(issuers: &Issuers, store: &Arc<dyn Store>, rhythm: Rhythm) {
     let fetcher = Arc::new(Fetcher::new());
     let mut running = JoinSet::new();
     for ring in issuers.rings().into_iter().filter(|ring| ring.due(rhythm, instant()).is_some()) {
         ring.begin(instant());
-        running.spawn(once(Arc::clone(&fetcher), ring, rhythm));
+        running.spawn(once(Arc::clone(&fetcher), ring, Arc::clone(store), rhythm));
     }
     while running.join_next().await.is_some() {}
 }
 
-async fn once(fetcher: Arc<Fetcher>, ring: Arc<Keyring>, rhythm: Rhythm) {
+async fn once(fetcher: Arc<Fetcher>, ring: Arc<Keyring>, store: Arc<dyn Store>, rhythm: Rhythm) {
     let issuer = ring.issuer.clone();
     // Whoever cuts this off must not leave it marked as running.
     let attempt = Attempt(&ring);
@@ -62,6 +63,9 @@ async fn once(fetcher: Arc<Fetcher>, ring: Arc<Keyring>, rhythm: Rhythm) {
             let fresh = fetched.fresh.unwrap_or(rhythm.every).max(rhythm.at_most_every);
             if ring.fetched(fetched.keys, instant(), fresh) {
                 tracing::info!(issuer, keys = count, "the keys of an issuer of tokens have changed");
+                if let Err(error) = keep_key_set(&*store, &ring).await {
+                    tracing::warn!(issuer, %error, "the keys of an issuer of tokens could not be kept for the next start");
+                }
             }
         }
         Err(error) => {
