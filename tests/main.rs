@@ -61,6 +61,7 @@ mod store_full;
 mod store_stalls;
 mod streaming;
 mod support;
+mod suspicions;
 mod tenant_api;
 mod tenant_commands;
 mod tls_policy;

@@ -34,10 +34,19 @@ async fn the_secret_of_a_key_is_alone_on_stdout_works_and_is_told_once() {
     run(&admin, "key list acme").await.expect(0).has(&["CI", "second", "admin, viewer", "2027-06-30"]);
     let id = run(&admin, "key show acme CI -o json").await.expect(0).json()["id"].as_str().unwrap().to_owned();
     run(&admin, &format!("key show acme {id}")).await.expect(0).has(&["CI", &id]);
+    let rotated = run(&admin, "key rotate acme CI --overlap 1h").await.expect(0);
+    for good in [secret, rotated.stdout.trim_end()] {
+        wire.get_with("/api/tenant", ("x-api-key", good)).await.expect(200);
+    }
+    assert!(run(&admin, "key show acme CI").await.expect(1).stderr.contains("2 keys of acme are called `CI`"));
+    run(&admin, &format!("key revoke acme {id}")).await.expect(0).has(&[&id]);
+    wire.get_with("/api/tenant", field).await.expect(401);
+    let test = run(&admin, "key create acme --name try --test").await.expect(0);
+    assert!(test.stdout.starts_with("gh_test_"), "{}", test.stdout);
     run(&admin, "key create acme --name second").await.expect(0);
     assert!(run(&admin, "key revoke acme second").await.expect(1).stderr.contains("2 keys of acme are called `second`"));
-    run(&admin, "key revoke acme CI").await.expect(0).has(&[&id]);
-    wire.get_with("/api/tenant", field).await.expect(401);
+    run(&admin, "key revoke acme CI").await.expect(0);
+    wire.get_with("/api/tenant", ("x-api-key", rotated.stdout.trim_end())).await.expect(401);
     assert!(run(&admin, "key revoke acme CI").await.expect(1).stderr.contains("no key with the id or name `CI`"));
     for wrong in ["key create acme --name x --expires soon", "key rotate acme second --overlap soon", "key create acme"] {
         run(&admin, wrong).await.expect(2);

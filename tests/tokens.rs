@@ -282,3 +282,44 @@ async fn a_key_and_a_token_together_are_no_credential() {
     let request = gateway.request(Method::GET, "acme", "/").header("x-api-key", &key);
     send(request.header("authorization", format!("Bearer {token}"))).await.expect(401).code("unauthenticated");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_may_be_given_in_a_file() {
+    let (origin, identity) = (Upstream::echoing().start().await, Identity::start_with(&["RS256", "PS256"]).await);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("keys.json");
+    std::fs::write(&file, identity.jwks().await.to_string()).unwrap();
+    let gateway = believing(TestGateway::to(&origin), &identity, &format!("jwks_file = {:?}", file.display().to_string())).start().await;
+    let asked = identity.jwks_requests().await;
+    let token = identity.token("PS256").user("alice").tenant("acme").mint().await;
+    ask(&gateway, "acme", "/members/1", &token).await.expect(200);
+    identity.rotate("PS256", false).await;
+    let strange = identity.token("PS256").user("alice").tenant("acme").mint().await;
+    ask(&gateway, "acme", "/members/1", &strange).await.expect(401);
+    assert_eq!(identity.jwks_requests().await, asked, "nobody is asked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flag_by_user_and_the_signed_context_follow_the_verified_user() {
+    let (origin, identity) = (Upstream::echoing().start().await, Identity::start_with(&["RS256", "ES256"]).await);
+    let routes = "[[route]]\npath = \"/beta/*\"\nfeature = \"beta\"\n";
+    let gateway = believing(TestGateway::to(&origin).toml(routes), &identity, "").set("context.signed", "true").start().await;
+    gateway.admin(Method::PUT, "/admin/features/beta", json!({"percentage": 50, "by": "user"})).await.expect(200);
+    let mut seen_both = [false; 2];
+    for user in ["ann", "ben", "cat", "dan", "eve", "fay", "gus", "hal", "ida", "jim"] {
+        let told = gateway.admin(Method::GET, &format!("/admin/tenants/acme/features?user={user}"), Value::Null).await.json();
+        let is_on = told["data"].as_array().unwrap().iter().any(|flag| flag["name"] == "beta" && flag["enabled"] == true);
+        seen_both[usize::from(is_on)] = true;
+        let token = identity.token("ES256").user(user).tenant("acme").roles(&["viewer"]).mint().await;
+        ask(&gateway, "acme", "/beta/x", &token).await.expect(if is_on { 200 } else { 403 });
+        let seen = ask(&gateway, "acme", "/", &token).await.expect(200).json();
+        assert_eq!(field(&seen, "x-tenant-features"), if is_on { "beta" } else { "" }, "{user}");
+        let body = field(&seen, "x-tenant-context").split('.').nth(1).unwrap().to_owned();
+        let body = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, body).unwrap();
+        let context: Value = serde_json::from_slice(&body).unwrap();
+        let features = if is_on { json!(["beta"]) } else { json!([]) };
+        assert_eq!((&context["user"], &context["roles"], &context["features"]), (&json!(user), &json!(["viewer"]), &features), "{context}");
+    }
+    assert_eq!(seen_both, [true; 2], "chance would have to be very strange");
+    gateway.get("acme", "/beta/x").await.expect(403).code("feature_disabled");
+}
