@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Checks an exported audit log without gatehouse: python3 verify.py < audit.ndjson
+"""Checks an exported audit log without gatehouse: python3 verify.py [--whole] < audit.ndjson
 
 Each line ends with its hash: SHA-256 of the line without that member. Each line names the hash of the row before it. An export of
-everything is checked from its first row to its last; of an export with filters, each row is, and each link between neighbours.
+everything is checked from its first row to its last; of an export with filters, each row is, and each link between neighbours. With
+--whole the export has to be one without filters: a row that is not there is a fault.
 """
 import hashlib
 import json
@@ -25,6 +26,8 @@ for text in sys.stdin.buffer:
         links += 1
         if before != row["previousHash"]:
             faults.append(f"row {sequence} does not follow row {sequence - 1}")
+    elif "--whole" in sys.argv:
+        faults.append(f"the row before row {sequence} is not here")
     hashes = {sequence: row["hash"]}
 
 for fault in faults:

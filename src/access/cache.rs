@@ -42,6 +42,12 @@ impl TokenCache {
         by.iter().copied().flatten().any(|verifier| Arc::ptr_eq(verifier, &found.by)).then_some(found)
     }
 
+    /// Forgets those that do not hold any more.
+    pub fn sweep(&mut self, now: Millis) {
+        self.recent.retain(|_, identity| identity.holds(now));
+        self.before.retain(|_, identity| identity.holds(now));
+    }
+
     /// Keeps one.
     pub fn put(&mut self, token: TokenHash, identity: Arc<Identity>) {
         if self.recent.len() >= self.most {

@@ -11,6 +11,8 @@ const MOST_USER: usize = 255;
 const MOST_WORDS: usize = 128;
 /// Characters of one of them.
 const MOST_WORD: usize = 100;
+/// Characters of all roles or scopes of a token together, as they may stand in one field; those beyond are left out.
+const MOST_TEXT: usize = 2048;
 
 /// The claims of a token.
 pub type Claims = Map<String, Value>;
@@ -92,7 +94,12 @@ fn words(claim: Option<&Value>) -> Box<[String]> {
         Some(Value::String(text)) => text.split([' ', ',']).filter(is_word).map(str::to_owned).collect(),
         _ => Vec::new(),
     };
+    let mut length = 0;
     found.truncate(MOST_WORDS);
+    found.retain(|word| {
+        length += word.len() + 1;
+        length <= MOST_TEXT
+    });
     found.into()
 }
 

@@ -103,12 +103,13 @@ impl ContextSigner {
         self.lifetime
     }
 
-    /// The context as a token; `now` is real time. `None` where there is no key, which does not happen.
-    pub fn sign(&self, context: Context<'_>, now: Millis) -> Option<String> {
+    /// The context as a token, good until `end` at most; `now` is real time. `None` where there is no key, which does not happen.
+    pub fn sign(&self, context: Context<'_>, now: Millis, end: Millis) -> Option<String> {
         let keys = self.keys.load();
         let key = signing(&keys, now)?;
         let (iat, lifetime) = (now.0.div_euclid(1000), i64::try_from(self.lifetime.as_secs()).unwrap_or(i64::MAX));
-        let claims = Claims { iss: &self.issuer, aud: &self.audience, iat, exp: iat.saturating_add(lifetime), context };
+        let claims =
+            Claims { iss: &self.issuer, aud: &self.audience, iat, exp: iat.saturating_add(lifetime).min(end.0.div_euclid(1000)), context };
         let header = Header { kid: Some(key.id.clone()), ..Header::new(Algorithm::EdDSA) };
         encode(&header, &claims, &key.private).ok()
     }
@@ -144,7 +145,7 @@ mod tests {
         let (key, octets) = ContextKey::draw(NOW).unwrap();
         assert_eq!(ContextKey::read(&octets, NOW).unwrap().id, key.id);
         let signer = ContextSigner::new("gate".to_owned(), "app".to_owned(), Duration::from_secs(60), vec![key]);
-        let token = signer.sign(context(), NOW).unwrap();
+        let token = signer.sign(context(), NOW, Millis(i64::MAX)).unwrap();
         let jwks = signer.jwks();
         let public: jsonwebtoken::jwk::Jwk = serde_json::from_value(jwks["keys"][0].clone()).unwrap();
         assert_eq!(decode_header(&token).unwrap().kid.as_deref(), jwks["keys"][0]["kid"].as_str());

@@ -22,6 +22,18 @@ pub struct Issuers {
 struct Known {
     verifiers: HashMap<(Option<TenantId>, Issuer), Weak<Verifier>>,
     rings: HashMap<(String, KeySource), Weak<Keyring>>,
+    /// When so many are known, those that nobody has are forgotten.
+    enough: usize,
+}
+
+impl Known {
+    fn prune(&mut self) {
+        if self.verifiers.len() >= self.enough {
+            self.verifiers.retain(|_, verifier| verifier.strong_count() > 0);
+            self.rings.retain(|_, ring| ring.strong_count() > 0);
+            self.enough = 64 + self.verifiers.len() * 2;
+        }
+    }
 }
 
 /// Keys that were given for an issuer cannot be used.
@@ -55,7 +67,7 @@ impl Issuers {
         if let Some(verifier) = known.verifiers.get(&key).and_then(Weak::upgrade) {
             return Ok(verifier);
         }
-        known.verifiers.retain(|_, verifier| verifier.strong_count() > 0);
+        known.prune();
         let ring = self.ring(&mut known, issuer)?;
         let verifier = Arc::new(Verifier::new(issuer.clone(), ring));
         known.verifiers.insert(key, Arc::downgrade(&verifier));
@@ -80,7 +92,6 @@ impl Issuers {
         if let Some(ring) = known.rings.get(&key).and_then(Weak::upgrade) {
             return Ok(ring);
         }
-        known.rings.retain(|_, ring| ring.strong_count() > 0);
         let ring = Arc::new(Keyring::new(issuer.issuer.clone(), issuer.keys.clone(), Arc::clone(&self.wake))?);
         known.rings.insert(key, Arc::downgrade(&ring));
         self.wake.notify_one();

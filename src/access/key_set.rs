@@ -26,6 +26,8 @@ struct TokenKey {
     id: Option<String>,
     algorithms: Vec<Algorithm>,
     key: DecodingKey,
+    /// Kind, curve and numbers, by which two keys are told apart.
+    public: Vec<Value>,
 }
 
 /// Why there is no key set.
@@ -37,6 +39,9 @@ pub enum KeySetError {
     /// Too many.
     #[error("a JWK set of {0} keys is not read: at most {MOST_KEYS}")]
     TooMany(usize),
+    /// A private or secret key, which nobody else may have.
+    #[error("it has a private or secret key in it (`{0}`); only public keys belong there")]
+    Private(&'static str),
     /// None that could be used.
     #[error("none of its keys can verify a token: RSA of 2048 bits or more, P-256, P-384 or Ed25519, for signatures")]
     NoneUsable,
@@ -50,11 +55,20 @@ impl KeySet {
         if listed.len() > MOST_KEYS {
             return Err(KeySetError::TooMany(listed.len()));
         }
-        let keys: Vec<TokenKey> = listed.iter().filter_map(usable).collect();
+        let keys: Vec<TokenKey> = listed.iter().filter(|key| private_member(key).is_none()).filter_map(usable).collect();
         if keys.is_empty() {
             return Err(KeySetError::NoneUsable);
         }
         Ok(Self { generation: GENERATION.fetch_add(1, Ordering::Relaxed), keys, source })
+    }
+
+    /// Reads a set that somebody gave us, which would be kept and shown: it must have public keys only.
+    pub fn given(source: Value) -> Result<Self, KeySetError> {
+        let listed = source.get("keys").and_then(Value::as_array);
+        match listed.into_iter().flatten().find_map(private_member) {
+            Some(member) => Err(KeySetError::Private(member)),
+            None => Self::read(source),
+        }
     }
 
     /// What it was read from.
@@ -62,9 +76,10 @@ impl KeySet {
         &self.source
     }
 
-    /// Whether it was read from the same.
-    pub fn is_of(&self, source: &Value) -> bool {
-        self.source == *source
+    /// Whether it has the same keys; what else is published with them does not matter, nor their order.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let has = |keys: &[TokenKey], key: &TokenKey| keys.iter().any(|one| one.id == key.id && one.public == key.public);
+        self.keys.len() == other.keys.len() && self.keys.iter().all(|key| has(&other.keys, key))
     }
 
     /// How many keys there are.
@@ -90,7 +105,13 @@ impl KeySet {
     }
 }
 
+/// The member that only the owner of a key has (RFC 7518, sections 6.2.2, 6.3.2 and 6.4).
+fn private_member(jwk: &Value) -> Option<&'static str> {
+    ["d", "p", "q", "dp", "dq", "qi", "oth", "k"].into_iter().find(|member| jwk.get(member).is_some())
+}
+
 fn usable(jwk: &Value) -> Option<TokenKey> {
+    let public = ["kty", "crv", "alg", "use", "x", "y", "n", "e"].iter().filter_map(|member| jwk.get(member).cloned()).collect();
     let jwk: Jwk = serde_json::from_value(jwk.clone()).ok()?;
     let common = &jwk.common;
     let is_for_signatures = common.public_key_use.as_ref().is_none_or(|it| *it == PublicKeyUse::Signature);
@@ -104,7 +125,7 @@ fn usable(jwk: &Value) -> Option<TokenKey> {
         return None;
     }
     let key = DecodingKey::from_jwk(&jwk).ok()?;
-    Some(TokenKey { id: common.key_id.clone(), algorithms, key })
+    Some(TokenKey { id: common.key_id.clone(), algorithms, key, public })
 }
 
 /// What a key of this kind can verify; none for secret keys and for what is too weak.
@@ -155,6 +176,9 @@ mod tests {
     fn a_set_without_a_usable_key_is_an_error() {
         assert_eq!(KeySet::read(json!({})).err(), Some(KeySetError::NoKeys));
         assert_eq!(KeySet::read(json!({"keys": []})).err(), Some(KeySetError::NoneUsable));
+        let private = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": X, "d": X}]});
+        assert_eq!(KeySet::given(private.clone()).err(), Some(KeySetError::Private("d")));
+        assert_eq!(KeySet::read(private).err(), Some(KeySetError::NoneUsable));
         assert_eq!(KeySet::read(json!({"keys": vec![json!({}); 65]})).err(), Some(KeySetError::TooMany(65)));
     }
 }

@@ -51,7 +51,7 @@ impl Keyring {
     /// Keys that are still to be fetched, or were given. `wake` is told when they are wanted.
     pub fn new(issuer: String, source: KeySource, wake: Arc<Notify>) -> Result<Self, KeySetError> {
         let set = match &source {
-            KeySource::Given(given) => Some(Arc::new(KeySet::read(given.clone())?)),
+            KeySource::Given(given) => Some(Arc::new(KeySet::given(given.clone())?)),
             KeySource::Discovered | KeySource::Url(_) => None,
         };
         let ring = Self { issuer, source, set: ArcSwapOption::new(set), is_wanted: AtomicBool::new(false), wake, plan: Mutex::default() };
@@ -99,7 +99,7 @@ impl Keyring {
     pub fn fetched(&self, set: KeySet, now: Instant, fresh: Duration) -> bool {
         let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
         (plan.is_running, plan.failures, plan.trouble, plan.due) = (false, 0, None, Some(now + fresh));
-        let is_new = self.set.load().as_ref().is_none_or(|known| !known.is_of(set.source()));
+        let is_new = self.set.load().as_ref().is_none_or(|known| !known.is_same(&set));
         if is_new {
             self.set.store(Some(Arc::new(set)));
         }

@@ -3,49 +3,96 @@
 
 use std::borrow::Cow;
 
-/// Every way in which an app may read the path: as it is; decoded, once (RFC 3986, section 2.4); also without `;` parameters and empty
-/// segments; with dot segments resolved; without dots and spaces at the ends of segments, as Windows reads them; and up to a NUL.
-/// Usually they are one.
+/// Every way in which an app may read the path. Usually they are one.
+///
+/// Apps and the servers in front of them do some of these and leave out others, in their own order: they decode once (RFC 3986,
+/// section 2.4) or dots alone, take `\` for `/`, drop `;` parameters and empty segments, resolve dot segments, read what follows `//`
+/// as a host, drop dots and spaces at the ends of segments as Windows does, and end at a NUL. Each combination is a reading.
 pub fn readings(path: &str) -> Vec<Cow<'_, str>> {
-    let mut readings = vec![Cow::Borrowed(path)];
-    let plain = !path.bytes().any(|byte| matches!(byte, b'%' | b';' | b'\\')) && !["//", "/.", "./"].iter().any(|odd| path.contains(odd));
-    if plain && path.starts_with('/') && !path.ends_with('.') {
-        return readings;
+    let mut found = Readings(vec![Cow::Borrowed(path)]);
+    let odd = path.bytes().any(|byte| matches!(byte, b'%' | b';' | b'\\')) || ["//", "/.", "./"].iter().any(|odd| path.contains(odd));
+    if path.starts_with('/') && !odd && !path.ends_with('.') {
+        return found.0;
     }
-    let decoded = decode(path).replace('\\', "/");
-    let whole = decoded.split('\0').next().unwrap_or_default().to_owned();
-    let resolved = rejoin(&decoded, true);
-    for reading in [rejoin(&decoded, false), bare(&resolved), resolved, decoded, whole] {
-        if readings.iter().all(|known| **known != *reading) {
-            readings.push(Cow::Owned(reading));
+    for decoded in [path.to_owned(), decode(path, b"."), decode(path, &[])] {
+        let whole = decoded.split('\0').next().unwrap_or_default().to_owned();
+        for text in [decoded, whole] {
+            found.add_all(&text);
+            found.add_all(&text.replace('\\', "/"));
         }
     }
-    readings
+    found.0
 }
 
-/// Drops `;` parameters and empty segments, and resolves dot segments where asked to.
-fn rejoin(decoded: &str, resolve: bool) -> String {
-    let mut segments: Vec<&str> = Vec::new();
-    let mut ends_open = false;
-    for segment in decoded.split('/') {
-        let name = segment.split(';').next().unwrap_or_default();
-        ends_open = name.is_empty() || (resolve && matches!(name, "." | ".."));
-        match name {
-            "" => {}
-            "." if resolve => {}
-            ".." if resolve => drop(segments.pop()),
-            _ => segments.push(name),
+struct Readings<'p>(Vec<Cow<'p, str>>);
+
+impl Readings<'_> {
+    /// A text, and what follows a host in front of it.
+    fn add_all(&mut self, text: &str) {
+        self.add_rewritten(text);
+        if let Some((_, path)) = text.strip_prefix("//").and_then(|rest| rest.find('/').map(|at| rest.split_at(at))) {
+            self.add_rewritten(path);
         }
     }
-    let mut path = String::with_capacity(decoded.len() + 1);
+
+    fn add_rewritten(&mut self, text: &str) {
+        for text in [text.to_owned(), without_parameters(text)] {
+            for text in [merged(&text), text] {
+                let resolved = resolved(&text);
+                for reading in [bare(&resolved), merged(&resolved), resolved, text] {
+                    self.add(reading);
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, reading: String) {
+        let reading = if reading.starts_with('/') { reading } else { format!("/{reading}") };
+        if self.0.iter().all(|known| **known != *reading) {
+            self.0.push(Cow::Owned(reading));
+        }
+    }
+}
+
+/// Without what follows a `;` in each segment.
+fn without_parameters(path: &str) -> String {
+    path.split('/').map(|segment| segment.split(';').next().unwrap_or_default()).collect::<Vec<_>>().join("/")
+}
+
+/// Without empty segments, but for one at the end.
+fn merged(path: &str) -> String {
+    let mut out = String::with_capacity(path.len() + 1);
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+        out.push('/');
+        out.push_str(segment);
+    }
+    if path.ends_with('/') || out.is_empty() {
+        out.push('/');
+    }
+    out
+}
+
+/// With dot segments resolved (RFC 3986, section 5.2.4); an empty segment is one.
+fn resolved(path: &str) -> String {
+    let mut segments: Vec<&str> = Vec::new();
+    let mut ends_open = false;
+    for segment in path.strip_prefix('/').unwrap_or(path).split('/') {
+        ends_open = matches!(segment, "." | "..");
+        match segment {
+            "." => {}
+            ".." => drop(segments.pop()),
+            _ => segments.push(segment),
+        }
+    }
+    let mut out = String::with_capacity(path.len() + 1);
     for segment in &segments {
-        path.push('/');
-        path.push_str(segment);
+        out.push('/');
+        out.push_str(segment);
     }
     if ends_open || segments.is_empty() {
-        path.push('/');
+        out.push('/');
     }
-    path
+    out
 }
 
 /// Without dots and white space at the ends of segments.
@@ -53,8 +100,8 @@ fn bare(path: &str) -> String {
     path.split('/').map(|segment| segment.trim_end_matches(['.', ' ', '\t'])).collect::<Vec<_>>().join("/")
 }
 
-/// Decodes `%XX` once; what is not a valid triplet stays.
-fn decode(path: &str) -> String {
+/// Decodes `%XX` once, of all octets or of those of `only`; what is not a valid triplet stays.
+fn decode(path: &str, only: &[u8]) -> String {
     let bytes = path.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -62,6 +109,7 @@ fn decode(path: &str) -> String {
         let digits = bytes.get(at + 1..at + 3).filter(|_| byte == b'%').and_then(|pair| std::str::from_utf8(pair).ok());
         let octet =
             digits.filter(|pair| pair.bytes().all(|digit| digit.is_ascii_hexdigit())).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        let octet = octet.filter(|octet| only.is_empty() || only.contains(octet));
         out.push(octet.unwrap_or(byte));
         at += if octet.is_some() { 3 } else { 1 };
     }
@@ -73,24 +121,58 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_path_without_tricks_is_read_in_one_way() {
+        for path in ["/a/b", "/a/", "/", "/a-b/c_d.json", "/A"] {
+            assert_eq!(readings(path), [path]);
+        }
+    }
+
+    #[test]
     fn a_path_is_read_in_every_way_that_an_app_may_read_it() {
-        assert_eq!(readings("/a/b"), ["/a/b"]);
-        for spelling in ["/a//b", "/a/./b", "/x/../a/b", "/%61/b", "/a%2Fb", "/a\\b", "/a;x=1/b;y", "/../a/b", "/a/c/%2e%2e/b", "//a/b"] {
+        for spelling in [
+            "/a//b",
+            "/a/./b",
+            "/x/../a/b",
+            "/%61/b",
+            "/a%2Fb",
+            "/a\\b",
+            "/a;x=1/b;y",
+            "/../a/b",
+            "/a/c/%2e%2e/b",
+            "//a/b",
+            "//host/a/b",
+            "/\\host/a/b",
+            "/./a//../b",
+            "/./a/..;/../b",
+            "/./a/c%2f../../b",
+            "/./a/..%5c../../b",
+            "/x/../a/b%00c",
+            "/a/b.",
+            "/a%20/b",
+            "/a./b",
+            "/a/b%2e%20",
+            "/a%09/b",
+            "/%2e/a/b",
+            "/x/.%2e/a/b",
+        ] {
             let readings = readings(spelling);
             assert!(readings.contains(&Cow::Borrowed("/a/b")) && readings[0] == spelling, "{spelling}: {readings:?}");
         }
         // An app that resolves nothing serves the first part, one that does serves the rest.
-        assert_eq!(readings("/a/%2e%2e/b"), ["/a/%2e%2e/b", "/a/../b", "/b"]);
-        assert_eq!(readings("/a/..;/b"), ["/a/..;/b", "/a/../b", "/b"]);
-        assert_eq!(readings("/a/"), ["/a/"]);
-        assert_eq!(readings("*"), ["*", "/*"]);
-        assert_eq!(readings("/%zz%"), ["/%zz%"]);
-        assert_eq!(readings("/.."), ["/..", "/"]);
-        assert!(readings("/a%00.png").contains(&Cow::Borrowed("/a")));
-        for spelling in ["/a.", "/a%20", "/a./", "/a%2e%20./", "/a%09"] {
-            let found = readings(spelling);
-            assert!(found.iter().any(|reading| reading.trim_end_matches('/') == "/a"), "{spelling}: {found:?}");
+        for spelling in ["/a/%2e%2e/b", "/a/..;/b", "/a/../b"] {
+            for reading in ["/a/../b", "/b"] {
+                assert!(readings(spelling).contains(&Cow::Borrowed(reading)), "{spelling}: {:?}", readings(spelling));
+            }
         }
-        assert!(!readings("/%2561").contains(&Cow::Borrowed("/a")));
+        assert!(!readings("/%2561").contains(&Cow::Borrowed("/a")), "it is decoded once");
+        assert!(readings("*").contains(&Cow::Borrowed("/*")));
+        assert!(readings("/..").contains(&Cow::Borrowed("/")));
+        assert_eq!(readings("/%zz%"), ["/%zz%"]);
+    }
+
+    #[test]
+    fn a_long_path_of_tricks_has_a_bounded_number_of_readings() {
+        let path = "/..;%2f%5c/./a%00//\\".repeat(400);
+        assert!(readings(&path).len() < 150, "{}", readings(&path).len());
     }
 }

@@ -138,6 +138,8 @@ impl Verifier {
         if header.crit.is_some() || !is_token_type(&header) || header.enc.is_some() || header.zip.is_some() {
             return Err(TokenFault::Demand);
         }
+        // What cannot be good whoever has signed it costs no signature.
+        let said = claims::read(&token.claims, &self.issuer, now)?;
         let keys = self.keys.current().ok_or(TokenFault::NoKeys)?;
         let (message, signature) = token.text.rsplit_once('.').ok_or(TokenFault::Malformed)?;
         let mut candidates = keys.candidates(header.kid.as_deref(), header.alg).peekable();
@@ -146,9 +148,10 @@ impl Verifier {
             return Err(TokenFault::UnknownKey);
         }
         if !candidates.any(|key| crypto::verify(signature, message.as_bytes(), key, header.alg).is_ok_and(|is_good| is_good)) {
+            // An issuer without ids, or that uses one again, may have other keys by now.
+            self.keys.want();
             return Err(TokenFault::Signature);
         }
-        let said = claims::read(&token.claims, &self.issuer, now)?;
         let roles_text = said.roles.join(",").into();
         Ok(Identity { said, roles_text, by: Arc::clone(self), generation: keys.generation })
     }

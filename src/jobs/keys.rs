@@ -46,6 +46,9 @@ pub async fn first_keys(issuers: &Issuers, store: &Arc<dyn Store>, rhythm: Rhyth
     let fetcher = Arc::new(Fetcher::new());
     let mut running = JoinSet::new();
     for ring in issuers.rings().into_iter().filter(|ring| ring.due(rhythm, instant()).is_some()) {
+        if running.len() >= MOST_AT_ONCE {
+            let _ = running.join_next().await;
+        }
         ring.begin(instant());
         running.spawn(once(Arc::clone(&fetcher), ring, Arc::clone(store), rhythm));
     }

@@ -127,6 +127,9 @@ fn check_length(exchange: &Exchange, fields: &Fields) -> Result<(), Refusal> {
 
 /// What a route asks for of who is asking and of the tenant; the first that is missing is told.
 fn obey(route: &Route, facts: &Facts, caller: &Caller<'_>) -> Result<(), Refusal> {
+    if route.needs_auth && !caller.is_known {
+        return Err(Refusal::Unauthenticated("This path needs an API key of the tenant or a token of one of its users."));
+    }
     if let Some(feature) = &route.feature
         && !facts.has_feature(feature, caller.user)
     {
@@ -134,9 +137,6 @@ fn obey(route: &Route, facts: &Facts, caller: &Caller<'_>) -> Result<(), Refusal
     }
     if !route.plans.is_empty() && !route.plans.contains(&facts.plan.name) {
         return Err(Refusal::PlanExcluded(route.plans.join(", ")));
-    }
-    if route.needs_auth && !caller.is_known {
-        return Err(Refusal::Unauthenticated("This path needs an API key of the tenant or a token of one of its users."));
     }
     if !route.roles.is_empty() && !caller.roles.iter().any(|role| route.roles.contains(role)) {
         return Err(Refusal::Forbidden);

@@ -26,8 +26,7 @@ const RESERVED: NameSet = NameSet::of(&[
     Name::XRequestId,
 ]);
 
-/// Fields by which proxies say who is behind them, what it asked for (some apps serve that path instead, past the policy of the one
-/// that is written), and to which trace a request belongs.
+/// Fields by which proxies say who is behind them, and to which trace a request belongs.
 const FORWARDING: NameSet = NameSet::of(&[
     Name::XForwarded,
     Name::XForwardedFor,
@@ -35,11 +34,13 @@ const FORWARDING: NameSet = NameSet::of(&[
     Name::XForwardedProto,
     Name::Forwarded,
     Name::XRealIp,
-    Name::XOriginalUrl,
-    Name::XRewriteUrl,
     Name::Traceparent,
     Name::Tracestate,
 ]);
+
+/// Fields that name a path which some apps serve instead of the one that was asked for and judged. Proxies in front pass on what
+/// clients say in them.
+const ELSEWHERE: NameSet = NameSet::of(&[Name::XOriginalUrl, Name::XRewriteUrl]);
 
 /// RFC 9110, section 7.6.1, and what is used like these. Transfer-Encoding is written anew by whoever sends the message on.
 const HOP_BY_HOP: NameSet = NameSet::of(&[
@@ -100,10 +101,10 @@ pub fn tenant_claims(fields: &Fields) -> impl Iterator<Item = &[u8]> {
 pub fn strip_request(fields: &mut Fields, trusted: bool) {
     let wants_trailers = list_items(fields, Name::Te).any(|item| item.eq_ignore_ascii_case(b"trailers"));
     remove_nominated(fields);
-    let unwanted = RESERVED.or(HOP_BY_HOP);
+    let unwanted = RESERVED.or(HOP_BY_HOP).or(ELSEWHERE);
     fields.remove_all(if trusted { unwanted } else { unwanted.or(FORWARDING) });
     if fields.has(Name::Odd) {
-        fields.retain(|field| field.name != Name::Odd || !RESERVED.or(FORWARDING).has(Name::spelt(field.text)));
+        fields.retain(|field| field.name != Name::Odd || !RESERVED.or(FORWARDING).or(ELSEWHERE).has(Name::spelt(field.text)));
     }
     if wants_trailers {
         fields.push(Name::Te, "trailers");
@@ -131,7 +132,7 @@ pub fn strip_trailers(trailers: &mut HeaderMap) {
     fields.remove_all(HOP_BY_HOP);
     fields.retain(|field| {
         let name = Name::spelt(field.text);
-        let is_unwanted = RESERVED.or(FORWARDING).has(name) || name == Name::XApiKey;
+        let is_unwanted = RESERVED.or(FORWARDING).or(ELSEWHERE).has(name) || name == Name::XApiKey;
         !is_unwanted && !NOT_IN_TRAILERS.iter().any(|unwanted| unwanted.as_bytes() == field.text)
     });
     if fields.len() < trailers.len() {

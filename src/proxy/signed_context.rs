@@ -59,6 +59,13 @@ impl Contexts {
         Some(text)
     }
 
+    /// Forgets those that nobody would be told any more.
+    pub fn sweep(&self, now: Millis) {
+        for signed in [&self.recent, &self.before] {
+            signed.borrow_mut().retain(|_, signed| now < signed.until);
+        }
+    }
+
     fn sign(&self, facts: &Arc<Facts>, user: Option<&Arc<Identity>>, now: Millis) -> Option<Signed> {
         let own = user.and_then(|user| facts.features_for(Some(&user.said.user)));
         let features = match &own {
@@ -73,8 +80,10 @@ impl Contexts {
             user: user.map(|user| &*user.said.user),
             roles: user.map(|user| &*user.said.roles),
         };
-        let text = self.signer.sign(context, now)?.into();
-        let until = now.plus(self.signer.lifetime() / 2);
+        // It proves no user for longer than the user's own token does.
+        let end = user.map_or(Millis(i64::MAX), |user| user.said.not_after);
+        let text = self.signer.sign(context, now, end)?.into();
+        let until = now.plus(self.signer.lifetime() / 2).min(end);
         Some(Signed { _facts: Arc::clone(facts), _user: user.map(Arc::clone), text, until })
     }
 }

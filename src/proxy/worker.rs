@@ -22,7 +22,7 @@ use super::signed_context::Contexts;
 use super::trouble::Troubles;
 use super::watch::Watch;
 use crate::access::{ContextSigner, TokenCache};
-use crate::clock::SharedClock;
+use crate::clock::{Clock, SharedClock, SystemClock};
 use crate::config::Config;
 use crate::metering::Journal;
 use crate::observe::{AccessLog, Metrics};
@@ -33,6 +33,8 @@ use crate::upstream::{Pool, PoolSettings};
 
 /// How often a worker looks after its connections and hands over its access log.
 const BEAT: Duration = Duration::from_millis(500);
+/// After so many beats, what does not hold any more is forgotten.
+const SWEEP: u64 = 60;
 /// Verified tokens that a worker remembers, at least.
 const TOKENS: usize = 8192;
 
@@ -123,10 +125,16 @@ async fn work(shared: Shared, listeners: Vec<(Listener, tokio::net::TcpListener)
 async fn beat(worker: Rc<Worker>, watch: Rc<Watch>) {
     let mut beats = interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut count = 0_u64;
     loop {
         beats.tick().await;
         watch.look(&worker.config.limits);
         worker.pool.purge();
         worker.access.flush();
+        count += 1;
+        if count.is_multiple_of(SWEEP) {
+            worker.tokens.borrow_mut().sweep(SystemClock.now());
+            worker.contexts.iter().for_each(|contexts| contexts.sweep(SystemClock.now()));
+        }
     }
 }

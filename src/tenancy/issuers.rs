@@ -116,6 +116,6 @@ fn key_fault(issuer: &Issuer) -> Option<(&'static str, String)> {
             .map(|error| ("issuer", format!("its keys are found below it: {error}; or say where they are with `jwksUrl`"))),
         KeySource::Url(url) => key_url(url).err().map(|error| ("jwksUrl", error.to_string())),
         KeySource::Given(keys) if keys.to_string().len() > MOST_KEY_OCTETS => Some(("jwks", format!("at most {MOST_KEY_OCTETS} octets"))),
-        KeySource::Given(keys) => KeySet::read(keys.clone()).err().map(|error| ("jwks", error.to_string())),
+        KeySource::Given(keys) => KeySet::given(keys.clone()).err().map(|error| ("jwks", error.to_string())),
     }
 }

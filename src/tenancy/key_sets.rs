@@ -5,7 +5,7 @@ use aws_lc_rs::digest;
 use serde_json::Value;
 
 use super::TenancyError;
-use super::change::{decode, encode};
+use super::change::encode;
 use crate::access::{Issuers, KeySet, Keyring};
 use crate::model::{KeySource, hex};
 use crate::store::{Key, Store, Table, Tx};
@@ -15,7 +15,7 @@ pub async fn restore_key_sets(store: &dyn Store, issuers: &Issuers) -> Result<()
     for ring in issuers.rings() {
         let Some(place) = place(&ring) else { continue };
         let Some(record) = store.get(&place).await? else { continue };
-        if let Ok(set) = KeySet::read(decode::<Value>(&record.key, &record.value)?) {
+        if let Some(set) = serde_json::from_slice::<Value>(&record.value).ok().and_then(|kept| KeySet::read(kept).ok()) {
             ring.restore(set);
         }
     }

@@ -91,9 +91,10 @@ impl Operators {
         Ok(Self { store, configured, known: ArcSwap::from_pointee(known), turn: Mutex::default() })
     }
 
-    /// Whether there is a token that is taken; without any, loopback needs none.
-    pub fn any(&self, now: Millis) -> bool {
-        self.configured.is_some() || self.known.load().iter().any(|entry| entry.operator.is_live(now))
+    /// Whether there is a token, expired or not; without any, loopback needs none. An expired one still keeps loopback closed: nothing
+    /// may open by the passing of time.
+    pub fn any(&self) -> bool {
+        self.configured.is_some() || !self.known.load().is_empty()
     }
 
     /// Whose token this is. All are compared, each in constant time.
@@ -167,10 +168,15 @@ impl Operators {
         let task = tokio::spawn(async move {
             let _turn = this.turn.lock().await;
             let known = this.known.load_full();
-            let named = |entry: &&Arc<Entry>| entry.operator.id.to_string() == id || entry.operator.name.eq_ignore_ascii_case(&id);
-            let Some(gone) = known.iter().find(named).map(|entry| entry.shown()) else { return Ok(Ok(None)) };
-            let others = || known.iter().map(|entry| &entry.operator).filter(|other| other.id != gone.id && other.is_live(now));
-            if this.configured.is_none() && others().next().is_some() && !others().any(|other| other.role == Role::Owner) {
+            // Of one name there may be expired ones beside the one that is meant.
+            let named = |entry: &&Arc<Entry>| entry.operator.name.eq_ignore_ascii_case(&id);
+            let by_id = known.iter().find(|entry| entry.operator.id.to_string() == id);
+            let live = || known.iter().filter(named).find(|entry| entry.operator.is_live(now));
+            let found = by_id.or_else(live).or_else(|| known.iter().find(named));
+            let Some(gone) = found.map(|entry| entry.shown()) else { return Ok(Ok(None)) };
+            let others = || known.iter().map(|entry| &entry.operator).filter(|other| other.id != gone.id);
+            let is_owner = |other: &Operator| other.role == Role::Owner && other.is_live(now);
+            if this.configured.is_none() && others().next().is_some() && !others().any(is_owner) {
                 return Ok(Err(RevokeError::LastOwner));
             }
             let audit = vec![cause.audit("operator.revoked", None, Some(facts(&gone)), None)];
@@ -193,7 +199,7 @@ impl Operators {
         if new.expires_at.is_some_and(|at| at <= now) {
             errors.push(FieldError::new("/expiresAt", "invalid", "it has to be in the future"));
         }
-        if new.role != Role::Owner && !self.any(now) {
+        if new.role != Role::Owner && !self.any() {
             let detail = "the first is an owner: from then on every call needs a token, and only owners make others";
             errors.push(FieldError::new("/role", "first_is_owner", detail));
         }

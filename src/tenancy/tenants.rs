@@ -206,19 +206,20 @@ async fn commit(store: &dyn Store, directory: &Directory, change: Change) -> Res
     }
     for key in keys {
         match key {
-            KeyChange::Shown(key) => show_key(store, directory, *key).await?,
+            KeyChange::Shown(key) => show_key(store, directory, (key.tenant_id, key.id)).await?,
             KeyChange::Revoked(id) => directory.revoke_key(tenant.id, id),
         }
     }
     Ok(Versioned { value: tenant, version })
 }
 
-async fn show_key(store: &dyn Store, directory: &Directory, key: ApiKey) -> Result<(), TenancyError> {
-    let (tenant, id) = (key.tenant_id, key.id);
-    directory.publish_key(key);
-    // It may have been listed and revoked between the commit and this line.
-    if store.get(&record_key(tenant, id)).await?.is_none() {
-        directory.revoke_key(tenant, id);
+/// Shows a key as it is stored, or that it is gone: it may have been changed again since the commit. One at a time, so that what was
+/// read first is not shown last.
+async fn show_key(store: &dyn Store, directory: &Directory, (tenant, id): (TenantId, KeyId)) -> Result<(), TenancyError> {
+    let _turn = directory.showing().lock().await;
+    match store.get(&record_key(tenant, id)).await? {
+        Some(record) => directory.publish_key(decode(&record.key, &record.value)?),
+        None => directory.revoke_key(tenant, id),
     }
     Ok(())
 }

@@ -71,10 +71,16 @@ pub async fn check_log(store: &dyn Store, kept: Option<&Link>) -> Result<Checked
     loop {
         let scan = Scan { table: Table::Audit, prefix: String::new(), after, newest_first: false, limit: PAGE };
         let records = store.scan(scan).await?;
-        let names = walk.take(&records);
-        for (name, found) in names.iter().zip(store.get_all(&names).await?) {
-            if found.is_none() {
-                walk.tell(format!("{} is not among the rows of its tenant", row_key(&name.id).id));
+        let (names, kept): (Vec<Key>, Vec<Option<Vec<u8>>>) = walk.take(&records).into_iter().unzip();
+        for ((name, kept), found) in names.iter().zip(kept).zip(store.get_all(&names).await?) {
+            let id = row_key(&name.id).id;
+            match found {
+                None => walk.tell(format!("{id} is not among the rows of its tenant")),
+                // What is there would be shown instead of the row.
+                Some(entry) if !entry.value.is_empty() && kept.as_ref() != Some(&entry.value) => {
+                    walk.tell(format!("{id} is another among the rows of its tenant"));
+                }
+                Some(_) => {}
             }
         }
         if records.len() < PAGE || walk.is_over {
@@ -83,6 +89,13 @@ pub async fn check_log(store: &dyn Store, kept: Option<&Link>) -> Result<Checked
         after = records.last().map(|record| record.key.id.clone());
     }
     walk.end(&head);
+    if let Some(beyond) = walk.beyond {
+        // What was committed meanwhile has moved the head as well.
+        let now = store.get(&Head::key()).await?.map(|record| Head::read(&record.value)).transpose()?;
+        if now.is_none_or(|now| now.sequence < beyond) {
+            walk.tell(format!("there is a row {beyond}, but the head of the log does not know of it"));
+        }
+    }
     let surplus = count_by_tenant(store, walk.last.as_deref()).await?.saturating_sub(walk.of_tenants);
     if surplus > 0 {
         walk.tell(format!("{surplus} entries of tenants belong to no row"));
@@ -112,6 +125,8 @@ struct Walk<'a> {
     to: u64,
     /// It has come to the end.
     is_over: bool,
+    /// The row behind that, where there is one.
+    beyond: Option<u64>,
     /// The hash of the row before.
     before: String,
     /// The id of the row before.
@@ -125,11 +140,22 @@ impl<'a> Walk<'a> {
         let link = Link { sequence: head.sequence, hash: head.hash.clone() };
         let found = Checked { rows: 0, unchained: 0, head: link, problems: Vec::new() };
         let is_kept = kept.is_some_and(|kept| kept.sequence == 0 && kept.hash == NOTHING);
-        Self { found, kept, is_kept, to: head.sequence, is_over: false, before: NOTHING.to_owned(), last: None, of_tenants: 0 }
+        Self {
+            found,
+            kept,
+            is_kept,
+            to: head.sequence,
+            is_over: false,
+            beyond: None,
+            before: NOTHING.to_owned(),
+            last: None,
+            of_tenants: 0,
+        }
     }
 
-    /// Goes over a page; the names that its rows must have among those of their tenants.
-    fn take(&mut self, records: &[Record]) -> Vec<Key> {
+    /// Goes over a page; the names that its rows must have among those of their tenants, and what may be kept there: of a row without a
+    /// place in the chain the row itself, of others nothing.
+    fn take(&mut self, records: &[Record]) -> Vec<(Key, Option<Vec<u8>>)> {
         let mut names = Vec::new();
         for record in records {
             let row = match LoggedRow::read(record) {
@@ -139,15 +165,16 @@ impl<'a> Walk<'a> {
                     continue;
                 }
             };
-            if row.sequence.is_some_and(|sequence| sequence > self.to) {
-                self.is_over = true;
+            if let Some(sequence) = row.sequence.filter(|sequence| *sequence > self.to) {
+                (self.is_over, self.beyond) = (true, Some(sequence));
                 return names;
             }
             self.look(record, &row);
             self.last = Some(record.key.id.clone());
             if let Some(tenant) = row.row.tenant_id {
                 self.of_tenants += 1;
-                names.push(Key::new(Table::AuditByTenant, format!("{tenant}/{}", record.key.id)));
+                let kept = row.sequence.is_none().then(|| record.value.clone());
+                names.push((Key::new(Table::AuditByTenant, format!("{tenant}/{}", record.key.id)), kept));
             }
         }
         names

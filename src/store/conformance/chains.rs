@@ -102,6 +102,14 @@ pub async fn a_log_that_was_changed_anywhere_is_told_of(fresh: &Make) {
     })
     .await;
     assert_eq!(surplus, ["1 entries of tenants belong to no row"]);
+    let instead = problems(&|records| {
+        let entry = at(records, Table::AuditByTenant, 1);
+        records[entry].value = b"{}".to_vec();
+    })
+    .await;
+    assert!(instead.iter().any(|it| it.contains("is another among the rows of its tenant")), "{instead:?}");
+    let headless = problems(&|records| drop(records.remove(at(records, Table::AuditHead, 0)))).await;
+    assert!(headless.iter().any(|it| it.contains("the head of the log does not know of it")), "{headless:?}");
     // Whoever writes the end anew as the store does is found out by what was kept elsewhere.
     let forged = fresh();
     for _ in 0..6 {
