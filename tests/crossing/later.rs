@@ -18,6 +18,7 @@ const OWN: Want = Served("acme");
 pub fn rows(world: &World, tokens: &Tokens) -> Vec<Row> {
     let mut table = Table::default();
     remembered(&mut table, tokens);
+    rates(&mut table, tokens);
     issuers(&mut table, tokens);
     slugs(&mut table, world, tokens);
     table.rows()
@@ -79,6 +80,19 @@ fn remembered(table: &mut Table, tokens: &Tokens) {
     table.several("own issuers, acme first", &way, own(acme_first.clone()));
     table.several("own issuers, globex first", &way, own(globex_first));
     table.at_once("own issuers, all at once", &way, own(acme_first));
+}
+
+/// What acme asks for, of its own and of globex, takes nothing of globex's rate for a route, which is one request.
+fn rates(table: &mut Table, tokens: &Tokens) {
+    let named = bearer(get(API).target("/slow/x"), &tokens.acme).field("X-Tenant-Id", "globex").http1();
+    let mut asks = vec![ask(ACME, "/slow/x", &tokens.acme, ANN)];
+    for _ in 0..4 {
+        asks.push(ask(GLOBEX, "/slow/x", &tokens.acme, MISMATCH));
+        asks.push(ask(GLOBEX, "/slow/x", &tokens.for_acme, NOT_LET_IN));
+        asks.push((named.clone(), MISMATCH));
+    }
+    asks.push(ask(GLOBEX, "/slow/x", &tokens.globex, VICTIM));
+    table.at_once("the rate of a route", &Way::Clear, asks);
 }
 
 /// The own issuer gets other keys, goes, and comes back as another's with keys of that one's.

@@ -39,6 +39,10 @@ plans = ["of-globex"]
 path = "/small/*"
 max_body = "1KiB"
 auth = "required"
+
+[[route]]
+path = "/slow/*"
+rate = { per_second = 1, burst = 1 }
 "#;
 
 /// What an app heard.
