@@ -31,7 +31,7 @@ pub async fn ask(world: &World, row: &Row) -> Vec<Got> {
     let Some(wire) = connect(world, row).await else { return vec![Got::NotConnected; row.asks.len()] };
     // What was asked to get a session is no part of the row.
     world.heard();
-    if row.is_http2() { over_http2(wire, row).await } else { over_http1(wire, row).await }
+    if row.is_http2() { over_http2(wire, row).await } else { over_http1(world, wire, row).await }
 }
 
 async fn connect(world: &World, row: &Row) -> Option<Wire> {
@@ -73,16 +73,21 @@ fn only_tls12(world: &World, protocol: &str) -> rustls::ClientConfig {
     config
 }
 
-async fn over_http1(mut wire: Wire, row: &Row) -> Vec<Got> {
+async fn over_http1(world: &World, mut wire: Wire, row: &Row) -> Vec<Got> {
     let octets = |sent: &Sent| match sent {
         Sent::Http1(octets) => octets.clone(),
-        Sent::Http2 { .. } => panic!("{}: two protocols on one connection", row.name),
+        _ => panic!("{}: nothing for this connection", row.name),
     };
     if row.at_once {
         wire.send(row.asks.iter().flat_map(|(sent, _)| octets(sent)).collect::<Vec<u8>>()).await;
     }
     let mut got = Vec::new();
     for (sent, _) in &row.asks {
+        if let Sent::Admin(method, path, body) = sent {
+            let answer = world.clear.admin(method.clone(), path, body.clone()).await;
+            got.push(Got::Answer { status: answer.status, body: answer.text() });
+            continue;
+        }
         if !row.at_once {
             wire.send(octets(sent)).await;
         }

@@ -7,8 +7,10 @@ use super::world::{ACME, GLOBEX, World};
 const MISMATCH: Want = Refused(403, "tenant_mismatch");
 const BAD: Want = Refused(400, "bad_request");
 const OWN: Want = Served("acme");
-const NAMES: [&str; 7] =
-    ["X-Tenant-Id", "X-Tenant-Slug", "X-Tenant-Plan", "X-Tenant-Features", "X-User-Id", "X-User-Roles", "X-Request-Id"];
+const NAMES: [&str; 8] =
+    ["X-Tenant-Id", "X-Tenant-Slug", "X-Tenant-Plan", "X-Tenant-Features", "X-Tenant-Context", "X-User-Id", "X-User-Roles", "X-Request-Id"];
+/// Some apps serve the path in these instead of the one that is asked for, and no policy was asked about it.
+const OTHER_PATHS: [&str; 2] = ["X-Original-URL", "X-Rewrite-URL"];
 
 /// Claims that are not quite acme's.
 const CLAIMS: &str = "
@@ -25,7 +27,7 @@ const OPTIONS: &str = "
 ";
 
 /// Every spelling of a name that some server reads as this one.
-fn spellings(name: &str) -> Vec<String> {
+pub fn spellings(name: &str) -> Vec<String> {
     let swung =
         name.chars().enumerate().map(|(at, letter)| if at % 2 == 0 { letter.to_ascii_lowercase() } else { letter.to_ascii_uppercase() });
     vec![
@@ -45,6 +47,7 @@ fn spellings(name: &str) -> Vec<String> {
 pub fn rows(world: &World) -> Vec<Row> {
     let mut table = Table::default();
     names(&mut table, world);
+    other_paths(&mut table);
     values(&mut table, world);
     connection(&mut table);
     trailers(&mut table, world);
@@ -74,8 +77,6 @@ fn names(table: &mut Table, world: &World) {
         ("X-Host", GLOBEX),
         ("X-Original-Host", GLOBEX),
         ("X-HTTP-Host-Override", GLOBEX),
-        ("X-Original-URL", "https://globex.example.localhost/"),
-        ("X-Rewrite-URL", "https://globex.example.localhost/"),
         ("X-Tenant", "globex"),
         ("Tenant-Id", "globex"),
         ("X-Tenant-Id-", "globex"),
@@ -87,6 +88,21 @@ fn names(table: &mut Table, world: &World) {
         ("Referer", "https://globex.example.localhost/"),
     ] {
         table.both(format!("{name}: {value}"), &way, &get(ACME).field(name, value), &OWN);
+    }
+}
+
+fn other_paths(table: &mut Table) {
+    let way = Way::Tls(ACME);
+    for name in OTHER_PATHS {
+        for spelling in spellings(name) {
+            for path in ["/admin/x", "https://globex.example.localhost/"] {
+                table.both(format!("{spelling}: {path}"), &way, &get(ACME).field(&spelling, path), &OWN);
+            }
+            let twice = get(ACME).field(&spelling, "/open").field(&spelling, "/admin/x");
+            table.both(format!("{spelling} twice"), &way, &twice, &OWN);
+            table.one(format!("{spelling}, in clear"), &Way::Clear, get(ACME).field(&spelling, "/admin/x").http1(), &OWN);
+            table.both(format!("trailer {spelling}"), &way, &get(ACME).trailer(&spelling, "/admin/x"), &OWN);
+        }
     }
 }
 

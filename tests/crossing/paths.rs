@@ -24,6 +24,8 @@ const GUARDED: &str = r"
     /ADMIN/x  /Admin/x  /aDMIN/X  /%41DMIN/x  //ADMIN/x  /x/../ADMIN/x
     /admin%00  /admin%00.html  /admin%00/x  /admin/%00
     /admin%5cx  /admin%5Cx  /%5cadmin%5cx  /x%5c..%5cadmin%5cx  /x/..%5cadmin/x  /%5c%5cadmin/x
+    /admin.  /admin./  /admin./x  /admin...  /admin%2e  /admin.;x=1/x  /admin%20  /admin%20/x  /admin%20%20/x  /admin.%20./x  /admin%09/x
+    /x/../admin.  //admin.//x  /ADMIN%20/x  /%61dmin%2E/x  /admin%5cx.
 ";
 
 /// In raw form, where HTTP/1.1 lets the octet be in a target.
@@ -41,7 +43,7 @@ const FREE: &str = r"
     /%u0061dmin/x
     /%EF%BD%81dmin/x  /open%EF%BC%8Fadmin/x  /%zzadmin/x  /%admin/x  /adm%  /open%00/admin/x  /open%0a/admin/x
     /open%0d%0aX-Tenant-Id:%20globex
-    /admin.  /admin./x  /admin%20  /admin%20/x  /admin%09/x  /%20admin/x  /admin%0a/x  /admin%85/x  /admin%a0/x
+    /.admin/x  /a.dmin/x  /ad%20min/x  /admin.x/y  /%20admin/x  /%09admin/x  /admin%0a/x  /admin%0b/x  /admin%85/x  /admin%a0/x
 ";
 
 /// All rows.

@@ -5,6 +5,14 @@
 pub enum Want {
     /// This tenant's app answers, in this tenant's name, and no other app hears of it.
     Served(&'static str),
+    /// The same, and the app hears who the user is.
+    Known(&'static str, &'static str),
+    /// The gateway refuses it, or this tenant's app answers as it does where nobody signed in.
+    Nobody(&'static str),
+    /// No app hears of it, however it is refused.
+    NotServed,
+    /// The operator's call succeeds.
+    Done,
     /// The tenant API answers for this tenant.
     Answered(&'static str),
     /// The gateway refuses it with this status and code, and no app hears of it.
@@ -35,7 +43,13 @@ pub enum Way {
 #[derive(Debug, Clone)]
 pub enum Sent {
     Http1(Vec<u8>),
-    Http2 { head: Vec<(Vec<u8>, Vec<u8>)>, body: Vec<u8>, trailers: Vec<(Vec<u8>, Vec<u8>)> },
+    Http2 {
+        head: Vec<(Vec<u8>, Vec<u8>)>,
+        body: Vec<u8>,
+        trailers: Vec<(Vec<u8>, Vec<u8>)>,
+    },
+    /// Not on the connection: what the operator of the gateway in clear does meanwhile.
+    Admin(http::Method, &'static str, serde_json::Value),
 }
 
 /// What is asked on one connection, in order.

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use http::Response;
 use http_body_util::BodyExt;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -21,6 +22,27 @@ const ROUTES: &str = r#"
 [[route]]
 path = "/admin/*"
 roles = ["owner"]
+
+[[route]]
+path = "/members/*"
+auth = "required"
+
+[[route]]
+path = "/reports/*"
+scopes = ["reports:read"]
+
+[[route]]
+path = "/plan/*"
+plans = ["of-globex"]
+
+[[route]]
+path = "/small/*"
+max_body = "1KiB"
+auth = "required"
+
+[[route]]
+path = "/slow/*"
+rate = { per_second = 1, burst = 1 }
 "#;
 
 /// What an app heard.
@@ -43,14 +65,18 @@ pub struct World {
     pub keys: Keys,
     /// Of the one that believes names.
     pub trusting_keys: Keys,
+    /// What proves the context that the gateway with TLS signs.
+    context_key: DecodingKey,
     heard: Arc<Mutex<Vec<Heard>>>,
-    _apps: Vec<RunningUpstream>,
+    apps: Vec<RunningUpstream>,
 }
 
 /// How each gateway names the victim.
 pub struct Ids {
     pub acme: String,
     pub globex: String,
+    /// Of initech, as the gateway in clear names it.
+    pub initech: String,
 }
 
 /// API keys.
@@ -73,8 +99,13 @@ pub struct Keys {
 }
 
 impl World {
-    /// Starts it.
+    /// Starts it, and nobody's tokens are believed.
     pub async fn start() -> Self {
+        Self::believing("").await
+    }
+
+    /// Starts it with these `[[issuer]]`.
+    pub async fn believing(issuers: &str) -> Self {
         let heard: Arc<Mutex<Vec<Heard>>> = Arc::default();
         let mut apps = Vec::new();
         for name in ["acme", "globex", "initech", "stray"] {
@@ -84,16 +115,26 @@ impl World {
             let of = |slug: &str, app: usize| tenant(slug).with("upstream", apps[app].url()).with("customDomain", format!("{slug}.test"));
             let victim = of("globex", 1).with("name", SECRET).with("metadata", json!({"secret": SECRET}));
             let all = [of("acme", 0), victim, of("initech", 2), tenant("hooli"), tenant("umbrella")];
-            all.into_iter().fold(TestGateway::to(&apps[3]).toml(ROUTES), GatewayBuilder::tenant)
+            all.into_iter().fold(TestGateway::to(&apps[3]).toml(ROUTES).toml(issuers), GatewayBuilder::tenant)
         };
         let (tls, clear, trusting) = tokio::join!(
-            gateway().certificate("acme.test").certificate("globex.test").start(),
-            gateway().plaintext().start(),
+            gateway().certificate("acme.test").certificate("globex.test").set("context.signed", "true").start(),
+            gateway().plaintext().set("tenancy.keep_deleted", "0s").start(),
             gateway().plaintext().set("tenancy.header_auth", "none").start(),
         );
         let (keys, _, trusting_keys) = tokio::join!(Keys::of(&tls), Keys::of(&clear), Keys::of(&trusting));
-        let ids = Ids { acme: id_of(&tls, "acme").await, globex: id_of(&tls, "globex").await };
-        Self { tls, clear, trusting, ids, keys, trusting_keys, heard, _apps: apps }
+        let ids = Ids { acme: id_of(&tls, "acme").await, globex: id_of(&tls, "globex").await, initech: id_of(&clear, "initech").await };
+        let published = tls.admin(Method::GET, "/.well-known/jwks.json", Value::Null).await.expect(200).json();
+        let context_key = DecodingKey::from_jwk(&serde_json::from_value(published["keys"][0].clone()).unwrap()).unwrap();
+        Self { tls, clear, trusting, ids, keys, trusting_keys, context_key, heard, apps }
+    }
+
+    /// What a context says, if the gateway has signed it.
+    pub fn context(&self, text: &str) -> Option<Value> {
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_audience(&["app"]);
+        validation.set_issuer(&["gatehouse"]);
+        Some(jsonwebtoken::decode::<Value>(text, &self.context_key, &validation).ok()?.claims)
     }
 
     /// Calls that are counted for a tenant, at all gateways.
@@ -105,9 +146,21 @@ impl World {
         calls
     }
 
+    /// Where initech's app is.
+    pub fn initech_app(&self) -> String {
+        self.apps[2].url()
+    }
+
     /// What the apps heard since the last time.
     pub fn heard(&self) -> Vec<Heard> {
         std::mem::take(&mut *self.heard.lock().unwrap())
+    }
+}
+
+impl Heard {
+    /// A field, where it was said.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 
