@@ -40,7 +40,7 @@ async fn connect(world: &World, row: &Row) -> Option<Wire> {
     match &row.way {
         Way::Clear => Some(world.clear.plain().await),
         Way::Trusting => Some(world.trusting.plain().await),
-        Way::Tls(name) => gateway.tls_with(gateway.tls_config(&[protocol]), name).await.ok(),
+        Way::Tls(name) => gateway.tls_with(Arc::clone(&world.trust[usize::from(row.is_http2())]), name).await.ok(),
         Way::Nameless => {
             let mut config = gateway.tls_config(&[protocol]);
             config.enable_sni = false;

@@ -6,6 +6,8 @@ use http::Response;
 use http_body_util::BodyExt;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use reqwest::Method;
+use rustls::ClientConfig;
+use rustls::client::Resumption;
 use serde_json::{Value, json};
 
 use crate::support::gateway::GatewayBuilder;
@@ -65,6 +67,8 @@ pub struct World {
     pub keys: Keys,
     /// Of the one that believes names.
     pub trusting_keys: Keys,
+    /// For HTTP/1.1 and HTTP/2, made once; each connection has a session of its own.
+    pub trust: [Arc<ClientConfig>; 2],
     /// What proves the context that the gateway with TLS signs.
     context_key: DecodingKey,
     heard: Arc<Mutex<Vec<Heard>>>,
@@ -126,7 +130,12 @@ impl World {
         let ids = Ids { acme: id_of(&tls, "acme").await, globex: id_of(&tls, "globex").await, initech: id_of(&clear, "initech").await };
         let published = tls.admin(Method::GET, "/.well-known/jwks.json", Value::Null).await.expect(200).json();
         let context_key = DecodingKey::from_jwk(&serde_json::from_value(published["keys"][0].clone()).unwrap()).unwrap();
-        Self { tls, clear, trusting, ids, keys, trusting_keys, context_key, heard, apps }
+        let trust = ["http/1.1", "h2"].map(|protocol| {
+            let mut config = tls.tls_config(&[protocol]);
+            config.resumption = Resumption::disabled();
+            Arc::new(config)
+        });
+        Self { tls, clear, trusting, ids, keys, trusting_keys, trust, context_key, heard, apps }
     }
 
     /// What a context says, if the gateway has signed it.
