@@ -82,7 +82,7 @@ async fn a_rotated_key_goes_on_for_its_overlap_and_the_new_one_works_at_once() {
     }
     let rows = gateway.admin(Method::GET, "/admin/audit?action=key.rotated", Value::Null).await.json();
     assert_eq!(rows["data"].as_array().unwrap().len(), 2);
-    assert!(!rows.to_string().contains(&new[12..50]) && !rows.to_string().contains("hash"), "{rows}");
+    assert!(!rows.to_string().contains(&new[12..50]) && rows["data"][0]["after"]["new"]["hash"].is_null(), "{rows}");
 }
 
 #[tokio::test]

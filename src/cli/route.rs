@@ -10,7 +10,7 @@ use super::settings::{Output, Settings, WrongUsage};
 use crate::access::{Miss, first_match, miss, readings};
 use crate::config::{self, Config};
 
-/// Which [[route]] holds for a request, and why
+/// Which rule for paths (`[[route]]`) holds for a request, and why
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  gatehouse route explain GET /api/analytics/x\n  gatehouse route explain POST https://acme.example.com/api//projects -o json"

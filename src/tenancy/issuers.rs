@@ -1,7 +1,8 @@
 //! Issuers of tokens that are believed for one tenant alone, so that an enterprise may bring its own identity provider.
 //!
 //! Tokens of one issuer for one audience are one tenant's: two tenants that both believed them would let in each other's users. So
-//! each pair is claimed like a slug, and one that is believed for all tenants cannot be claimed without a claim that names the tenant.
+//! each pair is claimed like a slug, and an issuer that is believed for all tenants cannot be one's own without a claim that names the
+//! tenant.
 
 use std::collections::BTreeSet;
 
@@ -48,9 +49,10 @@ pub(super) fn claimed(issuers: &[Issuer]) -> Vec<Key> {
     claims(issuers).iter().map(|claim| place(claim)).collect()
 }
 
-/// Whether an issuer of one tenant takes tokens that are for all, without looking whose they are.
+/// Whether an issuer of one tenant takes tokens of one that is for all, without looking whose they are: one token may be for several
+/// audiences.
 pub(super) fn takes_common(own: &Issuer, common: &Issuer) -> bool {
-    own.tenant_claim.is_none() && own.issuer == common.issuer && own.audience.iter().any(|name| common.audience.contains(name))
+    own.tenant_claim.is_none() && own.issuer == common.issuer
 }
 
 /// What is claimed: issuer and audience.
@@ -101,7 +103,7 @@ fn faults(issuers: &[Issuer], config: &Config) -> Vec<FieldError> {
             fault("leewaySeconds", "invalid", format!("at most {LONGEST_LEEWAY}"));
         }
         if config.issuers.iter().any(|common| takes_common(issuer, common)) {
-            let detail = "tokens of this issuer and audience are believed for all tenants ([[issuer]] in the configuration): name the claim that says which tenant a user belongs to, or another audience";
+            let detail = "tokens of this issuer are believed for all tenants ([[issuer]] in the configuration): name the claim that says which tenant a user belongs to";
             fault("tenantClaim", "issuer_shared", detail.to_owned());
         }
     }

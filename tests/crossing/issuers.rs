@@ -36,6 +36,7 @@ pub struct Tokens {
     /// For the audience that is acme's.
     pub for_acme: String,
     pub for_globex: String,
+    pub for_both: String,
     /// Of an issuer of acme's own that names whose its users are.
     pub naming_acme: String,
     pub naming_globex: String,
@@ -95,8 +96,14 @@ impl Issuers {
             naming
         };
         let keys = self.common.jwks().await;
-        let acme = [of(self.acme.issuer(), &gatehouse, &tokens.acme_keys), of(common, &json!(["of-acme"]), &keys), naming(NAMING)];
-        let globex = [of(self.globex.issuer(), &gatehouse, &tokens.globex_keys), of(common, &json!(["of-globex"]), &keys)];
+        // Without the claim it could not be one tenant's.
+        let shared = |audience: &str| {
+            let mut shared = of(common, &json!([audience]), &keys);
+            shared["tenantClaim"] = json!("tenant");
+            shared
+        };
+        let acme = [of(self.acme.issuer(), &gatehouse, &tokens.acme_keys), shared("of-acme"), naming(NAMING)];
+        let globex = [of(self.globex.issuer(), &gatehouse, &tokens.globex_keys), shared("of-globex")];
         for gateway in [&world.tls, &world.clear, &world.trusting] {
             for (slug, issuers) in [("acme", json!(acme)), ("globex", json!(globex)), ("initech", json!([naming(common)]))] {
                 let path = format!("/admin/tenants/{slug}/issuers");
@@ -143,6 +150,7 @@ impl Issuers {
             globex_own: globex_own.mint().await,
             for_acme: of("acme").audience("of-acme").mint().await,
             for_globex: of("globex").audience("of-globex").mint().await,
+            for_both: of("globex").payload("aud", json!(["gatehouse", "of-acme"])).mint().await,
             naming_acme: naming("acme").mint().await,
             naming_globex: naming("globex").mint().await,
             initech: of("initech").mint().await,

@@ -83,6 +83,9 @@ fn on_acmes_hosts(table: &mut Table, tokens: &Tokens) {
             }
         }
         let for_globex = ("for globex's audience", tokens.for_globex.clone());
+        for path in ["/"].iter().chain(&CLOSED) {
+            row("of globex, for acme's audience as well", path, &tokens.for_both, &MISMATCH);
+        }
         for (why, token) in tokens.refused.iter().chain([&for_globex]) {
             for path in ["/"].iter().chain(&CLOSED) {
                 row(why, path, token, &NOT_LET_IN);
