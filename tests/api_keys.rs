@@ -86,6 +86,25 @@ async fn a_rotated_key_goes_on_for_its_overlap_and_the_new_one_works_at_once() {
 }
 
 #[tokio::test]
+async fn the_key_in_the_place_of_another_lives_as_long_as_that_was_to_live() {
+    let origin = Upstream::echoing().start().await;
+    let gateway = TestGateway::to(&origin).tenant(tenant("acme")).start().await;
+    let day = 86_400_000_i64;
+    let end = i64::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis()).unwrap() + 90 * day;
+    gateway.key("acme", json!({"expiresAt": end})).await;
+    let id = first_key(&gateway, "acme").await["id"].as_str().unwrap().to_owned();
+    let rotate = format!("/admin/tenants/acme/keys/{id}/rotate");
+    let lives = |issued: &Value| issued["expiresAt"].as_i64().unwrap() - issued["createdAt"].as_i64().unwrap();
+    // Also where its end has come nearer by an earlier rotation.
+    for overlap in ["1h", "30m"] {
+        let issued = gateway.admin(Method::POST, &rotate, json!({"overlap": overlap})).await.expect(201).json();
+        assert!((lives(&issued) - 90 * day).abs() < 60_000, "{issued}");
+    }
+    let issued = gateway.admin(Method::POST, &rotate, json!({"expiresAt": end - day})).await.expect(201).json();
+    assert_eq!(issued["expiresAt"], end - day);
+}
+
+#[tokio::test]
 async fn the_last_use_of_a_key_is_known_at_once_and_after_a_restart() {
     let origin = Upstream::echoing().start().await;
     let mut gateway = TestGateway::to(&origin).toml(ROUTES).tenant(tenant("acme")).tenant(tenant("globex")).start().await;

@@ -93,7 +93,9 @@ async fn operators_are_made_listed_and_revoked_from_a_shell() {
     };
     let (code, made, said) = run("", "operator create ada --role owner");
     assert!(code == 0 && said.contains("shown this once"), "{made}{said}");
-    let token = made.lines().find_map(|line| line.strip_prefix("token")).unwrap().trim().to_owned();
+    // The token is alone on stdout, so that a shell can take it.
+    let token = made.trim_end().to_owned();
+    assert!(token.starts_with("gh_admin_") && !token.contains(char::is_whitespace) && !said.contains(&token), "{made}{said}");
     let (code, _, refused) = run("", "operator list");
     assert!(code == 1 && refused.contains("GATEHOUSE_ADMIN_TOKEN"), "{refused}");
     let (_, made, _) = run(&token, "operator create ci --role read-only --expires 90d -o json");

@@ -58,6 +58,10 @@ async fn no_spelling_of_a_path_slips_past_its_policy_and_others_are_free() {
         let answer = wire.ask(format!("GET {target} HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).await;
         answer.expect(403).code("feature_disabled");
     }
+    // Some apps do not look at the case of a method either.
+    for method in ["get", "Get", "head"] {
+        wire.ask(format!("{method} /api/analytics/x HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).await.expect(403).code("feature_disabled");
+    }
     assert!(origin.seen().is_empty());
     for (method, target) in [
         ("POST", "/api/analytics/x"),

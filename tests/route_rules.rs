@@ -95,6 +95,7 @@ fn it_is_explained_which_route_holds_and_why_others_do_not() {
     assert_eq!(told["readings"][0]["holds"]["route"], 2);
     assert!(told["readings"][0]["holds"]["asks"][0].as_str().unwrap().contains("1024 octets"));
     assert_eq!(told["readings"][0]["skipped"], json!([{"route": 1, "path": "/exports/*", "why": "its path is another"}]));
+    assert_eq!(explain(&["put", "/avatars/1"])["readings"][0]["holds"]["route"], 2, "whatever the case");
     let told = explain(&["GET", "/avatars/1"]);
     assert_eq!(told["readings"][0]["holds"], Value::Null);
     assert!(told["readings"][0]["skipped"][1]["why"].as_str().unwrap().contains("GET is none of its methods PUT, POST"));

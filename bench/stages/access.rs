@@ -37,6 +37,7 @@ pub fn bench(criterion: &mut Criterion) {
                 scopes: Vec::new(),
                 created_at: NOW,
                 expires_at: None,
+                lifetime: None,
                 rotated_from: None,
             });
             issued.secret.expose_secret().to_owned()

@@ -74,7 +74,7 @@ impl Fetcher {
         let (document, _) = self.document(&url).await?;
         match document["issuer"].as_str() {
             Some(said) if said == issuer => {}
-            said => return Err(format!("{url} is of the issuer {said:?}, not of {issuer:?}")),
+            said => return Err(format!("{url} is of the issuer `{}`, not of `{issuer}`", said.unwrap_or_default())),
         }
         document["jwks_uri"].as_str().map(str::to_owned).ok_or_else(|| format!("{url} has no jwks_uri"))
     }

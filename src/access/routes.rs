@@ -35,9 +35,12 @@ pub fn miss(route: &Route, method: &Method, reading: &str) -> Option<Miss> {
     (!fits_method(route, method)).then_some(Miss::Method)
 }
 
-/// An app answers HEAD where it answers GET, and does the same work for it.
+/// An app answers HEAD where it answers GET, and does the same work for it. Methods have a case (RFC 9110, section 9.1), but some apps
+/// do not look at it.
 fn fits_method(route: &Route, method: &Method) -> bool {
-    route.methods.is_empty() || route.methods.contains(method) || (*method == Method::HEAD && route.methods.contains(&Method::GET))
+    let is = |one: &Method, other: &Method| one.as_str().eq_ignore_ascii_case(other.as_str());
+    let is_head = is(method, &Method::HEAD);
+    route.methods.is_empty() || route.methods.iter().any(|one| is(one, method) || (is_head && *one == Method::GET))
 }
 
 /// `/a/*` is for `/a` as well, `/a` for `/a/`, and `/A` for `/a`: some servers take them for the same.
@@ -53,6 +56,8 @@ fn fits_path(route: &Route, path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]
@@ -74,6 +79,9 @@ mod tests {
             assert!(found(Method::POST, target).contains(&"b".to_owned()), "{target}");
         }
         assert_eq!(found(Method::HEAD, "/a/x"), ["a"]);
+        for spelling in ["get", "Get", "head"] {
+            assert_eq!(found(spelling.parse().unwrap(), "/a/x"), ["a"], "{spelling}");
+        }
         assert_eq!(found(Method::PUT, "/a/x"), ["rest"]);
         for target in ["/ab", "/", "/c/a/x"] {
             assert!(found(Method::GET, target).is_empty(), "{target}");

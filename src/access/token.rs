@@ -78,7 +78,7 @@ impl TokenFault {
             Self::Algorithm => "The token is signed with an algorithm that is not taken here.",
             Self::Demand => "The token is of a type, or demands something (`crit`), that is not known here.",
             Self::UnknownKey => {
-                "The token is signed with a key that its issuer has not published; the keys are fetched again, try once more."
+                "The token is signed with a key that is not among its issuer's; where they are fetched, they are fetched again: try once more."
             }
             Self::NoKeys => "The keys of the token's issuer could not be fetched yet; try again.",
             Self::Signature => "The signature of the token is wrong.",

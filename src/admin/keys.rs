@@ -50,7 +50,7 @@ pub struct RotateKey {
     /// How long the old key goes on: `24h` where left out, `0s` ends it at once, at most `90d`.
     #[schema(example = "24h")]
     overlap: Option<String>,
-    /// From when on the new key is refused, epoch milliseconds.
+    /// From when on the new key is refused, epoch milliseconds; where left out it lives as long as the old one was to live.
     #[schema(value_type = Option<i64>)]
     expires_at: Option<Millis>,
 }

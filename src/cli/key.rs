@@ -39,7 +39,7 @@ enum Verb {
     Rotate {
         #[command(flatten)]
         one: One,
-        /// How long the old key works beside the new one, such as 24h; as the gateway sees fit where it is not said
+        /// How long the old key works beside the new one, such as 24h (also where it is not said), at most 90d
         #[arg(long, value_name = "DURATION")]
         overlap: Option<String>,
     },
@@ -143,7 +143,7 @@ impl Create {
 }
 
 /// A moment, or a while from now, in epoch milliseconds.
-fn moment_of(when: &str) -> anyhow::Result<i64> {
+pub(super) fn moment_of(when: &str) -> anyhow::Result<i64> {
     if let Some(while_) = read_duration(when) {
         return Ok(SystemClock.now().plus(while_).0);
     }

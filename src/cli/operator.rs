@@ -1,19 +1,17 @@
 //! `gatehouse operator`: who may use the admin API of the running gateway.
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::{Value, json};
 
 use super::client::{Asked, Client, items, moment, segment, sheet, table, text};
-use super::settings::{Settings, WrongUsage};
-use crate::clock::{Clock, SystemClock};
-use crate::config::read_duration;
+use super::key::moment_of;
+use super::settings::{Output, Settings};
 
 /// Who may use the admin API, each by a token of their own
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gatehouse operator create ada --role owner          the first; from then on every call needs a token\n  gatehouse operator create ci --role read-only --expires 90d\n  gatehouse operator list\n  gatehouse operator revoke ci --reason \"left the team\""
+    after_help = "Examples:\n  export GATEHOUSE_ADMIN_TOKEN=$(gatehouse operator create ada --role owner)     the first; from then on every call needs a token\n  gatehouse operator create ci --role read-only --expires 90d\n  gatehouse operator list\n  gatehouse operator revoke ci --reason \"left the team\""
 )]
 pub(super) struct Operator {
     #[command(subcommand)]
@@ -57,23 +55,27 @@ impl Operator {
         let ask = async |client: Client| match &self.verb {
             Verb::List { .. } => Ok(Value::Array(client.all("/admin/operators", &[]).await?)),
             Verb::Create { name, role, expires, .. } => {
-                let expires_at = expires.as_deref().map(moment_after).transpose()?;
+                let expires_at = expires.as_deref().map(moment_of).transpose()?;
                 let body = json!({"name": name, "role": role, "expiresAt": expires_at});
                 client.send(Method::POST, "/admin/operators", Some(&body)).await
             }
             Verb::Revoke { operator, .. } => client.send(Method::DELETE, &format!("/admin/operators/{}", segment(operator)), None).await,
         };
-        let told = self.asked.show(settings, ask, |told| if told.is_array() { list(told) } else { shown(told) })?;
-        if told["secret"].is_string() {
-            super::remark("the token is shown this once; use it as GATEHOUSE_ADMIN_TOKEN");
+        if !matches!(self.verb, Verb::Create { .. }) {
+            self.asked.show(settings, ask, |told| if told.is_array() { list(told) } else { shown(told) })?;
+            return Ok(());
         }
+        // As with keys: the token is alone on stdout, so that a shell can take it.
+        let told = self.asked.ask(settings, ask)?;
+        if self.asked.output == Output::Json {
+            self.asked.print(&told, shown)?;
+        } else {
+            super::remark(shown(&told).trim_end());
+            super::print(&format!("{}\n", text(&told["secret"])))?;
+        }
+        super::remark("The token is shown this once: use it as GATEHOUSE_ADMIN_TOKEN.");
         Ok(())
     }
-}
-
-fn moment_after(duration: &str) -> anyhow::Result<i64> {
-    let wrong = || WrongUsage(format!("--expires {duration}: a duration such as 90d or 12h, at most 366 days"));
-    Ok(SystemClock.now().plus(read_duration(duration).with_context(wrong)?).0)
 }
 
 fn list(told: &Value) -> String {
@@ -90,6 +92,5 @@ fn shown(operator: &Value) -> String {
         ("id", text(&operator["id"])),
         ("role", text(&operator["role"])),
         ("expires", moment(&operator["expiresAt"])),
-        ("token", text(&operator["secret"])),
     ])
 }

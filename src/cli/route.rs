@@ -40,7 +40,7 @@ enum Verb {
 impl Route {
     pub fn execute(self) -> anyhow::Result<()> {
         let Verb::Explain { method, url, output, settings } = self.verb;
-        let method = Method::from_bytes(method.to_uppercase().as_bytes()).map_err(|_| WrongUsage(format!("`{method}` is no method")))?;
+        let method = Method::from_bytes(method.as_bytes()).map_err(|_| WrongUsage(format!("`{method}` is no method")))?;
         let path = path_of(&url)?;
         let config = settings.load()?;
         let explained = explain(&config, &method, &path);

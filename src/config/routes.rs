@@ -110,11 +110,14 @@ fn route(section: &Section<'_>) -> Option<Route> {
 fn path(node: &Node) -> Result<String, Wrong> {
     let path = text(node)?;
     let fixed = path.strip_suffix('*').unwrap_or(path);
-    let good = fixed.starts_with('/') && fixed.bytes().all(|byte| byte.is_ascii_graphic() && !b"*?#".contains(&byte));
-    if good {
+    let good = fixed.starts_with('/') && fixed.bytes().all(|byte| byte.is_ascii_graphic() && !b"*?#;\\".contains(&byte));
+    let is_tidy = !fixed.contains("//") && !fixed.split('/').any(|segment| matches!(segment, "." | ".."));
+    if good && is_tidy {
         Ok(path.to_owned())
     } else {
-        Err(expected("a path such as \"/api/*\": it begins with `/`, and a `*` stands at its end only", node))
+        let what = "a path such as \"/api/*\": it begins with `/`, a `*` stands at its end only, and it has no `//`, dot segments, `;`, `\\` or \
+                    octets beyond ASCII (write those as `%C3%BC`)";
+        Err(expected(what, node))
     }
 }
 

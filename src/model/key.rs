@@ -35,6 +35,9 @@ pub struct ApiKey {
     /// From when on it is refused.
     #[serde(default)]
     pub expires_at: Option<Millis>,
+    /// How long it was to live when it was issued, milliseconds, whatever its end is by now; the one in its place lives as long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<i64>,
     /// The key in whose place it was issued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotated_from: Option<KeyId>,

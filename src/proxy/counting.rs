@@ -26,8 +26,9 @@ impl Counting {
     pub fn begin(exchange: &Exchange, authorized: &Authorized) -> Result<Option<Box<Self>>, Refusal> {
         let mut counting = Self { held: Vec::new(), leaving: Vec::new() };
         let mut is_nothing = true;
+        let method = known(&exchange.method);
         for gauge in authorized.counts() {
-            match (*gauge, &exchange.method) {
+            match (*gauge, &method) {
                 (Gauge::Storage, method) if is_write(method) => check_storage(exchange, authorized)?,
                 (Gauge::Storage, &Method::DELETE) => {}
                 (Gauge::Users | Gauge::Projects, &Method::POST) => {
@@ -59,6 +60,12 @@ impl Counting {
             let _ = tenant.gauges(now).report(journal, (gauge, Shift::By(-1)), tenant.at(now), None);
         }
     }
+}
+
+/// The method as an app may take it that does not look at case.
+fn known(method: &Method) -> Method {
+    let known = [Method::POST, Method::DELETE, Method::GET, Method::HEAD, Method::OPTIONS];
+    known.into_iter().find(|known| known.as_str().eq_ignore_ascii_case(method.as_str())).unwrap_or_else(|| method.clone())
 }
 
 /// Whether a request may add to what is stored. DELETE makes room.

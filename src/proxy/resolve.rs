@@ -156,7 +156,7 @@ fn named(exchange: &mut Exchange, fields: &Fields) -> Result<Resolved, Refusal> 
         Presented::Wrong(detail) => Err(Refusal::Unauthenticated(detail)),
         Presented::User(user) => {
             let named = user.said.tenant.as_ref().map_or(claimed.flatten(), |name| directory.by_name(name));
-            let tenant = named.ok_or(Refusal::TenantMismatch("The token names a tenant that is not known here."))?;
+            let tenant = named.ok_or(Refusal::TenantNotFound)?;
             exchange.know(&tenant);
             let claims = check_claims(&tenant, fields);
             claims.map_err(|_| Refusal::TenantMismatch("The token belongs to another tenant than X-Tenant-Id names."))?;

@@ -48,7 +48,8 @@ pub fn issue_key(current: &Versioned<Tenant>, new: &NewKey, cause: &Cause) -> Re
 }
 
 /// Draws a key in the place of another, with its name, roles and scopes. The other one goes on for `overlap`, or until it expires
-/// where that is sooner, so that whoever uses it has time to change; the new one does not expire unless `expires_at` says so.
+/// where that is sooner, so that whoever uses it has time to change; the new one lives as long as the old one was to live, unless
+/// `expires_at` says when it ends.
 pub fn rotate_key(
     current: &Versioned<Tenant>,
     old: &Versioned<ApiKey>,
@@ -62,6 +63,9 @@ pub fn rotate_key(
         return Err(TenancyError::Invalid(vec![FieldError::new("", "key_expired", detail)]));
     }
     let (name, roles, scopes) = (before.name.clone(), before.roles.clone(), before.scopes.clone());
+    // Keys of earlier versions do not say it.
+    let lifetime = before.lifetime.or_else(|| before.expires_at.map(|at| at.0 - before.created_at.0));
+    let expires_at = expires_at.or_else(|| lifetime.map(|lifetime| Millis(cause.now.0.saturating_add(lifetime))));
     let new = NewKey { name, roles, scopes, expires_at, mode: before.mode() };
     check(&new, cause.now)?;
     let (mut key, secret) = draw(before.tenant_id, &new, cause.now);
@@ -91,6 +95,7 @@ fn draw(tenant: TenantId, new: &NewKey, now: Millis) -> (ApiKey, SecretString) {
         scopes: new.scopes.clone(),
         created_at: now,
         expires_at: new.expires_at,
+        lifetime: new.expires_at.map(|at| at.0 - now.0),
         rotated_from: None,
     };
     (key, issued.secret)

@@ -130,6 +130,10 @@ impl Operators {
         let (this, cause) = (Arc::clone(self), cause.clone());
         let task = tokio::spawn(async move {
             let _turn = this.turn.lock().await;
+            if cause.actor == "loopback" && this.any() {
+                // It was let in before somebody else made the first.
+                return Err(TenancyError::Conflict);
+            }
             this.check(&new, now)?;
             let token = new_token();
             let operator = Operator {

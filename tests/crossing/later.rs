@@ -144,7 +144,7 @@ fn slugs(table: &mut Table, world: &World, tokens: &Tokens) {
         admin(Method::DELETE, "/admin/tenants/initech", Value::Null),
         ask(INITECH, "/", &tokens.initech, gone.clone()),
         ask(INITECH, "/", &tokens.initech_by_id, gone.clone()),
-        (api(&tokens.initech).http1(), MISMATCH),
+        (api(&tokens.initech).http1(), gone.clone()),
         ask(ACME, "/", &tokens.initech, MISMATCH),
         admin(Method::POST, "/admin/tenants", new),
         ask(INITECH, "/", &tokens.initech_by_id, MISMATCH),

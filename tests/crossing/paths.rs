@@ -26,6 +26,8 @@ const GUARDED: &str = r"
     /admin%5cx  /admin%5Cx  /%5cadmin%5cx  /x%5c..%5cadmin%5cx  /x/..%5cadmin/x  /%5c%5cadmin/x
     /admin.  /admin./  /admin./x  /admin...  /admin%2e  /admin.;x=1/x  /admin%20  /admin%20/x  /admin%20%20/x  /admin.%20./x  /admin%09/x
     /x/../admin.  //admin.//x  /ADMIN%20/x  /%61dmin%2E/x  /admin%5cx.
+    /admin%0a/x  /admin%0a  /admin%0d%0a/x  /admin%0b/x  /admin%85/x  /admin%a0/x  /admin%c2%a0/x  /x/..%20/admin/x  /admin%3fx  /admin%23x
+    //x/admin/y  /./admin//../x  /./admin/..;/../x  /./admin/a%2f../../x  /./admin/..%5c../../x  /x/../admin%00b
 ";
 
 /// In raw form, where HTTP/1.1 lets the octet be in a target.
@@ -43,7 +45,7 @@ const FREE: &str = r"
     /%u0061dmin/x
     /%EF%BD%81dmin/x  /open%EF%BC%8Fadmin/x  /%zzadmin/x  /%admin/x  /adm%  /open%00/admin/x  /open%0a/admin/x
     /open%0d%0aX-Tenant-Id:%20globex
-    /.admin/x  /a.dmin/x  /ad%20min/x  /admin.x/y  /%20admin/x  /%09admin/x  /admin%0a/x  /admin%0b/x  /admin%85/x  /admin%a0/x
+    /.admin/x  /a.dmin/x  /ad%20min/x  /admin.x/y  /%20admin/x  /%09admin/x
 ";
 
 /// All rows.

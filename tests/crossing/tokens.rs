@@ -146,8 +146,8 @@ fn on_the_api_host(table: &mut Table, tokens: &Tokens, acme_id: &str, globex_id:
     }
     row("a suspended tenant's".to_owned(), bearer(get(API), &tokens.suspended), &Refused(403, "tenant_suspended"));
     // A slug leads nowhere any more when its tenant is gone.
-    row("a deleted tenant's".to_owned(), bearer(get(API), &tokens.deleted), &MISMATCH);
-    row("nobody's".to_owned(), bearer(get(API), &tokens.nobody), &MISMATCH);
+    row("a deleted tenant's".to_owned(), bearer(get(API), &tokens.deleted), &Refused(404, "tenant_not_found"));
+    row("nobody's".to_owned(), bearer(get(API), &tokens.nobody), &Refused(404, "tenant_not_found"));
     // Of an issuer of acme's own, or for an audience of acme: acme has to be named, and nobody else can be.
     for (whose, token, user) in [
         ("of acme's own issuer", &tokens.acme_own, OWN_USER),

@@ -64,7 +64,7 @@ roles = "admin"
     config.toml:26:15: plans.gold.max_storage: expected a size such as "10GiB", "10GB" or whole octets or "unlimited", found "10GiBs"
     config.toml:29:12: billing.currency: expected an ISO 4217 code such as "USD", found "usd"
     config.toml:30:13: billing.trial_end: expected "invoice" or "suspend" or "free", found "suspended", did you mean `suspend`?
-    config.toml:33:8: route[0].path: expected a path such as "/api/*": it begins with `/`, and a `*` stands at its end only, found "api/*/x"
+    config.toml:33:8: route[0].path: expected a path such as "/api/*": it begins with `/`, a `*` stands at its end only, and it has no `//`, dot segments, `;`, `\` or octets beyond ASCII (write those as `%C3%BC`), found "api/*/x"
     config.toml:34:12: route[0].methods: expected a method such as "GET", found "get", did you mean `GET`?
     config.toml:35:9: route[0].roles: expected a list, found "admin"
     "#);

@@ -13,7 +13,7 @@ const REDACTED: &str = "[redacted]";
 const SECRET_NAMES: [&str; 10] =
     ["secret", "token", "password", "passwd", "passphrase", "authorization", "apikey", "privatekey", "credential", "cookie"];
 /// Words that begin like this, and go on for long, are secret wherever they are.
-const SECRET_WORDS: [&str; 8] = ["gh_live_", "gh_test_", "gh_admin_", "whsec_", "sk_live_", "sk_test_", "rk_live_", "rk_test_"];
+const SECRET_WORDS: [&str; 9] = ["eyJ", "gh_live_", "gh_test_", "gh_admin_", "whsec_", "sk_live_", "sk_test_", "rk_live_", "rk_test_"];
 /// So many characters after one of these are more than the beginning that is shown of a key.
 const LONG: usize = 16;
 
@@ -55,7 +55,8 @@ fn value(from: Value, is_secret: bool) -> Value {
 
 fn is_secret_name(name: &str) -> bool {
     let letters: String = name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect();
-    SECRET_NAMES.iter().any(|secret| letters.contains(secret))
+    let is_short = letters.ends_with("pass") || letters.ends_with("pwd") || matches!(letters.as_str(), "auth" | "bearer");
+    is_short || SECRET_NAMES.iter().any(|secret| letters.contains(secret))
 }
 
 fn cleaned(text: &str) -> Cow<'_, str> {
