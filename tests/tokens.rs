@@ -138,7 +138,7 @@ async fn times_audience_and_issuer_have_to_be_right() {
     assert_eq!(field(&seen, "x-user-id"), "");
     ask(&gateway, "acme", "/members/1", &foreign).await.expect(401).code("unauthenticated");
     // It works until it expires, remembered or not.
-    let short = wanted().lifetime(2).mint().await;
+    let short = wanted().lifetime(5).mint().await;
     ask(&gateway, "acme", "/", &short).await.expect(200);
     eventually("it expires", || async { (ask(&gateway, "acme", "/", &short).await.status == 401).then_some(()) }).await;
 }
