@@ -83,8 +83,10 @@ pub fn authorize(exchange: &mut Exchange, fields: &Fields, resolved: Resolved) -
         rates.extend(route.rate.map(|rate| (*place, rate)).filter(|rate| !rates.contains(rate)));
         exchange.max_body = exchange.max_body.min(route.max_body.unwrap_or(u64::MAX));
     }
-    check_length(exchange, fields)?;
-    if exchange.method.as_str().eq_ignore_ascii_case("DELETE") {
+    if exchange.max_body < worker.config.limits.max_body {
+        check_length(exchange, fields)?;
+    }
+    if !counts.is_empty() && exchange.method.as_str().eq_ignore_ascii_case("DELETE") {
         // What may add by any reading of the path takes one only by all of them.
         counts.retain(|gauge| policies.iter().all(|route| route.is_some_and(|(_, route)| route.counts == Some(*gauge))));
     }
