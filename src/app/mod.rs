@@ -230,7 +230,7 @@ impl Gateway {
         }
         runtime.block_on(self.running.shutdown());
         let folded = runtime.block_on(jobs::fold_last(&self.jobs));
-        runtime.block_on(jobs::last_uses(&self.jobs));
+        runtime.block_on(jobs::write_uses(&self.jobs));
         self.access.close();
         runtime.block_on(self.admin.shutdown());
         folded.context("the last usage could not be folded; it stays in the journal for the next start")?;

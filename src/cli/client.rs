@@ -66,6 +66,29 @@ impl Asked {
         })?)
     }
 
+    /// Asks for something with a secret that is told once: for programs all of it, for people the secret alone on stdout, so that a
+    /// shell can take it, and the rest beside it.
+    pub fn show_once<F>(
+        &self,
+        settings: &Settings,
+        ask: impl FnOnce(Client) -> F,
+        sheet: impl FnOnce(&Value) -> String,
+        remark: &str,
+    ) -> anyhow::Result<()>
+    where
+        F: Future<Output = anyhow::Result<Value>>,
+    {
+        let told = self.ask(settings, ask)?;
+        if self.output == Output::Json {
+            self.print(&told, sheet)?;
+        } else {
+            super::remark(sheet(&told).trim_end());
+            super::print(&format!("{}\n", text(&told["secret"])))?;
+        }
+        super::remark(remark);
+        Ok(())
+    }
+
     /// Asks the gateway in `ask`, and shows what that gives.
     pub fn show<F>(&self, settings: &Settings, ask: impl FnOnce(Client) -> F, table: impl FnOnce(&Value) -> String) -> anyhow::Result<Value>
     where

@@ -6,9 +6,11 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::client::{Asked, Client, day, items, moment, segment, sheet, table, text};
-use super::settings::{Output, Settings, WrongUsage};
+use super::settings::{Settings, WrongUsage};
 use crate::clock::{Clock, SystemClock};
 use crate::config::read_duration;
+
+const KEEP: &str = "The secret is shown this once: keep it now.";
 
 /// API keys of tenants: issue, rotate and revoke them
 #[derive(Debug, Args)]
@@ -92,7 +94,7 @@ impl Key {
                 let body = create.body()?;
                 let path = format!("/admin/tenants/{}/keys", segment(&create.tenant));
                 let ask = async |client: Client| client.send(Method::POST, &path, Some(&body)).await;
-                self.issued(&self.asked.ask(&create.settings, ask)?)?;
+                self.asked.show_once(&create.settings, ask, shown, KEEP)?;
             }
             Verb::Rotate { one, overlap } => {
                 if overlap.as_deref().is_some_and(|text| read_duration(text).is_none()) {
@@ -103,7 +105,7 @@ impl Key {
                     let path = one.path(&client, "/rotate").await?;
                     client.send(Method::POST, &path, Some(&body)).await
                 };
-                self.issued(&self.asked.ask(&one.settings, ask)?)?;
+                self.asked.show_once(&one.settings, ask, shown, KEEP)?;
             }
             Verb::Revoke(one) => {
                 let ask = async |client: Client| {
@@ -113,18 +115,6 @@ impl Key {
                 self.asked.show(&one.settings, ask, shown)?;
             }
         }
-        Ok(())
-    }
-
-    /// A new key: for programs all of it, for people the secret on stdout and the rest beside it.
-    fn issued(&self, key: &Value) -> anyhow::Result<()> {
-        if self.asked.output == Output::Json {
-            self.asked.print(key, shown)?;
-        } else {
-            super::remark(shown(key).trim_end());
-            super::print(&format!("{}\n", text(&key["secret"])))?;
-        }
-        super::remark("The secret is shown this once: keep it now.");
         Ok(())
     }
 }

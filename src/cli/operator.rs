@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::client::{Asked, Client, items, moment, segment, sheet, table, text};
 use super::key::moment_of;
-use super::settings::{Output, Settings};
+use super::settings::Settings;
 
 /// Who may use the admin API, each by a token of their own
 #[derive(Debug, Args)]
@@ -61,19 +61,10 @@ impl Operator {
             }
             Verb::Revoke { operator, .. } => client.send(Method::DELETE, &format!("/admin/operators/{}", segment(operator)), None).await,
         };
-        if !matches!(self.verb, Verb::Create { .. }) {
-            self.asked.show(settings, ask, |told| if told.is_array() { list(told) } else { shown(told) })?;
-            return Ok(());
+        if matches!(self.verb, Verb::Create { .. }) {
+            return self.asked.show_once(settings, ask, shown, "The token is shown this once: use it as GATEHOUSE_ADMIN_TOKEN.");
         }
-        // As with keys: the token is alone on stdout, so that a shell can take it.
-        let told = self.asked.ask(settings, ask)?;
-        if self.asked.output == Output::Json {
-            self.asked.print(&told, shown)?;
-        } else {
-            super::remark(shown(&told).trim_end());
-            super::print(&format!("{}\n", text(&told["secret"])))?;
-        }
-        super::remark("The token is shown this once: use it as GATEHOUSE_ADMIN_TOKEN.");
+        self.asked.show(settings, ask, |told| if told.is_array() { list(told) } else { shown(told) })?;
         Ok(())
     }
 }

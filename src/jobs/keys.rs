@@ -95,16 +95,12 @@ pub(super) async fn uses(jobs: Jobs) {
     let mut beat = every(USES);
     loop {
         beat.tick().await;
-        write(&jobs).await;
+        write_uses(&jobs).await;
     }
 }
 
-/// The same for the last time.
-pub async fn last_uses(jobs: &Jobs) {
-    write(jobs).await;
-}
-
-async fn write(jobs: &Jobs) {
+/// Once, also at the end.
+pub async fn write_uses(jobs: &Jobs) {
     if let Err(error) = write_key_uses(&*jobs.store, jobs.directory.take_used_keys()).await {
         tracing::warn!(%error, "when API keys were last used could not be written down");
     }

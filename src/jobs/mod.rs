@@ -30,7 +30,7 @@ use crate::tls::Vault;
 use crate::upstream::Resolver;
 
 pub use self::fold::fold_last;
-pub use self::keys::{first_keys, last_uses};
+pub use self::keys::{first_keys, write_uses};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// A turn of a duty that takes longer is told as a failure, because nobody can know yet whether it ever ends.

@@ -30,8 +30,7 @@ pub fn admit(exchange: &mut Exchange, fields: &mut Fields) -> Result<(), Refusal
     } else if !fields.has(Name::Host) {
         return Err(Refusal::BadRequest("no Host"));
     }
-    let declared = fields.get(Name::ContentLength).and_then(|value| std::str::from_utf8(value).ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > limits.max_body) {
+    if declared_length(fields).is_some_and(|length| length > limits.max_body) {
         return Err(Refusal::BodyTooLarge { limit: limits.max_body });
     }
     if exchange.connection.trusted {
@@ -40,6 +39,11 @@ pub fn admit(exchange: &mut Exchange, fields: &mut Fields) -> Result<(), Refusal
         (exchange.client, exchange.client_is_known) = client.map_or_else(|proxy| (proxy, false), |client| (client, is_known));
     }
     Ok(())
+}
+
+/// The length that a body says to have.
+pub fn declared_length(fields: &Fields) -> Option<u64> {
+    fields.get(Name::ContentLength).and_then(|value| std::str::from_utf8(value).ok()?.parse().ok())
 }
 
 /// The limits and rules that the verdict on a head keeps on HTTP/1.1.

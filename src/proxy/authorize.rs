@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::admit::declared_length;
 use super::context::Exchange;
 use super::credentials::Presented;
 use super::refusal::Refusal;
@@ -10,7 +11,7 @@ use super::resolve::Resolved;
 use super::tenant_api::{Question, question};
 use crate::access::policies;
 use crate::config::Route;
-use crate::message::{Fields, Name};
+use crate::message::Fields;
 use crate::model::{Gauge, Rate, Status};
 use crate::tenancy::{Facts, TenantRuntime};
 
@@ -121,8 +122,7 @@ fn identify<'p>(exchange: &mut Exchange, facts: &Facts, presented: &'p Presented
 /// A body that says that it is larger than the route takes is not waited for.
 fn check_length(exchange: &Exchange, fields: &Fields) -> Result<(), Refusal> {
     let limit = exchange.max_body;
-    let declared = fields.get(Name::ContentLength).and_then(|value| std::str::from_utf8(value).ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > limit) { Err(Refusal::BodyTooLarge { limit }) } else { Ok(()) }
+    if declared_length(fields).is_some_and(|length| length > limit) { Err(Refusal::BodyTooLarge { limit }) } else { Ok(()) }
 }
 
 /// What a route asks for of who is asking and of the tenant; the first that is missing is told.
